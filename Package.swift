@@ -1,0 +1,138 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Settings every Swift target shares: Swift 6 mode with the strict upcoming features, warnings are errors.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func swiftTarget(_ name: String, _ dependencies: [String], path: String? = nil) -> Target {
+    .target(
+        name: name,
+        dependencies: dependencies.map { .init(stringLiteral: $0) },
+        path: path ?? "Sources/\(name)",
+        swiftSettings: strict
+    )
+}
+
+func controlPlane(_ name: String, _ dependencies: [String]) -> Target {
+    swiftTarget(name, ["Base", "Domain", "Database"] + dependencies, path: "Sources/ControlPlane/\(name)")
+}
+
+func program(_ name: String, _ dependencies: [String]) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: dependencies.map { .init(stringLiteral: $0) },
+        path: "Sources/\(name)",
+        swiftSettings: strict
+    )
+}
+
+func tests(_ name: String, _ dependencies: [String]) -> Target {
+    .testTarget(
+        name: name,
+        dependencies: (["TestSupport", "Base"] + dependencies).map { .init(stringLiteral: $0) },
+        path: "Tests/\(name)",
+        swiftSettings: strict
+    )
+}
+
+let package = Package(
+    name: "berth",
+    products: [
+        .executable(name: "berth", targets: ["berth"]),
+        .executable(name: "berth-worker", targets: ["berth-worker"]),
+        .executable(name: "berth-hold", targets: ["berth-hold"]),
+        .library(name: "BerthCore", targets: ["BerthCore"]),
+    ],
+    targets: [
+        // C libraries: one module map each, importable by exactly one Swift target (scripts/check-layers).
+        .systemLibrary(name: "CUV", path: "Sources/C/CUV"),
+        .systemLibrary(name: "COpenSSL", path: "Sources/C/COpenSSL"),
+        .systemLibrary(name: "CZlib", path: "Sources/C/CZlib"),
+        .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite"),
+        // llhttp's generated C, laid here by scripts/bootstrap from its pinned source distribution; never committed.
+        .target(name: "CLLHTTP", path: "Sources/C/CLLHTTP", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "CShims", path: "Sources/C/CShims"),
+
+        swiftTarget("Base", []),
+        swiftTarget("EventLoop", ["Base", "CUV"]),
+        swiftTarget("OpenSSL", ["Base", "COpenSSL"]),
+        swiftTarget("Crypto", ["Base", "OpenSSL"]),
+        swiftTarget("Transport", ["Base", "EventLoop", "OpenSSL", "CLLHTTP", "CZlib"]),
+        swiftTarget("HolderProtocol", []),
+        swiftTarget("Holder", ["HolderProtocol", "CShims"]),
+        swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol"]),
+        swiftTarget("Database", ["Base", "CSQLite"]),
+        swiftTarget("OutputStore", ["Base", "OpenSSL"]),
+        swiftTarget("Domain", ["Base"]),
+        swiftTarget("WorkerProtocol", ["Base"]),
+        swiftTarget("API", ["Base", "Domain"]),
+        swiftTarget("BerthCore", ["Base", "Domain", "Subprocess", "Database", "OutputStore"]),
+        swiftTarget("Providers", ["Base", "Domain", "Transport", "EventLoop", "Subprocess"]),
+        .target(
+            name: "Migrations",
+            path: "Migrations",
+            resources: [.embedInCode("0001-foundation.sql")],
+            swiftSettings: strict
+        ),
+
+        controlPlane("Accounts", ["Crypto"]),
+        controlPlane("Vault", ["Crypto"]),
+        controlPlane("Environments", []),
+        controlPlane("Executions", ["OutputStore"]),
+        controlPlane("Workers", ["WorkerProtocol"]),
+        controlPlane("Workspaces", []),
+
+        swiftTarget(
+            "Server",
+            [
+                "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
+                "WorkerProtocol", "API", "Providers", "Migrations",
+                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
+            ]
+        ),
+        swiftTarget(
+            "Worker",
+            ["Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
+             "WorkerProtocol", "BerthCore", "Domain"]
+        ),
+        swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
+        swiftTarget("CLI", ["Base", "API", "Domain", "Client", "Transport", "EventLoop", "Server", "Worker"]),
+
+        program("berth", ["CLI"]),
+        program("berth-worker", ["Worker", "Base"]),
+        program("berth-hold", ["Holder"]),
+
+        .target(
+            name: "TestSupport",
+            dependencies: ["Base", "EventLoop", "Transport", "Subprocess", "Database"],
+            path: "Tests/Support",
+            swiftSettings: strict
+        ),
+        tests("BaseTests", []),
+        tests("TransportTests", ["EventLoop", "Transport", "OpenSSL"]),
+        tests("CryptoTests", ["Crypto", "OpenSSL"]),
+        tests("DatabaseTests", ["Database", "Migrations"]),
+        tests("DomainTests", ["Domain"]),
+        tests("WorkerProtocolTests", ["WorkerProtocol"]),
+        tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
+        tests("SubprocessTests", ["Subprocess", "HolderProtocol", "EventLoop"]),
+        tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
+        tests("BerthCoreTests", ["BerthCore", "Domain", "Subprocess", "EventLoop"]),
+        tests(
+            "ControlPlaneTests",
+            ["Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
+             "Migrations", "OutputStore", "WorkerProtocol", "Crypto"]
+        ),
+        tests("ServerTests", ["Server", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]),
+        tests("CLITests", ["CLI", "API", "Domain", "Client"]),
+        tests("ContractTests", ["Database", "Providers", "Domain", "OutputStore", "Migrations"]),
+        tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,94 @@
+/// Names the thing an ``Identifier`` belongs to; `prefix` is what its text starts with, such as `exec`.
+public protocol IdentifierKind: Sendable {
+    static var prefix: String { get }
+}
+
+/// A typed id: `prefix_` and 26 lower-case Crockford base-32 digits (48 bits of milliseconds, 80 random bits), so ids of
+/// one kind sort by the time they were made. Comparable as text on every database engine.
+public struct Identifier<Kind: IdentifierKind>: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public let text: String
+
+    public var description: String { text }
+
+    /// Refuses anything but this kind's exact form, so that an id from outside can be used in a path or a query.
+    public init(_ text: String) throws(BerthError) {
+        guard Self.isWellFormed(text) else {
+            throw BerthError(
+                .invalidIdentifier,
+                "'\(text.prefix(80))' is not \(Self.article) \(Kind.prefix) id",
+                remedy: "ids look like \(Kind.prefix)_01jd0000000000000000000000"
+            )
+        }
+        self.text = text
+    }
+
+    init(unchecked text: String) { self.text = text }
+
+    private static var article: String { "aeiou".contains(Kind.prefix.first ?? "x") ? "an" : "a" }
+
+    private static func isWellFormed(_ text: String) -> Bool {
+        let bytes = text.utf8
+        let prefix = Kind.prefix.utf8
+        guard bytes.count == prefix.count + 27, bytes.starts(with: prefix) else { return false }
+        let rest = bytes.dropFirst(prefix.count)
+        guard rest.first == UInt8(ascii: "_") else { return false }
+        return rest.dropFirst().allSatisfy { Crockford.digits.contains($0) }
+    }
+
+    public static func < (left: Self, right: Self) -> Bool { left.text < right.text }
+}
+
+extension Identifier: Codable {
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        do {
+            self = try Identifier(try container.decode(String.self))
+        } catch let error as BerthError {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.message)
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(text)
+    }
+}
+
+enum Crockford {
+    static let digits = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+
+    /// 26 digits of a 130-bit number whose low 128 bits are `high` and `low`.
+    static func text(high: UInt64, low: UInt64) -> String {
+        var digits = [UInt8](repeating: 0, count: 26)
+        var value = UInt128(high) << 64 | UInt128(low)
+        for place in stride(from: 25, through: 0, by: -1) {
+            digits[place] = Self.digits[Int(value & 31)]
+            value >>= 5
+        }
+        return String(decoding: digits, as: UTF8.self)
+    }
+}
+
+public enum OrganizationKind: IdentifierKind { public static let prefix = "org" }
+public enum UserKind: IdentifierKind { public static let prefix = "user" }
+public enum APIKeyKind: IdentifierKind { public static let prefix = "key" }
+public enum EnvironmentKind: IdentifierKind { public static let prefix = "env" }
+public enum WorkerKind: IdentifierKind { public static let prefix = "wrk" }
+public enum RepositoryKind: IdentifierKind { public static let prefix = "repo" }
+public enum WorkspaceKind: IdentifierKind { public static let prefix = "ws" }
+public enum ExecutionKind: IdentifierKind { public static let prefix = "exec" }
+public enum EventKind: IdentifierKind { public static let prefix = "evt" }
+public enum RequestKind: IdentifierKind { public static let prefix = "req" }
+public enum ReplicaKind: IdentifierKind { public static let prefix = "srv" }
+
+public typealias OrganizationID = Identifier<OrganizationKind>
+public typealias UserID = Identifier<UserKind>
+public typealias APIKeyID = Identifier<APIKeyKind>
+public typealias EnvironmentID = Identifier<EnvironmentKind>
+public typealias WorkerID = Identifier<WorkerKind>
+public typealias RepositoryID = Identifier<RepositoryKind>
+public typealias WorkspaceID = Identifier<WorkspaceKind>
+public typealias ExecutionID = Identifier<ExecutionKind>
+public typealias EventID = Identifier<EventKind>
+public typealias RequestID = Identifier<RequestKind>
+public typealias ReplicaID = Identifier<ReplicaKind>
