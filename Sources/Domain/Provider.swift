@@ -1,0 +1,59 @@
+/// Which adapter makes an environment's instances. Open: a newer server may know more.
+public struct ProviderKind: RawRepresentable, Hashable, Sendable, Codable, CustomStringConvertible {
+    public let rawValue: String
+
+    public init(rawValue: String) { self.rawValue = rawValue }
+
+    public var description: String { rawValue }
+
+    /// A sandbox on the server's own machine: the default.
+    public static let local = ProviderKind(rawValue: "local")
+    /// The server's own machine without isolation: only on explicit request.
+    public static let host = ProviderKind(rawValue: "host")
+}
+
+/// How a provider holds an instance to its limits; data, shown to people and checked before work.
+public enum LimitsEnforcement: String, Sendable, Codable, CaseIterable {
+    case none, rlimit, cgroup1, cgroup2
+}
+
+public enum Isolation: String, Sendable, Codable {
+    /// Runs as the server's user among its files.
+    case none
+    /// Namespaces of the host's kernel.
+    case namespaces
+}
+
+public enum PauseSupport: String, Sendable, Codable {
+    case none
+    /// Processes keep their memory and stop running.
+    case freeze
+}
+
+/// What a provider can do, as data: the control plane asks this and never the provider's type.
+public struct ProviderCapabilities: Sendable, Codable, Equatable {
+    public var isolation: Isolation
+    public var limits: LimitsEnforcement
+    /// Whether `ResourceLimits.diskBytes` is enforced.
+    public var diskCap: Bool
+    public var pause: PauseSupport
+    public var networks: [NetworkPolicy.Kind]
+    /// What cannot be enforced on this machine, in words for people; empty where everything holds.
+    public var limitations: [String]
+
+    public init(
+        isolation: Isolation,
+        limits: LimitsEnforcement,
+        diskCap: Bool,
+        pause: PauseSupport,
+        networks: [NetworkPolicy.Kind],
+        limitations: [String]
+    ) {
+        self.isolation = isolation
+        self.limits = limits
+        self.diskCap = diskCap
+        self.pause = pause
+        self.networks = networks
+        self.limitations = limitations
+    }
+}

@@ -1,0 +1,104 @@
+public import Base
+
+/// What to check out for an execution and what to do with the result.
+public struct WorkspaceRequest: Sendable, Codable, Equatable {
+    public var workspaceID: WorkspaceID
+    /// Directory name under the environment's workspace root; `[A-Za-z0-9._-]`, never `.` or `..`.
+    public var directory: String
+    /// What git clones from: https, http, ssh, `git@host:path`, or an absolute local path. Never with credentials in it.
+    public var repositoryURL: String
+    /// Branch, tag or commit to start from; nil means the remote's default branch.
+    public var baseReference: String?
+    /// The branch made for the task.
+    public var branch: String
+    /// Push the branch when the run ends.
+    public var push: Bool
+    /// Whether to commit what the agent left uncommitted at the end.
+    public var commitLeftovers: Bool
+
+    public init(
+        workspaceID: WorkspaceID,
+        directory: String,
+        repositoryURL: String,
+        baseReference: String? = nil,
+        branch: String,
+        push: Bool = false,
+        commitLeftovers: Bool = true
+    ) {
+        self.workspaceID = workspaceID
+        self.directory = directory
+        self.repositoryURL = repositoryURL
+        self.baseReference = baseReference
+        self.branch = branch
+        self.push = push
+        self.commitLeftovers = commitLeftovers
+    }
+}
+
+/// What a run left behind in its workspace.
+public struct WorkspaceOutcome: Sendable, Codable, Equatable {
+    public struct Commit: Sendable, Codable, Equatable {
+        /// Full object name, hexadecimal.
+        public var id: String
+        public var subject: String
+
+        public init(id: String, subject: String) {
+            self.id = id
+            self.subject = subject
+        }
+    }
+
+    public struct FileChange: Sendable, Codable, Equatable {
+        public var path: String
+        /// nil for a binary file.
+        public var additions: Int?
+        public var deletions: Int?
+
+        public init(path: String, additions: Int?, deletions: Int?) {
+            self.path = path
+            self.additions = additions
+            self.deletions = deletions
+        }
+    }
+
+    public var branch: String
+    /// nil where the repository was empty and still is.
+    public var baseCommit: String?
+    public var headCommit: String?
+    public var commits: [Commit]
+    public var files: [FileChange]
+    public var pushed: Bool
+    /// Things a person should know: a rejected push, skipped LFS objects, submodules that could not be fetched.
+    public var warnings: [String]
+
+    public init(
+        branch: String,
+        baseCommit: String?,
+        headCommit: String?,
+        commits: [Commit] = [],
+        files: [FileChange] = [],
+        pushed: Bool = false,
+        warnings: [String] = []
+    ) {
+        self.branch = branch
+        self.baseCommit = baseCommit
+        self.headCommit = headCommit
+        self.commits = commits
+        self.files = files
+        self.pushed = pushed
+        self.warnings = warnings
+    }
+}
+
+public enum WorkspaceState: String, Sendable, Codable, CaseIterable {
+    case new = "NEW"
+    case provisioning = "PROVISIONING"
+    case ready = "READY"
+    case failed = "FAILED"
+    case archived = "ARCHIVED"
+}
+
+public enum WorkspaceLocation: String, Sendable, Codable {
+    case desktop = "DESKTOP"
+    case cloud = "CLOUD"
+}
