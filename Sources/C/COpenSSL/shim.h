@@ -1,3 +1,5 @@
+// SHA256_CTX is the only digest whose running state can be stored; OpenSSL 3 marks its low-level calls deprecated.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/ssl.h>
 #include <openssl/err.h>
 #include <openssl/sha.h>
