@@ -1,5 +1,6 @@
 public import Base
 public import Database
+import FoundationEssentials
 import Migrations
 
 /// A SQLite database of its own with the control plane's schema, closed and removed at the end.
@@ -21,18 +22,19 @@ public func withEmptyDatabase<Result>(
     configure: (inout SQLiteConfiguration) -> Void = { _ in },
     _ body: (SQLiteDatabase) async throws -> Result
 ) async throws -> Result {
-    try await withTemporaryDirectory { directory in
-        var configuration = SQLiteConfiguration(path: directory + "/berth.sqlite")
-        configure(&configuration)
-        let database = try SQLiteDatabase(configuration, time: time)
-        let result: Result
-        do {
-            result = try await body(database)
-        } catch {
-            await database.close()
-            throw error
-        }
+    let directory = "/tmp/berth-database-\(Hex.encode(SystemRandomness().bytes(8)))"
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    var configuration = SQLiteConfiguration(path: directory + "/berth.sqlite")
+    configure(&configuration)
+    let database = try SQLiteDatabase(configuration, time: time)
+    let result: Result
+    do {
+        result = try await body(database)
+    } catch {
         await database.close()
-        return result
+        throw error
     }
+    await database.close()
+    return result
 }
