@@ -76,6 +76,7 @@ let package = Package(
         swiftTarget("Providers", ["Base", "Domain", "Transport", "EventLoop", "Subprocess"]),
         .target(
             name: "Migrations",
+            dependencies: ["Database"],
             path: "Migrations",
             resources: [.embedInCode("0001-foundation.sql")],
             swiftSettings: strict
@@ -110,7 +111,7 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["Base", "EventLoop", "Transport", "Subprocess", "Database"],
+            dependencies: ["Base", "EventLoop", "Transport", "Subprocess", "Database", "Migrations"],
             path: "Tests/Support",
             swiftSettings: strict
         ),

@@ -30,6 +30,14 @@ public final class TemporaryDirectory: Sendable {
     }
 }
 
+/// Runs `body` with a directory that is gone afterwards.
+@discardableResult
+public func withTemporaryDirectory<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+    let directory = try TemporaryDirectory()
+    defer { withExtendedLifetime(directory) {} }
+    return try await body(directory.path)
+}
+
 public struct SystemFailure: Error, CustomStringConvertible {
     public var description: String
 
