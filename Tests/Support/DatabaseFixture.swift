@@ -1,6 +1,5 @@
 public import Base
 public import Database
-import FoundationEssentials
 import Migrations
 
 /// A SQLite database of its own with the control plane's schema, closed and removed at the end.
@@ -22,10 +21,8 @@ public func withEmptyDatabase<Result>(
     configure: (inout SQLiteConfiguration) -> Void = { _ in },
     _ body: (SQLiteDatabase) async throws -> Result
 ) async throws -> Result {
-    let directory = "/tmp/berth-database-\(Hex.encode(SystemRandomness().bytes(8)))"
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
-    defer { try? FileManager.default.removeItem(atPath: directory) }
-    var configuration = SQLiteConfiguration(path: directory + "/berth.sqlite")
+    let directory = try TemporaryDirectory("database")
+    var configuration = SQLiteConfiguration(path: directory.file("berth.sqlite"))
     configure(&configuration)
     let database = try SQLiteDatabase(configuration, time: time)
     let result: Result
@@ -36,5 +33,6 @@ public func withEmptyDatabase<Result>(
         throw error
     }
     await database.close()
+    withExtendedLifetime(directory) {}
     return result
 }
