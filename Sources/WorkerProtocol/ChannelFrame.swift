@@ -47,7 +47,11 @@ public enum ChannelFrame: Sendable, Equatable {
                 throw BerthError(.protocolViolation, "a credit frame carries \(payload.count) bytes, not 8")
             }
             self = .credit(channel: channel, limit: offset, durable: Self.number(payload))
-        case 3: self = .end(channel: channel, total: offset)
+        case 3:
+            guard payload.isEmpty else {
+                throw BerthError(.protocolViolation, "an end frame carries \(payload.count) bytes, not 0")
+            }
+            self = .end(channel: channel, total: offset)
         case 4: self = .tail(channel: channel, offset: offset, bytes: payload)
         default: throw BerthError(.protocolViolation, "\(bytes[0]) is not a kind of channel frame")
         }
