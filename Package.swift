@@ -90,7 +90,7 @@ let package = Package(
         controlPlane("Vault", ["Crypto"]),
         controlPlane("Environments", []),
         controlPlane("Executions", ["OutputStore"]),
-        controlPlane("Workers", ["WorkerProtocol"]),
+        controlPlane("Workers", ["OpenSSL", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
 
         swiftTarget(
