@@ -71,12 +71,17 @@ let package = Package(
         swiftTarget("Database", ["Base", "CSQLite"]),
         swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
-        swiftTarget("WorkerProtocol", ["Base"]),
+        swiftTarget("WorkerProtocol", ["Base", "Domain"]),
+        swiftTarget("AgentProtocol", ["Base", "Domain"]),
         swiftTarget("API", ["Base", "Domain"]),
-        swiftTarget("BerthCore", ["Base", "Domain", "Subprocess", "Database", "OutputStore"]),
+        swiftTarget(
+            "BerthCore",
+            ["Base", "EventLoop", "OpenSSL", "Domain", "AgentProtocol", "Subprocess", "Database", "OutputStore"]
+        ),
         swiftTarget("Providers", ["Base", "Domain", "Transport", "EventLoop", "Subprocess"]),
         .target(
             name: "Migrations",
+            dependencies: ["Database"],
             path: "Migrations",
             resources: [.embedInCode("0001-foundation.sql")],
             swiftSettings: strict
@@ -93,17 +98,20 @@ let package = Package(
             "Server",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
-                "WorkerProtocol", "API", "Providers", "Migrations",
+                "WorkerProtocol", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
             ]
         ),
         swiftTarget(
             "Worker",
             ["Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-             "WorkerProtocol", "BerthCore", "Domain"]
+             "WorkerProtocol", "AgentProtocol", "BerthCore", "Domain"]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
-        swiftTarget("CLI", ["Base", "API", "Domain", "Client", "Transport", "EventLoop", "Server", "Worker"]),
+        swiftTarget(
+            "CLI",
+            ["Base", "API", "AgentProtocol", "Domain", "Client", "Transport", "EventLoop", "Server", "Worker"]
+        ),
 
         program("berth", ["CLI"]),
         program("berth-worker", ["Worker", "Base"]),
@@ -111,8 +119,9 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["Base", "EventLoop", "Transport", "Subprocess", "Database"],
+            dependencies: ["Base", "EventLoop", "Transport", "Subprocess", "Database", "Migrations"],
             path: "Tests/Support",
+            exclude: ["Peers"],
             swiftSettings: strict
         ),
         tests("BaseTests", []),
@@ -120,11 +129,16 @@ let package = Package(
         tests("CryptoTests", ["Crypto", "OpenSSL"]),
         tests("DatabaseTests", ["Database", "Migrations"]),
         tests("DomainTests", ["Domain"]),
-        tests("WorkerProtocolTests", ["WorkerProtocol"]),
+        tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
         tests("SubprocessTests", ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "berth-hold"]),
         tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
-        tests("BerthCoreTests", ["BerthCore", "Domain", "Subprocess", "EventLoop"]),
+        tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
+        tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
+        tests(
+            "WorkerTests",
+            ["Worker", "WorkerProtocol", "BerthCore", "Domain", "Transport", "EventLoop", "OutputStore", "Subprocess"]
+        ),
         tests(
             "ControlPlaneTests",
             ["Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",

@@ -1,5 +1,7 @@
 /// A value that never prints, logs or encodes itself. `reveal()` marks the places where it leaves its wrapping.
-public struct Secret<Value: Sendable>: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+public struct Secret<Value: Sendable>: Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
     private let value: Value
 
     public init(_ value: Value) { self.value = value }

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 
 /// A moment of wall-clock time: milliseconds since 1970-01-01 UTC. Text and JSON form: `2026-11-20T03:14:39.123Z`.
@@ -73,43 +72,5 @@ public struct SystemTime: TimeSource {
         let left = deadline - uptime
         guard left > .zero else { return try Task.checkCancellation() }
         try await Task.sleep(for: left)
-    }
-}
-
-extension Timestamp: CustomStringConvertible {
-    public var description: String {
-        Date(timeIntervalSince1970: Double(milliseconds) / 1000)
-            .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-    }
-
-    public init(_ text: String) throws(BerthError) {
-        let styles = [Date.ISO8601FormatStyle(includingFractionalSeconds: true), Date.ISO8601FormatStyle()]
-        for style in styles {
-            if let date = try? Date(text, strategy: style) {
-                self.init(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
-                return
-            }
-        }
-        throw BerthError(
-            .invalidValue,
-            "'\(text.prefix(40))' is not a time",
-            remedy: "write times like 2026-11-20T03:14:39.123Z (ISO 8601, UTC)"
-        )
-    }
-}
-
-extension Timestamp: Codable {
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        do {
-            self = try Timestamp(try container.decode(String.self))
-        } catch let error as BerthError {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.message)
-        }
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(description)
     }
 }

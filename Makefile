@@ -1,0 +1,36 @@
+# The front door. `make help` lists the targets.
+.PHONY: help build test check fmt bench spec fuzz sim chaos clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+build: ## the shipped programs, into out/bin
+	scripts/build
+
+test: ## install, build, run every check and test
+	scripts/test
+
+check: ## layers and format, without building
+	scripts/check-layers
+	swift format lint --strict --recursive Sources Tests Migrations Package.swift
+
+fmt: ## format the sources in place
+	swift format --in-place --recursive Sources Tests Migrations Package.swift
+
+spec: build ## measure the shipped programs against the numeric specification
+	python3 Benchmarks/spec.py
+
+bench: build ## ratios against peers in the same run
+	python3 Benchmarks/bench.py
+
+fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=60)
+	Fuzz/run
+
+sim: ## long random walks over the state machines (SIM_SCHEDULES=200000)
+	scripts/simulate
+
+chaos: build ## kill -9 server and workers at random moments (CHAOS_ROUNDS=20)
+	python3 Tests/Chaos/chaos.py
+
+clean: ## remove everything that was built
+	rm -rf .build out

@@ -1,0 +1,66 @@
+import FoundationEssentials
+
+extension Timestamp: CustomStringConvertible {
+    /// Whole-number arithmetic: going through `Date` loses milliseconds to rounding.
+    public var description: String {
+        let (days, milliseconds) = milliseconds.flooredDivision(by: 86_400_000)
+        let (year, month, day) = Self.civil(days)
+        let seconds = milliseconds / 1000
+        return Self.padded(year, 4) + "-" + Self.padded(month, 2) + "-" + Self.padded(day, 2)
+            + "T" + Self.padded(seconds / 3600, 2) + ":" + Self.padded(seconds / 60 % 60, 2)
+            + ":" + Self.padded(seconds % 60, 2) + "." + Self.padded(milliseconds % 1000, 3) + "Z"
+    }
+
+    public init(_ text: String) throws(BerthError) {
+        for style in [Date.ISO8601FormatStyle(includingFractionalSeconds: true), Date.ISO8601FormatStyle()] {
+            if let date = try? Date(text, strategy: style) {
+                self.init(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
+                return
+            }
+        }
+        throw BerthError(
+            .invalidValue,
+            "'\(text.prefix(40))' is not a time",
+            remedy: "write times like 2026-11-20T03:14:39.123Z (ISO 8601, UTC)"
+        )
+    }
+
+    /// Year, month and day of a count of days since 1970-01-01, in eras of 400 years that begin on 1 March.
+    private static func civil(_ days: Int64) -> (year: Int64, month: Int64, day: Int64) {
+        let (era, dayOfEra) = (days + 719_468).flooredDivision(by: 146_097)
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let shiftedMonth = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
+        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
+    }
+
+    private static func padded(_ value: Int64, _ width: Int) -> String {
+        let text = String(value)
+        return String(repeating: "0", count: max(0, width - text.count)) + text
+    }
+}
+
+extension Int64 {
+    fileprivate func flooredDivision(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
+        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
+    }
+}
+
+extension Timestamp: Codable {
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        do {
+            self = try Timestamp(try container.decode(String.self))
+        } catch let error as BerthError {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.message)
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}

@@ -1,0 +1,222 @@
+public import Base
+public import Domain
+
+/// Text frames from a server to a worker (seed 004, section 1.2, and Berth's additions).
+public enum ServerMessage: Sendable, Equatable {
+    case ack(Ack)
+    case assign(Assign)
+    case cancel(Cancel)
+    case shutdown(Shutdown)
+    // Added by protocol 1.
+    case forget(Forget)
+
+    public struct Ack: Sendable, Equatable, Codable {
+        public var workerId: String
+        public var sessionToken: String
+        public var `protocol`: Int?
+        /// How often the worker says that it lives.
+        public var heartbeatMs: Int64?
+        /// One answer per attempt of the worker's hello.
+        public var resume: [ResumePoint]?
+
+        public init(
+            workerId: String,
+            sessionToken: String,
+            protocol: Int? = nil,
+            heartbeatMs: Int64? = nil,
+            resume: [ResumePoint]? = nil
+        ) {
+            self.workerId = workerId
+            self.sessionToken = sessionToken
+            self.protocol = `protocol`
+            self.heartbeatMs = heartbeatMs
+            self.resume = resume
+        }
+    }
+
+    public struct ResumePoint: Sendable, Equatable, Codable {
+        public enum Action: String, Sendable, Codable {
+            /// Go on; send output from the given offsets.
+            case resume
+            /// The server has its end recorded; drop it.
+            case forget
+            /// The attempt is fenced off or cancelled: kill it, then drop it.
+            case kill
+        }
+
+        public var executionId: ExecutionID
+        public var attempt: Int
+        public var action: Action
+        /// Bytes that the server has stored.
+        public var stdout: Int64
+        public var stderr: Int64
+
+        public init(executionId: ExecutionID, attempt: Int, action: Action, stdout: Int64, stderr: Int64) {
+            self.executionId = executionId
+            self.attempt = attempt
+            self.action = action
+            self.stdout = stdout
+            self.stderr = stderr
+        }
+    }
+
+    public struct Assign: Sendable, Equatable, Codable {
+        public var executionId: String
+        public var personaId: String
+        public var prompt: String
+        /// Environment of the agent: tokens and credentials among it; kept in memory only.
+        public var env: [String: String]
+        public var config: Config
+        public var attempt: Int?
+        public var agent: AgentAssignment?
+        public var workspace: WorkspaceRequest?
+        /// For git operations of this assignment, never for the agent's environment.
+        public var gitCredentials: [GitCredential]?
+
+        public init(
+            executionId: String,
+            personaId: String,
+            prompt: String,
+            env: [String: String],
+            config: Config,
+            attempt: Int? = nil,
+            agent: AgentAssignment? = nil,
+            workspace: WorkspaceRequest? = nil,
+            gitCredentials: [GitCredential]? = nil
+        ) {
+            self.executionId = executionId
+            self.personaId = personaId
+            self.prompt = prompt
+            self.env = env
+            self.config = config
+            self.attempt = attempt
+            self.agent = agent
+            self.workspace = workspace
+            self.gitCredentials = gitCredentials
+        }
+    }
+
+    public struct Config: Sendable, Equatable, Codable {
+        public var timeoutMs: Int64
+        public var maxOutputBytes: Int64
+
+        public init(timeoutMs: Int64, maxOutputBytes: Int64) {
+            self.timeoutMs = timeoutMs
+            self.maxOutputBytes = maxOutputBytes
+        }
+    }
+
+    public struct AgentAssignment: Sendable, Equatable, Codable {
+        public var kind: AgentKind
+        /// The argument vector of a `command` agent.
+        public var command: [String]?
+        /// Where it runs when there is no workspace; nil means a private temporary directory, wiped at the end.
+        public var workingDirectory: String?
+        public var model: String?
+        public var maxTurns: Int?
+        public var maxCostUSD: Double?
+        /// Continue the agent's own conversation.
+        public var resumeAgentSessionID: String?
+
+        public init(
+            kind: AgentKind,
+            command: [String]? = nil,
+            workingDirectory: String? = nil,
+            model: String? = nil,
+            maxTurns: Int? = nil,
+            maxCostUSD: Double? = nil,
+            resumeAgentSessionID: String? = nil
+        ) {
+            self.kind = kind
+            self.command = command
+            self.workingDirectory = workingDirectory
+            self.model = model
+            self.maxTurns = maxTurns
+            self.maxCostUSD = maxCostUSD
+            self.resumeAgentSessionID = resumeAgentSessionID
+        }
+    }
+
+    /// What git's credential protocol may answer for one host.
+    public struct GitCredential: Sendable, Equatable, Codable, CustomStringConvertible {
+        /// `https` or `http`.
+        public var scheme: String
+        /// Host, with the port where the URL has one.
+        public var host: String
+        public var username: String
+        public var password: String
+
+        public var description: String { "<redacted credential of \(host)>" }
+
+        public init(scheme: String, host: String, username: String, password: String) {
+            self.scheme = scheme
+            self.host = host
+            self.username = username
+            self.password = password
+        }
+    }
+
+    public struct Cancel: Sendable, Equatable, Codable {
+        public var executionId: String
+        public var attempt: Int?
+
+        public init(executionId: String, attempt: Int? = nil) {
+            self.executionId = executionId
+            self.attempt = attempt
+        }
+    }
+
+    public struct Shutdown: Sendable, Equatable, Codable {
+        public var reason: String
+        public var gracePeriodMs: Int64
+
+        public init(reason: String, gracePeriodMs: Int64) {
+            self.reason = reason
+            self.gracePeriodMs = gracePeriodMs
+        }
+    }
+
+    /// The end of this attempt is recorded; the worker may drop its row and bytes.
+    public struct Forget: Sendable, Equatable, Codable {
+        public var executionId: ExecutionID
+        public var attempt: Int
+
+        public init(executionId: ExecutionID, attempt: Int) {
+            self.executionId = executionId
+            self.attempt = attempt
+        }
+    }
+}
+
+extension ServerMessage: TaggedMessage {
+    public var tag: String {
+        switch self {
+        case .ack: "ack"
+        case .assign: "assign"
+        case .cancel: "cancel"
+        case .shutdown: "shutdown"
+        case .forget: "forget"
+        }
+    }
+
+    public var body: any Codable & Sendable {
+        switch self {
+        case .ack(let body): body
+        case .assign(let body): body
+        case .cancel(let body): body
+        case .shutdown(let body): body
+        case .forget(let body): body
+        }
+    }
+
+    public init?(tag: String, from decoder: any Decoder) throws {
+        switch tag {
+        case "ack": self = .ack(try Ack(from: decoder))
+        case "assign": self = .assign(try Assign(from: decoder))
+        case "cancel": self = .cancel(try Cancel(from: decoder))
+        case "shutdown": self = .shutdown(try Shutdown(from: decoder))
+        case "forget": self = .forget(try Forget(from: decoder))
+        default: return nil
+        }
+    }
+}
