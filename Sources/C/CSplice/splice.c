@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 
 ssize_t berth_splice_to_file(int source, int target, int64_t offset, size_t length) {
