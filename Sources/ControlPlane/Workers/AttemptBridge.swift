@@ -8,7 +8,7 @@ public protocol AttemptBridge: Sendable {
     /// Answers a hello: one point per attempt that the worker names, and what it holds by the server's books afterwards.
     /// - Parameter attempts: nil from a documented peer, which cannot say; it keeps what it had.
     func resume(worker: WorkerID, organization: OrganizationID, attempts: [WorkerMessage.AttemptPosition]?)
-        async throws -> WorkerResumption
+        async throws -> WorkerResume
     func started(_ key: AttemptKey, worker: WorkerID) async throws
     func progress(_ key: AttemptKey, worker: WorkerID, stage: String, message: String) async throws
     func personaEvent(_ key: AttemptKey, worker: WorkerID, type: String, payload: JSONValue) async throws
@@ -37,14 +37,4 @@ public protocol AttemptBridge: Sendable {
         at offset: Int64,
         _ bytes: ArraySlice<UInt8>
     ) async throws
-}
-
-public struct WorkerResumption: Sendable, Equatable {
-    public var points: [ServerMessage.ResumePoint]
-    public var held: [AttemptKey]
-
-    public init(points: [ServerMessage.ResumePoint], held: [AttemptKey]) {
-        self.points = points
-        self.held = held
-    }
 }

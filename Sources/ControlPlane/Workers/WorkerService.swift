@@ -1,7 +1,7 @@
 public import Base
+import Crypto
 public import Database
 import Domain
-import OpenSSL
 import WorkerProtocol
 
 /// What a hello was answered with.
@@ -44,7 +44,7 @@ public struct WorkerService: Sendable {
         self.time = time
         self.ids = ids
         self.randomness = randomness
-        standing = standingTokens.map { (SHA256.hash(Array($0.token.reveal().utf8)), $0.organization) }
+        standing = standingTokens.map { (AccessToken.hash($0.token), $0.organization) }
         self.log = log
     }
 
@@ -55,8 +55,8 @@ public struct WorkerService: Sendable {
         environment: EnvironmentID,
         instance: Int64
     ) async throws -> Secret<String> {
-        let token = "bwt_" + Hex.encode(randomness.bytes(32))
-        let hash = SHA256.hash(Array(token.utf8))
+        let token = AccessToken.make(.worker, randomness)
+        let hash = token.hash
         let id: WorkerID = ids.make()
         let now = time.now
         _ = try await feed.transaction(organization: organization) { transaction in
@@ -76,7 +76,7 @@ public struct WorkerService: Sendable {
                 NewEvent("worker.registered", subject: id, ownerID: owner, at: now)
             )
         }
-        return Secret(token)
+        return token.text
     }
 
     /// The instance has ended: its token stops working.
@@ -93,7 +93,7 @@ public struct WorkerService: Sendable {
 
     /// Who holds this token: throws `unauthenticated`.
     public func authenticate(token: Secret<String>) async throws -> WorkerIdentity {
-        let hash = SHA256.hash(Array(token.reveal().utf8))
+        let hash = AccessToken.hash(token)
         if let row = try await database.read({ try $0.first(WorkerStore.byToken, hash) }) {
             return try WorkerStore.identity(row)
         }

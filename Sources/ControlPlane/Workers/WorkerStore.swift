@@ -42,7 +42,7 @@ enum WorkerStore {
         SELECT id, name, environment_id, instance, version, protocol, capabilities, connected_at, disconnected_at,
             last_heard_at, created_at
         FROM workers
-        WHERE organization_id = $1 AND revoked_at IS NULL AND ($2 IS NULL OR owner_id IS NULL OR owner_id = $2)
+        WHERE organization_id = $1 AND revoked_at IS NULL AND (CAST($2 AS TEXT) IS NULL OR owner_id IS NULL OR owner_id = $2)
             AND id > $3
         ORDER BY id LIMIT $4
         """
