@@ -38,7 +38,7 @@ extension CheckoutMaker {
             in: git.configuration.cacheDirectory
         )
         // `@{-1}` and its kin are expanded by git, so they come back changed.
-        guard !isHead, result.end == .exited(0), result.outputText.trimmed == branch else {
+        guard !isHead, result.succeeded, result.outputText.trimmed == branch else {
             throw BerthError(
                 .invalidValue,
                 "'\(branch.prefix(200))' is not a name for a branch",
@@ -56,7 +56,7 @@ extension CheckoutMaker {
             in: path
         )
         let count = result.output.count { $0 == 0 }
-        guard result.end == .exited(0), count > 0 else { return [] }
+        guard result.succeeded, count > 0 else { return [] }
         return [
             "\(count) \(count == 1 ? "file is" : "files are") kept in Git LFS: the checkout holds only "
                 + "\(count == 1 ? "its pointer" : "their pointers"); run 'git lfs pull' where the objects are needed"
@@ -71,7 +71,7 @@ extension CheckoutMaker {
             usingOwnConfiguration: true,
             deadline: .seconds(300)
         )
-        guard result.end != .exited(0) else { return [] }
+        guard !result.succeeded else { return [] }
         return ["submodules could not be fetched: \(GitFailure.lastLine(result.errorText))"]
     }
 }

@@ -1,4 +1,4 @@
-public import Base
+import Base
 public import Domain
 
 extension CheckoutMaker {
@@ -14,10 +14,10 @@ extension CheckoutMaker {
         let head = try await git.asAgent(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], in: checkout.path)
         let branch = try await git.asAgent(["symbolic-ref", "--quiet", "--short", "HEAD"], in: checkout.path)
         let name = branch.outputText.trimmed
-        if branch.end == .exited(0), name != checkout.branch {
+        if branch.succeeded, name != checkout.branch {
             warnings.append("the agent left the branch '\(checkout.branch)' for '\(name)'")
         }
-        guard head.end == .exited(0) else {
+        guard head.succeeded else {
             return WorkspaceOutcome(
                 branch: checkout.branch,
                 baseCommit: checkout.baseCommit,
@@ -46,18 +46,18 @@ extension CheckoutMaker {
         let status = try await git.asAgent(["status", "--porcelain", "-z"], in: path).checked("read the status")
         guard !status.output.isEmpty else { return nil }
         let added = try await git.asAgent(["add", "--all"], in: path, deadline: .seconds(600))
-        guard added.end == .exited(0) else {
+        guard added.succeeded else {
             return "what the agent left uncommitted could not be added: \(GitFailure.lastLine(added.errorText))"
         }
         let staged = try await git.asAgent(["diff", "--cached", "--quiet"], in: path)
-        guard staged.end == .exited(1) else { return nil }
+        guard !staged.succeeded else { return nil }
         let subject = task.split(whereSeparator: \.isNewline).first.map { String($0.prefix(72)) } ?? "Changes"
         let commit = try await git.asAgent(
             ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", subject],
             in: path,
             deadline: .seconds(600)
         )
-        guard commit.end == .exited(0) else {
+        guard commit.succeeded else {
             return "what the agent left uncommitted could not be committed: \(GitFailure.lastLine(commit.errorText))"
         }
         return nil

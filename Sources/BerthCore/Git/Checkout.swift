@@ -1,4 +1,4 @@
-public import Base
+import Base
 public import Domain
 internal import Glibc
 
@@ -138,9 +138,9 @@ public struct CheckoutMaker: Sendable {
             ["rev-parse", "--verify", "--quiet", "refs/heads/\(request.branch)"],
             in: path
         )
-        let arguments = has.end == .exited(0) ? [request.branch, "--"] : ["-b", request.branch, commit, "--"]
+        let arguments = has.succeeded ? [request.branch, "--"] : ["-b", request.branch, commit, "--"]
         let checkout = try await git.asAgent(["checkout", "--quiet"] + arguments, in: path)
-        guard checkout.end == .exited(0) else {
+        guard checkout.succeeded else {
             throw BerthError(
                 .conflict,
                 "the workspace cannot change to the branch '\(request.branch)': \(GitFailure.lastLine(checkout.errorText))",
@@ -155,7 +155,7 @@ public struct CheckoutMaker: Sendable {
     /// Commits need an author; what the person or the repository configured wins.
     private func identify(_ path: String) async throws {
         let known = try await git.asAgent(["config", "--get", "user.email"], in: path)
-        guard known.end != .exited(0) else { return }
+        guard !known.succeeded else { return }
         for (key, value) in [("user.name", "Berth"), ("user.email", "berth@localhost")] {
             _ = try await git.asAgent(["config", key, value], in: path).checked("set the author")
         }

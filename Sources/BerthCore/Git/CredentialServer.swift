@@ -1,4 +1,4 @@
-public import Base
+import Base
 public import EventLoop
 internal import Glibc
 
@@ -46,13 +46,14 @@ public final class CredentialServer: Sendable {
         guard let answer = CredentialHelper.answer(text, logins: logins) else { return }
         // Fits the socket's buffer many times over.
         _ = Array(answer.utf8).withUnsafeBytes {
-            send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL.rawValue))
+            send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
         }
     }
 
     private static func isOwn(_ descriptor: CInt) -> Bool {
-        var peer = ucred()
-        var length = socklen_t(MemoryLayout<ucred>.size)
-        return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == geteuid()
+        // struct ucred of unix(7): pid, uid, gid.
+        var peer: (pid_t, uid_t, gid_t) = (0, 0, 0)
+        var length = socklen_t(MemoryLayout.size(ofValue: peer))
+        return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.1 == geteuid()
     }
 }

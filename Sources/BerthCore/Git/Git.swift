@@ -1,4 +1,5 @@
 public import Base
+internal import Glibc
 
 /// The real git, run with nothing of the machine's own configuration that could surprise.
 public struct Git: Sendable {
@@ -67,6 +68,21 @@ public struct Git: Sendable {
 
         """
 
+    /// Makes the cache's directories and the configuration file; to be called once, before anything else.
+    public func prepareCache() throws(BerthError) {
+        let cache = configuration.cacheDirectory
+        for path in [cache, cache + "/mirrors"] where mkdir(path, 0o755) != 0 && errno != EEXIST {
+            throw BerthError(.internal, "cannot make the directory of the git cache", detail: "\(path): errno \(errno)")
+        }
+        let file = open(ownConfigurationPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        let bytes = Array(Self.ownConfiguration.utf8)
+        let written = file < 0 ? -1 : bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+        if file >= 0 { close(file) }
+        guard written == bytes.count else {
+            throw BerthError(.internal, "cannot write git's configuration", detail: "errno \(errno)")
+        }
+    }
+
     /// As Berth, in a repository of Berth's own.
     /// - Parameter credentialSocket: where the helper asks; nil gives no credential at all.
     func asWorker(
@@ -134,7 +150,7 @@ public struct Git: Sendable {
 extension ProcessResult {
     /// The result of a command that should not fail.
     func checked(_ what: String) throws(BerthError) -> ProcessResult {
-        guard end == .exited(0) else {
+        guard succeeded else {
             if errorText.contains("No space left on device") {
                 throw GitFailure.error(errorText, url: "", hadCredential: false)
             }

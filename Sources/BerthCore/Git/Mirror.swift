@@ -1,4 +1,4 @@
-public import Base
+import Base
 internal import Glibc
 internal import OpenSSL
 
@@ -47,7 +47,7 @@ public struct Mirror: Sendable {
         } catch let error as BerthError where error.code == .timedOut {
             throw GitFailure.unreachable(url.text, "no answer within \(deadline.components.seconds) s")
         }
-        guard result.end == .exited(0) else { throw failure(result) }
+        guard result.succeeded else { throw failure(result) }
         return Self.offer(parsing: result.outputText)
     }
 
@@ -83,7 +83,7 @@ public struct Mirror: Sendable {
 
     public func hasCommit(_ commit: String) async throws -> String? {
         let result = try await git.asWorker(["rev-parse", "--verify", "--quiet", "\(commit)^{commit}"], in: path)
-        return result.end == .exited(0) ? result.outputText.trimmed : nil
+        return result.succeeded ? result.outputText.trimmed : nil
     }
 
     /// Brings `commit` of a workspace here and pushes it as `branch`.
@@ -101,7 +101,7 @@ public struct Mirror: Sendable {
             credentialSocket: credentialSocket,
             deadline: git.configuration.transferDeadline
         )
-        guard result.end == .exited(0) else {
+        guard result.succeeded else {
             let words = result.errorText + "\n" + Self.rejections(of: result.outputText)
             throw GitFailure.pushRejection(words) ?? failure(result)
         }
@@ -140,7 +140,7 @@ public struct Mirror: Sendable {
         } catch let error as BerthError where error.code == .timedOut {
             throw GitFailure.unreachable(url.text, "the transfer took too long")
         }
-        guard result.end == .exited(0) else { throw failure(result) }
+        guard result.succeeded else { throw failure(result) }
     }
 
     private func failure(_ result: ProcessResult) -> BerthError {

@@ -1,5 +1,5 @@
 public import AgentProtocol
-public import Base
+import Base
 
 /// One program to run to its end, with its output kept in memory.
 public struct ProcessCommand: Sendable {
@@ -48,6 +48,7 @@ public struct ProcessResult: Sendable {
         self.errors = errors
     }
 
+    public var succeeded: Bool { end == .exited(0) }
     public var outputText: String { String(decoding: output, as: UTF8.self) }
     public var errorText: String { String(decoding: errors, as: UTF8.self) }
 }
