@@ -2,74 +2,73 @@ import Base
 import BerthCore
 import Domain
 import EventLoop
-import Glibc
-import Synchronization
+import FoundationEssentials
 import TestSupport
 
-/// A place of its own for one test: a git server, a cache, a root for workspaces.
+/// A place of its own for one test: remotes, a cache, a root for workspaces.
 final class GitFixture: Sendable {
     let directory: TemporaryDirectory
+    let runner = DirectRunner()
     let git: Git
     let maker: CheckoutMaker
     let loop: EventLoop
 
     init(connectDeadline: Duration = .seconds(10)) throws {
-        let directory = try TemporaryDirectory()
-        self.directory = directory
-        for name in ["cache", "home", "workspaces", "remotes", "run"] { mkdir("\(directory.path)/\(name)", 0o700) }
+        directory = try TemporaryDirectory("git")
+        for name in ["cache", "home", "workspaces", "remotes", "run"] {
+            try FileManager.default.createDirectory(
+                atPath: directory.file(name),
+                withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o700]
+            )
+        }
         loop = try EventLoop(name: "git-test")
         loop.start()
-        let seen = Seen()
-        self.recorder = seen
-        let runner = DirectRunner(directory: "\(directory.path)/run", spy: { seen.add($0) })
         git = Git(
             Git.Configuration(
-                agentHome: "\(directory.path)/home",
-                cacheDirectory: "\(directory.path)/cache",
+                agentHome: directory.file("home"),
+                cacheDirectory: directory.file("cache"),
                 credentialHelper: "!'\(ProgramLocation.path("berth-worker"))' git-credential",
                 connectDeadline: connectDeadline
             ),
             runner: runner
         )
-        maker = CheckoutMaker(git: git, root: "\(directory.path)/workspaces")
+        maker = CheckoutMaker(git: git, root: directory.file("workspaces"))
         try git.prepareCache()
     }
 
-    private let recorder: Seen
-    var commands: [ProcessCommand] { recorder.all }
-
     deinit { loop.stop() }
 
-    /// Runs git as the test itself, for making remotes and looking at results.
+    /// git as the test itself uses it, for making remotes and looking at results.
     @discardableResult
     func run(_ arguments: String..., in path: String) async throws -> String {
-        let command = ProcessCommand(
+        try await check(
             ["git", "-c", "user.name=Tester", "-c", "user.email=tester@example.org"] + arguments,
-            environment: ["PATH": "/usr/bin:/bin", "HOME": "\(directory.path)/home", "LC_ALL": "C"],
-            directory: path,
-            identity: .agent
+            environment: ["PATH": "/usr/bin:/bin", "HOME": directory.file("home"), "LC_ALL": "C"],
+            directory: path
         )
-        let result = try await DirectRunner(directory: "\(directory.path)/run").run(command)
-        guard result.succeeded else { throw BerthError(.internal, "\(arguments): \(result.errorText)") }
-        return result.outputText.trimmed
     }
 
     /// A bare remote with two commits on `main`, a tag `v1` on the first, and a branch `feature/odd@name` on the second.
     func remote(_ name: String = "project.git") async throws -> String {
-        let bare = "\(directory.path)/remotes/\(name)"
-        let work = "\(directory.path)/remotes/\(name).work"
+        let bare = directory.file("remotes/\(name)")
+        let work = directory.file("remotes/\(name).work")
         try await run("init", "--quiet", "--bare", "-b", "main", bare, in: directory.path)
         try await run("clone", "--quiet", bare, work, in: directory.path)
-        write("one\n", to: "\(work)/README.md")
-        try await run("add", ".", in: work)
-        try await run("commit", "--quiet", "-m", "First", in: work)
+        try await commit("one\n", as: "First", in: work)
         try await run("tag", "-a", "-m", "one", "v1", in: work)
-        write("two\n", to: "\(work)/README.md")
-        try await run("commit", "--quiet", "-am", "Second", in: work)
+        try await commit("two\n", as: "Second", in: work)
         try await run("branch", "feature/odd@name", in: work)
         try await run("push", "--quiet", "origin", "--all", in: work)
         try await run("push", "--quiet", "origin", "--tags", in: work)
         return bare
+    }
+
+    /// Writes `README.md` and commits it.
+    func commit(_ text: String, as subject: String, in work: String) async throws {
+        try Data(text.utf8).write(to: URL(filePath: "\(work)/README.md"))
+        try await run("add", "--all", in: work)
+        try await run("commit", "--quiet", "-m", subject, in: work)
     }
 
     func mirror(_ url: String, socket: String? = nil, account: String = "test") throws -> Mirror {
@@ -87,19 +86,4 @@ final class GitFixture: Sendable {
             branch: branch
         )
     }
-
-    func write(_ text: String, to path: String) {
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-        _ = Array(text.utf8).withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-        close(file)
-    }
-
-    func read(_ path: String) -> String { String(decoding: contents(path), as: UTF8.self) }
-}
-
-final class Seen: Sendable {
-    private let commands = Mutex<[ProcessCommand]>([])
-
-    func add(_ command: ProcessCommand) { commands.withLock { $0.append(command) } }
-    var all: [ProcessCommand] { commands.withLock { $0 } }
 }

@@ -52,8 +52,6 @@ public struct Git: Sendable {
     static let ownConfiguration = """
         [safe]
         \tdirectory = *
-        [core]
-        \thooksPath = /dev/null
         [gc]
         \tauto = 0
         [advice]
@@ -94,8 +92,9 @@ public struct Git: Sendable {
         var environment = base(home: configuration.cacheDirectory)
         environment["GIT_CONFIG_GLOBAL"] = ownConfigurationPath
         environment["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes -oConnectTimeout=15 -oStrictHostKeyChecking=accept-new"
-        // An empty helper forgets those named by any other configuration.
-        var all = [configuration.program, "-c", "credential.helper="]
+        // An empty helper forgets those named by any other configuration. Hooks are off here, not in the configuration
+        // file: the remote's own, when it is a path on this machine, must run.
+        var all = [configuration.program, "-c", "credential.helper=", "-c", "core.hooksPath=/dev/null"]
         if let credentialSocket {
             environment[CredentialHelper.socketVariable] = credentialSocket
             all += ["-c", "credential.helper=\(configuration.credentialHelper)"]
