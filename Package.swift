@@ -58,6 +58,7 @@ let package = Package(
         // llhttp's generated C, laid here by scripts/bootstrap from its pinned source distribution; never committed.
         .target(name: "CLLHTTP", path: "Sources/C/CLLHTTP", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CShims", path: "Sources/C/CShims"),
+        .target(name: "CSplice", path: "Sources/C/CSplice"),
 
         swiftTarget("Base", []),
         swiftTarget("EventLoop", ["Base", "CUV"]),
@@ -66,9 +67,9 @@ let package = Package(
         swiftTarget("Transport", ["Base", "EventLoop", "OpenSSL", "CLLHTTP", "CZlib"]),
         swiftTarget("HolderProtocol", []),
         swiftTarget("Holder", ["HolderProtocol", "CShims"]),
-        swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol"]),
+        swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "OutputStore"]),
         swiftTarget("Database", ["Base", "CSQLite"]),
-        swiftTarget("OutputStore", ["Base", "OpenSSL"]),
+        swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
@@ -130,7 +131,7 @@ let package = Package(
         tests("DomainTests", ["Domain"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
-        tests("SubprocessTests", ["Subprocess", "HolderProtocol", "EventLoop"]),
+        tests("SubprocessTests", ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "berth-hold"]),
         tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
