@@ -68,7 +68,9 @@ struct EnvironmentDirectory: Sendable {
     }
 
     /// The worker's token; the directory around it is closed to everybody else.
-    func writeToken(_ token: Secret<String>) throws(BerthError) { try SmallFile.replace(self.token, with: token.reveal()) }
+    func writeToken(_ token: Secret<String>) throws(BerthError) {
+        try SmallFile.replace(self.token, with: token.reveal())
+    }
 
     /// Keeps the log of earlier boots within bounds.
     func trimLog() {

@@ -141,7 +141,8 @@ public struct LocalProvider: Provider {
     public func destroy(_ instance: InstanceReference) async throws {
         try await house.destroy(instance) { directory in
             let request = InstanceRequest(environmentID: instance.environmentID, label: "")
-            return SandboxPlan(host: host, configuration: configuration, directory: directory, request: request).removal()
+            return SandboxPlan(host: host, configuration: configuration, directory: directory, request: request)
+                .removal()
         }
         try await host.groups?.remove(instance.environmentID, time: time)
     }

@@ -50,7 +50,8 @@ struct NetworkPlan: Sendable {
     private static func hostResolver() -> String? {
         // A stub on the host's loopback (systemd-resolved) keeps the real servers in a file of its own.
         let servers = nameServers(in: read("/etc/resolv.conf"))
-        return servers.first { !$0.hasPrefix("127.") } ?? nameServers(in: read("/run/systemd/resolve/resolv.conf")).first
+        return servers.first { !$0.hasPrefix("127.") }
+            ?? nameServers(in: read("/run/systemd/resolve/resolv.conf")).first
     }
 
     private static func read(_ path: String) -> String {

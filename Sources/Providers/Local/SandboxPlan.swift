@@ -115,7 +115,9 @@ struct SandboxPlan {
 
     private func addNetwork(to spec: inout LaunchSpec) {
         // Host ports need pasta too, without any route to the internet beside them.
-        guard let pasta = host.pasta, request.network.kind == .open || !request.network.hostPorts.isEmpty else { return }
+        guard let pasta = host.pasta, request.network.kind == .open || !request.network.hostPorts.isEmpty else {
+            return
+        }
         let plan = NetworkPlan.current()
         spec.add("network", pasta)
         spec.add("address", NetworkPlan.address)
@@ -146,7 +148,7 @@ struct SandboxPlan {
         [
             Inside.holder, "--socket", Inside.holderSocket, "--hide", Inside.linkDirectory, "--hide", Inside.state,
             "--worker", Inside.worker, "--link", Inside.linkSocket, "--token-file", Inside.token,
-            "--state", Inside.state, "--holder", Inside.holderSocket,
+            "--state", Inside.state,
         ] + launch.arguments
     }
 }
