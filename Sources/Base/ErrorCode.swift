@@ -54,6 +54,8 @@ extension ErrorCode {
     public static let diskFull = ErrorCode(rawValue: "disk_full")
     public static let unavailable = ErrorCode(rawValue: "unavailable")
     public static let protocolViolation = ErrorCode(rawValue: "protocol_violation")
+    public static let sealBroken = ErrorCode(rawValue: "seal_broken")
+    public static let sealKeyUnknown = ErrorCode(rawValue: "seal_key_unknown")
     public static let schemaMismatch = ErrorCode(rawValue: "schema_mismatch")
     public static let `internal` = ErrorCode(rawValue: "internal")
 }
