@@ -78,7 +78,7 @@ let package = Package(
             "BerthCore",
             ["Base", "EventLoop", "OpenSSL", "Domain", "AgentProtocol", "Subprocess", "Database", "OutputStore"]
         ),
-        swiftTarget("Providers", ["Base", "Domain", "Transport", "EventLoop", "Subprocess"]),
+        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "CShims"]),
         .target(
             name: "Migrations",
             dependencies: ["Database"],
