@@ -1,1 +1,12 @@
-// placeholder
+public import Database
+
+/// The control plane's schema, step by step.
+public enum ServerSchema {
+    public static var migrations: [Migration] {
+        [
+            Migration(version: 1, name: "foundation", sql: text(PackageResources._001_foundation_sql))
+        ]
+    }
+
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}

@@ -1,1 +1,9 @@
-@main struct Main { static func main() {} }
+internal import Glibc
+internal import Holder
+
+@main struct Main {
+    static func main() {
+        if CommandLine.arguments.dropFirst().first == Sandbox.mode { exit(Sandbox.run()) }
+        exit(HolderProgram.run(arguments: Array(CommandLine.arguments.dropFirst())))
+    }
+}

@@ -1,0 +1,169 @@
+public import Base
+public import Domain
+
+/// Where an execution stands. Open: a newer server may know more.
+public struct ExecutionStatus: RawRepresentable, Hashable, Sendable, Codable, CustomStringConvertible {
+    public let rawValue: String
+
+    public init(rawValue: String) { self.rawValue = rawValue }
+
+    public var description: String { rawValue }
+
+    public static let queued = ExecutionStatus(rawValue: "queued")
+    public static let assigned = ExecutionStatus(rawValue: "assigned")
+    public static let running = ExecutionStatus(rawValue: "running")
+    public static let completed = ExecutionStatus(rawValue: "completed")
+    public static let failed = ExecutionStatus(rawValue: "failed")
+    public static let cancelled = ExecutionStatus(rawValue: "cancelled")
+    public static let timedOut = ExecutionStatus(rawValue: "timedOut")
+
+    public static let known: [ExecutionStatus] = [
+        .queued, .assigned, .running, .completed, .failed, .cancelled, .timedOut,
+    ]
+
+    public var hasEnded: Bool { [.completed, .failed, .cancelled, .timedOut].contains(self) }
+}
+
+/// `POST /v1/executions`: one run of an agent or a command.
+public struct CreateExecution: Sendable, Codable, Equatable {
+    /// Name or id of an environment; `new` for one of its own; nil for the personal one, made on first use.
+    public var environment: String?
+    /// For an environment that this request makes.
+    public var provider: ProviderKind?
+    public var network: NetworkPolicy?
+    public var limits: ResourceLimits?
+    /// nil: `command` where there is a command, else `claude`.
+    public var agent: AgentKind?
+    public var prompt: String?
+    public var command: [String]?
+    public var workingDirectory: String?
+    public var personaId: String?
+    public var model: String?
+    public var resumeAgentSessionId: String?
+    public var repository: Checkout?
+    /// Variables of the agent's environment. Sealed at rest, never shown again.
+    public var env: [String: String]?
+    public var gitCredentials: [GitLogin]?
+    public var config: RunConfig?
+
+    public struct Checkout: Sendable, Codable, Equatable {
+        public var url: String
+        /// Branch, tag or commit to start from; nil: the remote's default branch.
+        public var base: String?
+        /// nil: one named after the task.
+        public var branch: String?
+        public var push: Bool?
+        public var commitLeftovers: Bool?
+
+        public init(
+            url: String,
+            base: String? = nil,
+            branch: String? = nil,
+            push: Bool? = nil,
+            commitLeftovers: Bool? = nil
+        ) {
+            self.url = url
+            self.base = base
+            self.branch = branch
+            self.push = push
+            self.commitLeftovers = commitLeftovers
+        }
+    }
+
+    /// A login for git over HTTP at one host.
+    public struct GitLogin: Sendable, Codable, Equatable, CustomStringConvertible {
+        /// `https` or `http`.
+        public var scheme: String
+        /// Host, with the port where the URL has one.
+        public var host: String
+        public var username: String
+        public var password: String
+
+        public var description: String { "<redacted login of \(host)>" }
+
+        public init(scheme: String, host: String, username: String, password: String) {
+            self.scheme = scheme
+            self.host = host
+            self.username = username
+            self.password = password
+        }
+    }
+
+    public init() {}
+}
+
+/// Caps of one run; nil means the server's default.
+public struct RunConfig: Sendable, Codable, Equatable {
+    public var timeoutMs: Int64?
+    public var maxOutputBytes: Int64?
+    public var maxTurns: Int?
+    /// US dollars.
+    public var maxCostUsd: Double?
+
+    public init(
+        timeoutMs: Int64? = nil,
+        maxOutputBytes: Int64? = nil,
+        maxTurns: Int? = nil,
+        maxCostUsd: Double? = nil
+    ) {
+        self.timeoutMs = timeoutMs
+        self.maxOutputBytes = maxOutputBytes
+        self.maxTurns = maxTurns
+        self.maxCostUsd = maxCostUsd
+    }
+
+    public var caps: RunCaps {
+        RunCaps(
+            timeoutMs: timeoutMs,
+            maxTurns: maxTurns,
+            maxCostUSD: maxCostUsd,
+            maxOutputBytes: maxOutputBytes ?? RunCaps.defaultOutputBytes
+        )
+    }
+}
+
+/// An execution as the API shows it; never its variables or credentials.
+public struct Execution: Sendable, Codable, Equatable {
+    public var id: ExecutionID
+    public var status: ExecutionStatus
+    public var agent: AgentKind
+    public var personaId: String?
+    public var environmentId: EnvironmentID?
+    public var workspaceId: WorkspaceID?
+    public var attempt: Int
+    /// The first characters of the prompt, or the command.
+    public var title: String
+    public var model: String?
+    public var agentSessionId: String?
+    public var exitCode: Int32?
+    public var failure: FailureReason?
+    /// Who cancelled it.
+    public var cancelledBy: String?
+    public var usage: AgentUsage?
+    public var durationMs: Int64?
+    public var createdAt: Timestamp
+    public var assignedAt: Timestamp?
+    public var startedAt: Timestamp?
+    public var endedAt: Timestamp?
+    public var config: RunConfig
+    /// The end as its worker reported it.
+    public var report: ExecutionReport?
+
+    public init(
+        id: ExecutionID,
+        status: ExecutionStatus,
+        agent: AgentKind,
+        attempt: Int,
+        title: String,
+        createdAt: Timestamp,
+        config: RunConfig
+    ) {
+        self.id = id
+        self.status = status
+        self.agent = agent
+        self.attempt = attempt
+        self.title = title
+        self.createdAt = createdAt
+        self.config = config
+    }
+}

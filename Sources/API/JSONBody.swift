@@ -1,0 +1,70 @@
+public import Base
+import FoundationEssentials
+
+/// Encoding and strict decoding of bodies.
+public enum JSONBody {
+    public static func encode(_ value: some Encodable, pretty: Bool = false) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting =
+            pretty ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(value))
+    }
+
+    /// Decodes a request: every field must be known to `schema`.
+    public static func decode<Value: Decodable>(
+        _: Value.Type,
+        from bytes: [UInt8],
+        schema: Schema
+    ) throws(BerthError) -> Value {
+        try schema.check(try parse(bytes))
+        return try decode(Value.self, from: bytes)
+    }
+
+    /// Decodes an answer of the server: unknown fields are passed over, so an older client reads a newer server.
+    public static func decode<Value: Decodable>(_: Value.Type, from bytes: [UInt8]) throws(BerthError) -> Value {
+        do {
+            return try JSONDecoder().decode(Value.self, from: Data(bytes))
+        } catch let error as BerthError {
+            throw error
+        } catch let error as DecodingError {
+            throw Self.error(error)
+        } catch {
+            throw BerthError(.invalidJSON, "the body is not JSON", detail: String(describing: error))
+        }
+    }
+
+    public static func parse(_ bytes: [UInt8]) throws(BerthError) -> JSONValue {
+        guard !bytes.isEmpty else {
+            throw BerthError(.invalidJSON, "the body is empty", remedy: "send a JSON object")
+        }
+        do {
+            return try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+        } catch {
+            throw BerthError(
+                .invalidJSON,
+                "the body is not valid JSON",
+                remedy: "check quotes, commas and brackets",
+                detail: String(describing: error)
+            )
+        }
+    }
+
+    private static func error(_ error: DecodingError) -> BerthError {
+        func field(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String? {
+            let keys = context.codingPath + (key.map { [$0] } ?? [])
+            return keys.isEmpty ? nil : keys.map(\.stringValue).joined(separator: ".")
+        }
+        return switch error {
+        case .keyNotFound(let key, let context):
+            BerthError(.missingField, "the field is missing", field: field(context, key))
+        case .typeMismatch(let type, let context):
+            BerthError(.invalidValue, "expected a \(type)", field: field(context))
+        case .valueNotFound(let type, let context):
+            BerthError(.invalidValue, "expected a \(type), got null", field: field(context))
+        case .dataCorrupted(let context):
+            BerthError(.invalidValue, context.debugDescription, field: field(context))
+        @unknown default:
+            BerthError(.invalidJSON, "the body cannot be decoded", detail: String(describing: error))
+        }
+    }
+}

@@ -1,0 +1,103 @@
+/// HTTP methods that the API uses.
+public enum Method: String, Sendable, CaseIterable {
+    case get = "GET"
+    case post = "POST"
+    case delete = "DELETE"
+}
+
+/// Who may call a route. The server maps it to the permissions of roles.
+public enum Access: String, Sendable, CaseIterable {
+    /// Anyone: health, version, the API's own description.
+    case open
+    /// A worker with its own token.
+    case worker
+    case read
+    case run
+    case manageEnvironments
+}
+
+/// What a route answers with.
+public enum Answer: Sendable {
+    case json(Schema, status: Int = 200)
+    case text(mediaType: String)
+    case bytes
+    case serverSentEvents
+    case webSocket
+}
+
+/// One operation of the API. The router, the OpenAPI document and the authorization tests are made from these alone.
+public struct Route: Sendable {
+    public var id: RouteID
+    public var method: Method
+    /// With parameters in braces: `/v1/executions/{executionId}`.
+    public var path: String
+    public var access: Access
+    public var summary: String
+    public var query: [Parameter]
+    public var body: Schema?
+    public var answer: Answer
+    /// Whether a call is kept in the audit trail.
+    public var isAudited: Bool
+
+    public struct Parameter: Sendable {
+        public var name: String
+        public var schema: Schema
+        public var about: String
+
+        public init(_ name: String, _ schema: Schema, _ about: String) {
+            self.name = name
+            self.schema = schema
+            self.about = about
+        }
+    }
+
+    init(
+        _ id: RouteID,
+        _ method: Method,
+        _ path: String,
+        _ access: Access,
+        _ summary: String,
+        query: [Parameter] = [],
+        body: Schema? = nil,
+        answer: Answer,
+        isAudited: Bool = false
+    ) {
+        self.id = id
+        self.method = method
+        self.path = path
+        self.access = access
+        self.summary = summary
+        self.query = query
+        self.body = body
+        self.answer = answer
+        self.isAudited = isAudited
+    }
+
+    /// Names in braces, in order.
+    public var parameters: [String] { segments.compactMap(\.parameter) }
+
+    public var segments: [Segment] {
+        path.split(separator: "/").map { text in
+            text.hasPrefix("{") && text.hasSuffix("}")
+                ? .parameter(String(text.dropFirst().dropLast())) : .literal(String(text))
+        }
+    }
+
+    public enum Segment: Sendable, Equatable {
+        case literal(String)
+        case parameter(String)
+
+        var parameter: String? { if case .parameter(let name) = self { name } else { nil } }
+    }
+}
+
+/// Operation names; the raw value is the OpenAPI `operationId`. The server switches over all of them.
+public enum RouteID: String, Sendable, CaseIterable {
+    case executionCreate, executionList, executionGet, executionCancel, executionOutput, executionEvents, executionWait
+    case environmentCreate, environmentList, environmentGet, environmentWhy, environmentStart, environmentStop
+    case environmentPause, environmentResume, environmentRetry, environmentDestroy
+    case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
+    case workerList, workerConnect, whoAmI, changeList
+    case health, ready, metrics, version, openAPI
+    case compatibilityExecute, compatibilityGet, compatibilityCancel, compatibilityHealth, compatibilityStatus
+}

@@ -1,0 +1,68 @@
+public import Base
+
+/// The one way to change an organization's rows: every change with its events, numbered in commit order.
+public struct Feed: Sendable {
+    private let database: any SQLDatabase
+    private let signal: FeedSignal
+
+    /// One per database: it also carries the wake-ups from writers to readers.
+    public init(_ database: any SQLDatabase) {
+        self.database = database
+        signal = FeedSignal()
+    }
+
+    /// Runs `body` in one transaction, records its events, and wakes who waits for them.
+    /// A transaction that changed rows and recorded nothing is rolled back as `internal`: it is a mistake of ours.
+    @discardableResult
+    public func transaction<Value: Sendable>(
+        organization: OrganizationID,
+        _ body: @escaping @Sendable (FeedTransaction) throws -> Value
+    ) async throws -> Committed<Value> {
+        let committed = try await database.write { connection in
+            let transaction = FeedTransaction(connection, organization)
+            let value = try body(transaction)
+            return Committed(value: value, seq: try transaction.finish())
+        }
+        if let seq = committed.seq { signal.advance(organization, to: seq) }
+        return committed
+    }
+
+    /// Events after `seq`, oldest first. `visibleTo` leaves out what belongs to other users; nil shows everything.
+    public func read(
+        _ organization: OrganizationID,
+        after seq: Int64,
+        limit: Int,
+        visibleTo user: UserID?
+    ) async throws -> [Event] {
+        try await database.read { connection in
+            try connection.rows(Self.page, organization, seq, limit, user).map(Event.init)
+        }
+    }
+
+    /// The number of the organization's last event; 0 when there is none.
+    public func position(_ organization: OrganizationID) async throws -> Int64 {
+        try await database.read { try $0.first(Self.last, organization)?.integer("seq") ?? 0 }
+    }
+
+    /// Returns when an event after `seq` was committed through this feed; at once when one was already. Throws
+    /// `CancellationError`. Read before the first wait: commits of an earlier process are not known here.
+    public func waitForEvent(_ organization: OrganizationID, after seq: Int64) async throws {
+        try await signal.wait(organization, after: seq)
+    }
+
+    static let advance: SQL = "UPDATE feed SET seq = seq + $2 WHERE organization_id = $1 RETURNING seq"
+    static let insert: SQL = """
+        INSERT INTO events (organization_id, seq, type, version, subject, owner_id, actor_id, payload, recorded_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """
+    static let page: SQL = """
+        SELECT organization_id, seq, type, version, subject, owner_id, actor_id, payload, recorded_at FROM events
+        WHERE organization_id = $1 AND seq > $2
+            AND (CAST($4 AS TEXT) IS NULL OR owner_id IS NULL OR owner_id = $4)
+        ORDER BY seq LIMIT $3
+        """
+    static let last: SQL = "SELECT seq FROM feed WHERE organization_id = $1"
+
+    /// For the test that prepares every statement.
+    public static let statements = [advance, insert, page, last]
+}

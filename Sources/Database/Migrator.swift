@@ -1,0 +1,75 @@
+public import Base
+
+/// Brings a schema to this version's: forward only, one transaction for each step, checksums stored.
+public struct Migrator: Sendable {
+    private let migrations: [Migration]
+    private let time: any TimeSource
+
+    public init(_ migrations: [Migration], time: any TimeSource) {
+        self.migrations = migrations
+        self.time = time
+    }
+
+    /// Applies what is missing and returns the versions it applied. Throws `schema_mismatch`, changing nothing, when the
+    /// database is ahead of this program or was made by other migrations.
+    @discardableResult
+    public func migrate(_ database: any SQLDatabase) async throws -> [Int] {
+        for (index, migration) in migrations.enumerated() where migration.version != index + 1 {
+            throw BerthError(.internal, "migrations are not numbered 1, 2, 3, …", detail: migration.name)
+        }
+        try await database.write { try $0.run(Self.createTable) }
+        let applied = try await database.read { try self.verify(try $0.rows(Self.selectAll)) }
+        var performed: [Int] = []
+        for migration in migrations.dropFirst(applied) {
+            let text = database.dialect.migrationText(migration.sql)
+            let now = time.now
+            let isNew = try await database.write { connection in
+                // Another replica may have come first.
+                guard try self.verify(try connection.rows(Self.selectAll)) < migration.version else { return false }
+                try connection.executeScript(text)
+                try connection.run(Self.insert, migration.version, migration.name, migration.checksum, now)
+                return true
+            }
+            if isNew { performed.append(migration.version) }
+        }
+        return performed
+    }
+
+    /// How many of our migrations the database has, when it has nothing else.
+    private func verify(_ rows: [Row]) throws -> Int {
+        for row in rows {
+            let version = try row.int("version")
+            guard version <= migrations.count else {
+                throw BerthError(
+                    .schemaMismatch,
+                    "the database has schema \(try rows.last?.int("version") ?? version), "
+                        + "this program knows up to \(migrations.count)",
+                    remedy: "start the newer version that migrated it, or restore a backup from before"
+                )
+            }
+            let known = migrations[version - 1]
+            guard try row.text("checksum") == known.checksum else {
+                throw BerthError(
+                    .schemaMismatch,
+                    "schema step \(version) of the database ('\(try row.text("name"))') differs from this program's "
+                        + "'\(known.name)'",
+                    remedy: "start the version that made this database, or point to another data directory"
+                )
+            }
+        }
+        return rows.count
+    }
+
+    private static let createTable: SQL = """
+        CREATE TABLE IF NOT EXISTS schema_migrations (
+            version BIGINT NOT NULL PRIMARY KEY,
+            name TEXT NOT NULL,
+            checksum TEXT NOT NULL,
+            applied_at BIGINT NOT NULL
+        )
+        """
+    private static let selectAll: SQL = "SELECT version, name, checksum FROM schema_migrations ORDER BY version"
+    private static let insert: SQL = """
+        INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)
+        """
+}

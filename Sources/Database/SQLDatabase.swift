@@ -1,0 +1,94 @@
+/// A database engine behind one seam. Closures run synchronously on the engine's own thread, have no effects outside
+/// (no I/O, no locks held, no captured mutable state) and may be run again from the start when the engine is busy.
+///
+/// Errors of every call, as `BerthError`: `conflict` (unique constraint), `diskFull`, `unavailable` (busy, or closed),
+/// `timedOut` (a read over its limit), `cancelled` as `CancellationError`, `internal` (anything else; text in `detail`).
+public protocol SQLDatabase: Sendable {
+    var dialect: any SQLDialect { get }
+
+    /// One consistent snapshot; writing is refused. Cancelling the task interrupts the running statement.
+    func read<Value: Sendable>(
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value
+
+    /// One transaction, durable on disk when this returns; rolled back when `body` throws. For rows of an organization
+    /// use ``Feed/transaction(organization:_:)``, which cannot forget the event. Cancelling the task
+    /// withdraws a transaction that has not begun, and never one that has.
+    @discardableResult
+    func write<Value: Sendable>(
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value
+
+    /// Finishes what was queued, then closes every connection. Later calls fail with `unavailable`.
+    func close() async
+}
+
+/// A connection inside a transaction, valid only within the closure that received it. A failed statement ends the
+/// transaction on every engine: whatever the closure does next fails with the same error.
+public protocol SQLConnection: AnyObject {
+    /// Runs `sql` and hands over its rows one at a time; returning false stops early.
+    func forEach(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Bool) throws
+
+    /// Runs a statement without a result; returns how many rows it changed.
+    @discardableResult
+    func execute(_ sql: SQL, _ values: [SQLValue]) throws -> Int
+
+    /// Several statements without values, for migrations.
+    func executeScript(_ text: String) throws
+
+    /// Prepares a statement without running it.
+    func prepare(_ sql: SQL) throws
+
+    /// Rows this transaction has changed so far.
+    var changedRows: Int64 { get }
+}
+
+extension SQLDatabase {
+    /// Prepares every statement without running it: a start-up and test check for names, placeholders and columns.
+    public func check(_ statements: [SQL]) async throws {
+        try await read { connection in
+            for statement in statements { try connection.prepare(statement) }
+        }
+    }
+}
+
+extension SQLConnection {
+    public func rows(_ sql: SQL, values: [SQLValue]) throws -> [Row] {
+        var rows: [Row] = []
+        try forEach(sql, values) { row in
+            rows.append(row)
+            return true
+        }
+        return rows
+    }
+
+    public func rows(_ sql: SQL, _ values: (any SQLBindable)?...) throws -> [Row] {
+        try rows(sql, values: values.map { $0?.sqlValue ?? .null })
+    }
+
+    /// The first row, or nil.
+    public func first(_ sql: SQL, _ values: (any SQLBindable)?...) throws -> Row? {
+        var found: Row?
+        try forEach(sql, values.map { $0?.sqlValue ?? .null }) { row in
+            found = found ?? row
+            // Stepped to the end, so that a statement with RETURNING completes.
+            return true
+        }
+        return found
+    }
+
+    /// Runs a statement without a result; returns how many rows it changed.
+    @discardableResult
+    public func run(_ sql: SQL, _ values: (any SQLBindable)?...) throws -> Int {
+        try execute(sql, values.map { $0?.sqlValue ?? .null })
+    }
+}
+
+/// What differs between engines.
+public protocol SQLDialect: Sendable {
+    var name: String { get }
+
+    /// A migration's text in this engine's words. Files use `STRICT` tables and the types `TEXT`, `BIGINT`, `INTEGER`
+    /// (32 bits are enough), `REAL` and `BLOB`.
+    func migrationText(_ text: String) -> String
+}

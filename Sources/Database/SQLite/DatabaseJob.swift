@@ -1,0 +1,75 @@
+import Base
+import Synchronization
+
+/// A queued closure and its waiting task.
+protocol DatabaseJob: AnyObject, Sendable {
+    var allowsWriting: Bool { get }
+    var isCancelled: Bool { get }
+    /// False when the task has been told of its cancellation; the job is then dropped. After true it cannot be withdrawn.
+    func begin() -> Bool
+    /// Runs the closure and keeps its value. May be called again after a roll-back.
+    func run(_ connection: any SQLConnection) throws
+    /// Tells the task: the kept value when `error` is nil. Exactly once.
+    func finish(_ error: (any Error)?)
+}
+
+final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
+    private struct State {
+        var continuation: CheckedContinuation<Value, any Error>?
+        var value: Value?
+        var hasBegun = false
+        var isCancelled = false
+    }
+
+    private let body: @Sendable (any SQLConnection) throws -> Value
+    private let state = Mutex(State())
+    let allowsWriting: Bool
+
+    init(allowsWriting: Bool, _ body: @escaping @Sendable (any SQLConnection) throws -> Value) {
+        self.allowsWriting = allowsWriting
+        self.body = body
+    }
+
+    var isCancelled: Bool { state.withLock(\.isCancelled) }
+
+    /// Stores the continuation; false when the task was cancelled before.
+    func park(_ continuation: CheckedContinuation<Value, any Error>) -> Bool {
+        state.withLock { state in
+            guard !state.isCancelled else { return false }
+            state.continuation = continuation
+            return true
+        }
+    }
+
+    func cancel() {
+        let withdrawn = state.withLock { state -> CheckedContinuation<Value, any Error>? in
+            state.isCancelled = true
+            return state.hasBegun ? nil : state.continuation.take()
+        }
+        withdrawn?.resume(throwing: CancellationError())
+    }
+
+    func begin() -> Bool {
+        state.withLock { state in
+            guard state.continuation != nil else { return false }
+            state.hasBegun = true
+            return true
+        }
+    }
+
+    func run(_ connection: any SQLConnection) throws {
+        let value = try body(connection)
+        state.withLock { $0.value = value }
+    }
+
+    func finish(_ error: (any Error)?) {
+        let (continuation, value) = state.withLock { ($0.continuation.take(), $0.value.take()) }
+        if let error {
+            continuation?.resume(throwing: error)
+        } else if let value {
+            continuation?.resume(returning: value)
+        } else {
+            continuation?.resume(throwing: BerthError(.internal, "a database closure left no value"))
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Base
+import CSQLite
+
+/// What a closure sees of a handle for the length of one transaction. After it, every call is refused.
+final class SQLiteConnection: SQLConnection {
+    private let handle: SQLiteHandle
+    private let watcher: StatementWatcher?
+    private let allowsWriting: Bool
+    private let changesBefore: Int64
+    /// The first failed statement's error, which ends the transaction whatever the closure does with it.
+    private(set) var failure: BerthError?
+
+    init(_ handle: SQLiteHandle, allowsWriting: Bool, watcher: StatementWatcher?) {
+        self.handle = handle
+        self.allowsWriting = allowsWriting
+        self.watcher = watcher
+        changesBefore = handle.totalChanges
+    }
+
+    var changedRows: Int64 { handle.totalChanges - changesBefore }
+
+    func end() {
+        failure = failure ?? BerthError(.internal, "a database connection was used after its transaction ended")
+    }
+
+    func forEach(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Bool) throws {
+        try guarded {
+            try run(sql, values) { statement in
+                // The caller's own error ends the loop, not the transaction's health.
+                do { return try body(try statement.row()) } catch { throw CallerError(underlying: error) }
+            }
+        }
+    }
+
+    func execute(_ sql: SQL, _ values: [SQLValue]) throws -> Int {
+        try guarded {
+            let before = handle.totalChanges
+            try run(sql, values) { _ in true }
+            return handle.totalChanges == before ? 0 : handle.changes
+        }
+    }
+
+    func prepare(_ sql: SQL) throws {
+        try guarded { _ = try handle.statement(sql) }
+    }
+
+    func executeScript(_ text: String) throws {
+        try guarded {
+            guard allowsWriting else { throw Self.readOnlyError(text) }
+            try handle.script(text)
+        }
+    }
+
+    private func run(_ sql: SQL, _ values: [SQLValue], _ eachRow: (SQLiteStatement) throws -> Bool) throws {
+        if let watcher, watcher.shouldStop { throw stopped(watcher) }
+        let statement = try handle.statement(sql)
+        guard allowsWriting || statement.isReadOnly else { throw Self.readOnlyError(sql.text) }
+        guard !statement.isBusy else {
+            throw BerthError(.internal, "a SQL statement was run inside its own result", detail: sql.text)
+        }
+        statement.begin()
+        defer { statement.end() }
+        try handle.require(try statement.bind(values), statement: sql.text)
+        while true {
+            switch statement.step() {
+            case SQLITE_ROW:
+                guard try eachRow(statement) else { return }
+            case SQLITE_DONE: return
+            case SQLITE_INTERRUPT:
+                throw watcher.map(stopped) ?? handle.error(SQLITE_INTERRUPT, statement: sql.text)
+            case let code: throw handle.error(code, statement: sql.text)
+            }
+        }
+    }
+
+    private func guarded<Value>(_ body: () throws -> Value) throws -> Value {
+        if let failure { throw failure }
+        do {
+            return try body()
+        } catch let error as CallerError {
+            throw error.underlying
+        } catch {
+            failure = BerthError(wrapping: error)
+            throw error
+        }
+    }
+
+    private func stopped(_ watcher: StatementWatcher) -> any Error {
+        guard watcher.isLate else { return CancellationError() }
+        return BerthError(
+            .timedOut,
+            "a database read took too long",
+            remedy: "ask for a smaller page",
+            isRetryable: true
+        )
+    }
+
+    private static func readOnlyError(_ text: String) -> BerthError {
+        BerthError(.internal, "a read tried to write to the database", detail: text)
+    }
+
+    private struct CallerError: Error {
+        let underlying: any Error
+    }
+}

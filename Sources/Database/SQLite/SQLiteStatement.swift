@@ -1,0 +1,121 @@
+import Base
+import CSQLite
+
+/// One prepared statement. Owned by its ``SQLiteHandle``, used on that handle's thread.
+final class SQLiteStatement {
+    private let pointer: OpaquePointer
+    /// For each of SQLite's parameters, in its order of first appearance, the number behind the `$`.
+    private let numbers: [Int]
+    private let valueCount: Int
+    let columns: Columns
+    let isReadOnly: Bool
+    private(set) var isBusy = false
+
+    /// Refuses parameters other than `$1`…`$n`, each used at least once.
+    init(_ pointer: OpaquePointer, text: String) throws {
+        var numbers: [Int] = []
+        for index in 1..<(1 + sqlite3_bind_parameter_count(pointer)) {
+            let name = sqlite3_bind_parameter_name(pointer, index).map { String(cString: $0) } ?? "?"
+            guard name.first == "$", let number = Int(name.dropFirst()), number > 0, name == "$\(number)" else {
+                throw Self.placeholderError("parameter '\(name)' is not $ and a number", text)
+            }
+            numbers.append(number)
+        }
+        let highest = numbers.max() ?? 0
+        guard numbers.count == highest else {
+            throw Self.placeholderError("the numbers up to $\(highest) are not all used", text)
+        }
+        self.pointer = pointer
+        self.numbers = numbers
+        valueCount = highest
+        columns = Columns((0..<sqlite3_column_count(pointer)).map { String(cString: sqlite3_column_name(pointer, $0)) })
+        isReadOnly = sqlite3_stmt_readonly(pointer) != 0
+    }
+
+    private static func placeholderError(_ what: String, _ text: String) -> BerthError {
+        BerthError(.internal, "a SQL statement is written wrongly", detail: "\(what); statement: \(text)")
+    }
+
+    func finalize() { sqlite3_finalize(pointer) }
+
+    func begin() { isBusy = true }
+
+    func end() {
+        sqlite3_reset(pointer)
+        sqlite3_clear_bindings(pointer)
+        isBusy = false
+    }
+
+    /// SQLite's code of the first value that it did not take.
+    func bind(_ values: [SQLValue]) throws -> Int32 {
+        guard values.count == valueCount else {
+            throw BerthError(
+                .internal,
+                "a SQL statement is called wrongly",
+                detail: "\(valueCount) values expected, \(values.count) given"
+            )
+        }
+        for (index, number) in numbers.enumerated() {
+            let code = try bind(values[number - 1], at: Int32(index + 1), number: number)
+            guard code == SQLITE_OK else { return code }
+        }
+        return SQLITE_OK
+    }
+
+    private func bind(_ value: SQLValue, at index: Int32, number: Int) throws -> Int32 {
+        switch value {
+        case .null: return sqlite3_bind_null(pointer, index)
+        case .integer(let integer): return sqlite3_bind_int64(pointer, index, integer)
+        case .real(let real): return sqlite3_bind_double(pointer, index, real)
+        case .blob(let bytes):
+            return bytes.withUnsafeBytes { berth_sqlite_bind_blob(pointer, index, $0.baseAddress, UInt64($0.count)) }
+        case .text(var text):
+            // A Swift string is valid UTF-8 by construction; NUL is the one code point PostgreSQL refuses.
+            return try text.withUTF8 { bytes in
+                guard !bytes.contains(0) else {
+                    throw BerthError(
+                        .invalidValue,
+                        "text must not contain the NUL character",
+                        remedy: "remove it and send the request again",
+                        detail: "value $\(number)"
+                    )
+                }
+                return bytes.withMemoryRebound(to: CChar.self) {
+                    berth_sqlite_bind_text(pointer, index, $0.baseAddress, UInt64($0.count))
+                }
+            }
+        }
+    }
+
+    func step() -> Int32 { sqlite3_step(pointer) }
+
+    func row() throws -> Row {
+        var values: [SQLValue] = []
+        values.reserveCapacity(columns.names.count)
+        for index in 0..<Int32(columns.names.count) { values.append(try value(at: index)) }
+        return Row(columns: columns, values: values)
+    }
+
+    private func value(at index: Int32) throws -> SQLValue {
+        switch sqlite3_column_type(pointer, index) {
+        case SQLITE_INTEGER: return .integer(sqlite3_column_int64(pointer, index))
+        case SQLITE_FLOAT: return .real(sqlite3_column_double(pointer, index))
+        case SQLITE_TEXT:
+            let start = sqlite3_column_text(pointer, index)
+            let bytes = UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(pointer, index)))
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw BerthError(
+                    .internal,
+                    "the database holds text that is not UTF-8",
+                    detail: "column \(columns.names[Int(index)])"
+                )
+            }
+            return .text(text)
+        case SQLITE_BLOB:
+            let start = sqlite3_column_blob(pointer, index)
+            let count = Int(sqlite3_column_bytes(pointer, index))
+            return .blob(Array(UnsafeRawBufferPointer(start: start, count: count)))
+        default: return .null
+        }
+    }
+}

@@ -1,0 +1,89 @@
+import Base
+import Database
+import TestSupport
+import Testing
+
+@Suite struct FeedTests {
+    private let ids = IDSource(time: SystemTime(), randomness: SystemRandomness())
+    private let now = Timestamp(milliseconds: 1)
+
+    private func withFeed(_ body: (Feed, OrganizationID, SQLiteDatabase) async throws -> Void) async throws {
+        try await withDatabase { database in
+            let organization: OrganizationID = ids.make()
+            try await database.write { connection in
+                try connection.run("INSERT INTO organizations (id, name, created_at) VALUES ($1, 'o', 1)", organization)
+                try connection.run("INSERT INTO feed (organization_id) VALUES ($1)", organization)
+            }
+            try await body(Feed(database), organization, database)
+        }
+    }
+
+    private func set(_ name: String, in feed: Feed, _ organization: OrganizationID) async throws -> Int64? {
+        try await feed.transaction(organization: organization) { [now] transaction in
+            try transaction.run("INSERT INTO settings (name, value, updated_at) VALUES ($1, '', 1)", name)
+            transaction.record(NewEvent("setting.changed", subject: name, ownerID: nil, at: now))
+        }.seq
+    }
+
+    @Test func `numbers are dense and in commit order under concurrency`() async throws {
+        try await withFeed { feed, organization, _ in
+            try await withThrowingTaskGroup(of: Int64?.self) { group in
+                for number in 0..<100 { group.addTask { try await set("s\(number)", in: feed, organization) } }
+                var seen: [Int64] = []
+                for try await seq in group { seen.append(try #require(seq)) }
+                #expect(seen.sorted() == Array(1...100))
+            }
+            let events = try await feed.read(organization, after: 40, limit: 1000, visibleTo: nil)
+            #expect(events.map(\.seq) == Array(41...100))
+            let position = try await feed.position(organization)
+            #expect(position == 100)
+        }
+    }
+
+    @Test func `a change without an event is rolled back`() async throws {
+        try await withFeed { feed, organization, database in
+            let error = await #expect(throws: BerthError.self) {
+                try await feed.transaction(organization: organization) {
+                    try $0.run("INSERT INTO settings (name, value, updated_at) VALUES ('a', '', 1)")
+                }
+            }
+            #expect(error?.code == .internal)
+            let rows = try await database.read { try $0.rows("SELECT name FROM settings") }
+            #expect(rows.isEmpty)
+        }
+    }
+
+    @Test func `a transaction that changes nothing has no number`() async throws {
+        try await withFeed { feed, organization, _ in
+            let committed = try await feed.transaction(organization: organization) { _ in 7 }
+            #expect(committed.value == 7)
+            #expect(committed.seq == nil)
+        }
+    }
+
+    @Test func `what belongs to one user is not shown to another`() async throws {
+        try await withFeed { feed, organization, _ in
+            let (first, second): (UserID, UserID) = (ids.make(), ids.make())
+            let now = now
+            try await feed.transaction(organization: organization) { transaction in
+                for owner in [first, second, nil] {
+                    transaction.record(NewEvent("thing.made", subject: "x", ownerID: owner, at: now))
+                }
+            }
+            let seen = try await feed.read(organization, after: 0, limit: 10, visibleTo: first)
+            #expect(seen.map(\.ownerID) == [first, nil])
+        }
+    }
+
+    @Test func `a waiter is woken by the commit it waits for`() async throws {
+        try await withFeed { feed, organization, _ in
+            let waiting = Task { try await feed.waitForEvent(organization, after: 1) }
+            _ = try await set("a", in: feed, organization)
+            _ = try await set("b", in: feed, organization)
+            try await waiting.value
+            let endless = Task { try await feed.waitForEvent(organization, after: 2) }
+            endless.cancel()
+            await #expect(throws: CancellationError.self) { try await endless.value }
+        }
+    }
+}
