@@ -131,7 +131,17 @@ let package = Package(
         tests("DomainTests", ["Domain"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
-        tests("SubprocessTests", ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "berth-hold"]),
+        .executableTarget(
+            name: "subprocess-fixture",
+            dependencies: ["Base", "Subprocess", "HolderProtocol", "EventLoop", "OutputStore"],
+            path: "Tests/Fixtures/subprocess-fixture",
+            swiftSettings: strict
+        ),
+        tests(
+            "SubprocessTests",
+            ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "OpenSSL", "berth-hold",
+             "subprocess-fixture"]
+        ),
         tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
