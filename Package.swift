@@ -160,7 +160,7 @@ let package = Package(
         ),
         tests("ServerTests", ["Server", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
-        tests("ContractTests", ["Database", "Providers", "Domain", "OutputStore", "Migrations"]),
+        tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],
     swiftLanguageModes: [.v6]
