@@ -78,7 +78,7 @@ let package = Package(
             "BerthCore",
             ["Base", "EventLoop", "OpenSSL", "Domain", "AgentProtocol", "Subprocess", "Database", "OutputStore"]
         ),
-        swiftTarget("Providers", ["Base", "Domain", "Transport", "EventLoop", "Subprocess"]),
+        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "CShims"]),
         .target(
             name: "Migrations",
             dependencies: ["Database"],
@@ -104,8 +104,10 @@ let package = Package(
         ),
         swiftTarget(
             "Worker",
-            ["Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-             "WorkerProtocol", "AgentProtocol", "BerthCore", "Domain"]
+            [
+                "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
+                "WorkerProtocol", "AgentProtocol", "BerthCore", "Domain",
+            ]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
         swiftTarget(
@@ -131,7 +133,17 @@ let package = Package(
         tests("DomainTests", ["Domain"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
-        tests("SubprocessTests", ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "berth-hold"]),
+        .executableTarget(
+            name: "subprocess-fixture",
+            dependencies: ["Base", "Subprocess", "HolderProtocol", "EventLoop", "OutputStore"],
+            path: "Tests/Fixtures/subprocess-fixture",
+            swiftSettings: strict
+        ),
+        tests(
+            "SubprocessTests",
+            ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "OpenSSL", "berth-hold",
+             "subprocess-fixture"]
+        ),
         tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
@@ -141,12 +153,14 @@ let package = Package(
         ),
         tests(
             "ControlPlaneTests",
-            ["Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
-             "Migrations", "OutputStore", "WorkerProtocol", "Crypto"]
+            [
+                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
+                "Migrations", "OutputStore", "WorkerProtocol", "Crypto",
+            ]
         ),
         tests("ServerTests", ["Server", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
-        tests("ContractTests", ["Database", "Providers", "Domain", "OutputStore", "Migrations"]),
+        tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],
     swiftLanguageModes: [.v6]
