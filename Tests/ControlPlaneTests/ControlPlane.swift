@@ -14,6 +14,7 @@ import Workspaces
 struct ControlPlane: Sendable {
     let database: SQLiteDatabase
     let feed: Feed
+    let sealer: Sealer
     let organization: OrganizationID
     let user: UserID
     let executions: ExecutionService
@@ -61,6 +62,7 @@ struct ControlPlane: Sendable {
             randomness: randomness
         )
         .bootstrapSingleUser()
+        let sealer = Sealer(KeyRing(current: try MasterKey.make(randomness)), randomness: randomness)
         let registry = WorkerRegistry()
         let tokens = WorkerTokens(
             database: database,
@@ -92,7 +94,7 @@ struct ControlPlane: Sendable {
         let executions = ExecutionService(
             database: database,
             feed: feed,
-            sealer: Sealer(KeyRing(current: try MasterKey.make(randomness)), randomness: randomness),
+            sealer: sealer,
             workers: registry,
             environments: environments,
             output: SegmentOutput(segments),
@@ -117,6 +119,7 @@ struct ControlPlane: Sendable {
         return ControlPlane(
             database: database,
             feed: feed,
+            sealer: sealer,
             organization: principal.organizationID,
             user: principal.userID,
             executions: executions,
@@ -149,6 +152,60 @@ struct ControlPlane: Sendable {
             defer { group.cancelAll() }
             while let isDone = try await group.next(), !isDone {}
         }
+    }
+
+    /// What a server started anew on the same database and files has: no memory of connections.
+    func restarted(time: any TimeSource) -> ControlPlane {
+        let log = Log(sink: SilentSink(), time: time)
+        let registry = WorkerRegistry()
+        let tokens = WorkerTokens(
+            database: database,
+            feed: feed,
+            registry: registry,
+            time: time,
+            ids: ids,
+            randomness: SystemRandomness(),
+            standing: [(Secret("standing-token"), organization)]
+        )
+        let executions = ExecutionService(
+            database: database,
+            feed: feed,
+            sealer: sealer,
+            workers: registry,
+            environments: environments,
+            output: SegmentOutput(segments),
+            workspaces: workspaces,
+            time: time,
+            ids: ids,
+            log: log
+        )
+        let workers = WorkerService(
+            database: database,
+            feed: feed,
+            registry: registry,
+            attempts: executions,
+            instances: environments,
+            time: time,
+            ids: ids,
+            randomness: SystemRandomness(),
+            log: log
+        )
+        return ControlPlane(
+            database: database,
+            feed: feed,
+            sealer: sealer,
+            organization: organization,
+            user: user,
+            executions: executions,
+            environments: environments,
+            workers: workers,
+            tokens: tokens,
+            registry: registry,
+            workspaces: workspaces,
+            instances: instances,
+            segments: segments,
+            ids: ids
+        )
     }
 
     /// A worker that stands alone, registered and ready.
