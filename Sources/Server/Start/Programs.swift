@@ -1,0 +1,34 @@
+import Base
+import FoundationEssentials
+import Glibc
+import Providers
+
+/// The programs that environments are given.
+enum Programs {
+    /// Where `berth-worker` and `berth-hold` are: named in the configuration, else beside this program.
+    static func directory(_ configuration: Configuration) -> String {
+        if let named = configuration.text("programs") { return named }
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            readlink("/proc/self/exe", bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+        }
+        guard count > 0 else { return "/usr/lib/berth" }
+        let path = String(decoding: buffer.prefix(count), as: UTF8.self)
+        return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/usr/lib/berth"
+    }
+
+    /// Agents by name: each is a directory with a program of that name.
+    static func agents(_ configuration: Configuration) -> [AgentMount] {
+        let root = configuration.agentsDirectory
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        return names.sorted().filter { Files.isExecutable("\(root)/\($0)/\($0)") }
+            .map { AgentMount(name: $0, directory: resolved("\(root)/\($0)")) }
+    }
+
+    /// Without symbolic links, so that what is mounted stays what it was.
+    private static func resolved(_ path: String) -> String {
+        guard let real = realpath(path, nil) else { return path }
+        defer { free(real) }
+        return String(cString: real)
+    }
+}
