@@ -58,6 +58,7 @@ let package = Package(
         // llhttp's generated C, laid here by scripts/bootstrap from its pinned source distribution; never committed.
         .target(name: "CLLHTTP", path: "Sources/C/CLLHTTP", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CShims", path: "Sources/C/CShims"),
+        .target(name: "CSplice", path: "Sources/C/CSplice"),
 
         swiftTarget("Base", []),
         swiftTarget("EventLoop", ["Base", "CUV"]),
@@ -66,13 +67,17 @@ let package = Package(
         swiftTarget("Transport", ["Base", "EventLoop", "OpenSSL", "CLLHTTP", "CZlib"]),
         swiftTarget("HolderProtocol", []),
         swiftTarget("Holder", ["HolderProtocol", "CShims"]),
-        swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol"]),
+        swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "OutputStore"]),
         swiftTarget("Database", ["Base", "CSQLite"]),
-        swiftTarget("OutputStore", ["Base", "OpenSSL"]),
+        swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
+        swiftTarget("AgentProtocol", ["Base", "Domain"]),
         swiftTarget("API", ["Base", "Domain"]),
-        swiftTarget("BerthCore", ["Base", "Domain", "Subprocess", "Database", "OutputStore"]),
+        swiftTarget(
+            "BerthCore",
+            ["Base", "EventLoop", "OpenSSL", "Domain", "AgentProtocol", "Subprocess", "Database", "OutputStore"]
+        ),
         swiftTarget("Providers", ["Base", "Domain", "Transport", "EventLoop", "Subprocess"]),
         .target(
             name: "Migrations",
@@ -93,17 +98,20 @@ let package = Package(
             "Server",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
-                "WorkerProtocol", "API", "Providers", "Migrations",
+                "WorkerProtocol", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
             ]
         ),
         swiftTarget(
             "Worker",
             ["Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-             "WorkerProtocol", "BerthCore", "Domain"]
+             "WorkerProtocol", "AgentProtocol", "BerthCore", "Domain"]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
-        swiftTarget("CLI", ["Base", "API", "Domain", "Client", "Transport", "EventLoop", "Server", "Worker"]),
+        swiftTarget(
+            "CLI",
+            ["Base", "API", "AgentProtocol", "Domain", "Client", "Transport", "EventLoop", "Server", "Worker"]
+        ),
 
         program("berth", ["CLI"]),
         program("berth-worker", ["Worker", "Base"]),
@@ -113,6 +121,7 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["Base", "EventLoop", "Transport", "Subprocess", "Database", "Migrations"],
             path: "Tests/Support",
+            exclude: ["Peers"],
             swiftSettings: strict
         ),
         tests("BaseTests", []),
@@ -122,9 +131,14 @@ let package = Package(
         tests("DomainTests", ["Domain"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
-        tests("SubprocessTests", ["Subprocess", "HolderProtocol", "EventLoop"]),
+        tests("SubprocessTests", ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "berth-hold"]),
         tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
-        tests("BerthCoreTests", ["BerthCore", "Domain", "Subprocess", "EventLoop"]),
+        tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
+        tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
+        tests(
+            "WorkerTests",
+            ["Worker", "WorkerProtocol", "BerthCore", "Domain", "Transport", "EventLoop", "OutputStore", "Subprocess"]
+        ),
         tests(
             "ControlPlaneTests",
             ["Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",

@@ -39,6 +39,8 @@ extension ErrorCode {
     public static let cancelled = ErrorCode(rawValue: "cancelled")
     public static let environmentLost = ErrorCode(rawValue: "environment_lost")
     public static let infrastructureLost = ErrorCode(rawValue: "infrastructure_lost")
+    public static let rateLimited = ErrorCode(rawValue: "rate_limited")
+    public static let endpointFailed = ErrorCode(rawValue: "endpoint_failed")
     public static let agentFailed = ErrorCode(rawValue: "agent_failed")
     public static let costCapReached = ErrorCode(rawValue: "cost_cap_reached")
     public static let turnCapReached = ErrorCode(rawValue: "turn_cap_reached")
@@ -52,6 +54,8 @@ extension ErrorCode {
     public static let diskFull = ErrorCode(rawValue: "disk_full")
     public static let unavailable = ErrorCode(rawValue: "unavailable")
     public static let protocolViolation = ErrorCode(rawValue: "protocol_violation")
+    public static let sealBroken = ErrorCode(rawValue: "seal_broken")
+    public static let sealKeyUnknown = ErrorCode(rawValue: "seal_key_unknown")
     public static let schemaMismatch = ErrorCode(rawValue: "schema_mismatch")
     public static let `internal` = ErrorCode(rawValue: "internal")
 }
@@ -72,8 +76,8 @@ extension ErrorCode {
         case .unsupported, .agentMissing, .loginMissing, .keyRefused, .imageUnavailable, .reference,
             .repositoryEmpty, .repositoryCredentials, .pushRejected:
             422
-        case .quotaExceeded: 429
-        case .network, .repositoryUnreachable, .environmentLost, .infrastructureLost: 502
+        case .quotaExceeded, .rateLimited: 429
+        case .network, .endpointFailed, .repositoryUnreachable, .environmentLost, .infrastructureLost: 502
         case .unavailable: 503
         case .timedOut: 504
         case .diskFull: 507
@@ -90,10 +94,10 @@ extension ErrorCode {
             64
         case .notFound, .reference, .repositoryEmpty: 66
         case .network, .repositoryUnreachable: 68
-        case .unavailable, .agentMissing, .imageUnavailable, .unsupported: 69
+        case .unavailable, .endpointFailed, .agentMissing, .imageUnavailable, .unsupported: 69
         case .conflict, .illegalTransition, .stale, .pushRejected: 73
         case .diskFull: 74
-        case .quotaExceeded, .costCapReached, .turnCapReached: 75
+        case .quotaExceeded, .rateLimited, .costCapReached, .turnCapReached: 75
         case .protocolViolation, .schemaMismatch: 76
         case .unauthenticated, .forbidden, .loginMissing, .keyRefused, .repositoryCredentials: 77
         case .agentFailed: 1

@@ -1,1 +1,8 @@
-@main struct Main { static func main() {} }
+internal import Glibc
+internal import Holder
+
+@main struct Main {
+    static func main() {
+        exit(HolderProgram.run(arguments: Array(CommandLine.arguments.dropFirst())))
+    }
+}

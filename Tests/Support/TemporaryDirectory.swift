@@ -1,16 +1,47 @@
 import FoundationEssentials
 import Glibc
 
-/// A directory of its own for one test, removed with everything in it at the end.
-@discardableResult
-public func withTemporaryDirectory<Result>(_ body: (String) async throws -> Result) async throws -> Result {
-    var template = Array("/tmp/berth-test-XXXXXX".utf8CString)
-    guard let made = mkdtemp(&template) else { throw TestEnvironmentError.call("mkdtemp", errno) }
-    let path = String(cString: made)
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    return try await body(path)
+/// A directory of a test's own, removed with everything in it when the test lets go of it.
+public final class TemporaryDirectory: Sendable {
+    public let path: String
+
+    public init(_ name: String = "test") throws {
+        var template = Array("\(FileManager.default.temporaryDirectory.path)/berth-\(name)-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SystemFailure("mkdtemp", errno) }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    public func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// Writes `text` to a file below, making directories as needed; returns the file's path.
+    @discardableResult
+    public func write(_ text: String, to name: String) throws -> String {
+        let path = file(name)
+        if let slash = path.lastIndex(of: "/") {
+            try FileManager.default.createDirectory(
+                atPath: String(path[..<slash]),
+                withIntermediateDirectories: true
+            )
+        }
+        try Data(text.utf8).write(to: URL(filePath: path))
+        return path
+    }
 }
 
-public enum TestEnvironmentError: Error {
-    case call(String, Int32)
+/// Runs `body` with a directory that is gone afterwards.
+@discardableResult
+public func withTemporaryDirectory<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+    let directory = try TemporaryDirectory()
+    defer { withExtendedLifetime(directory) {} }
+    return try await body(directory.path)
+}
+
+public struct SystemFailure: Error, CustomStringConvertible {
+    public var description: String
+
+    public init(_ call: String, _ number: Int32) {
+        description = "\(call): \(String(cString: strerror(number)))"
+    }
 }

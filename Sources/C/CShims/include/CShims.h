@@ -1,4 +1,7 @@
 // Calls that Swift cannot make itself: fork and what must run between fork and exec, variadic system calls.
 #ifndef BERTH_CSHIMS_H
 #define BERTH_CSHIMS_H
+
+#include "holder.h"
+
 #endif

@@ -1,0 +1,61 @@
+import Base
+import Domain
+import Synchronization
+
+/// Good keys of the last seconds, so that a busy client costs no query per request, and the uses not yet written down.
+///
+/// A revocation through this server takes effect at once; one through another replica after ``lifetime``.
+final class KeyCache: Sendable {
+    static let lifetime = Duration.seconds(5)
+    private static let capacity = 1024
+
+    private struct Entry {
+        let principal: Principal
+        let until: Uptime
+    }
+
+    private struct State {
+        var entries: [[UInt8]: Entry] = [:]
+        /// Counts revocations: what was read before one must not be stored after it.
+        var generation = 0
+        var uses: [APIKeyID: Timestamp] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    var generation: Int { state.withLock(\.generation) }
+
+    func find(_ hash: [UInt8], at now: Uptime) -> Principal? {
+        state.withLock { state in
+            guard let entry = state.entries[hash], entry.until > now else { return nil }
+            return entry.principal
+        }
+    }
+
+    func store(_ principal: Principal, _ hash: [UInt8], until: Uptime, generation: Int) {
+        state.withLock { state in
+            guard state.generation == generation else { return }
+            if state.entries.count >= Self.capacity { state.entries.removeAll() }
+            state.entries[hash] = Entry(principal: principal, until: until)
+        }
+    }
+
+    func forget(_ hash: [UInt8]) {
+        state.withLock { state in
+            state.generation += 1
+            state.entries[hash] = nil
+        }
+    }
+
+    func used(_ key: APIKeyID, at now: Timestamp) {
+        state.withLock { $0.uses[key] = now }
+    }
+
+    /// The uses since the last call, by key.
+    func takeUses() -> [(key: APIKeyID, at: Timestamp)] {
+        state.withLock { state in
+            defer { state.uses = [:] }
+            return state.uses.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        }
+    }
+}

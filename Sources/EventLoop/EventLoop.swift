@@ -1,0 +1,242 @@
+public import Base
+internal import CUV
+internal import Glibc
+internal import Synchronization
+
+/// One libuv loop on one thread, as a Swift executor. Tasks that prefer it, and actors pinned to it through
+/// ``serialExecutor``, run between two looks at the kernel; nothing that runs here may block.
+///
+/// `@unchecked Sendable`: everything that is not under `remote`, atomic or immutable is touched only by the loop's own
+/// thread, which ``isCurrent`` tells.
+public final class EventLoop: TaskExecutor, @unchecked Sendable {
+    public let name: String
+    public let serialExecutor = LoopSerialExecutor()
+
+    let uv: UnsafeMutablePointer<uv_loop_t>
+    private let wake: UnsafeMutablePointer<uv_async_t>
+    private let threadID = Atomic<UInt>(0)
+    private let remote = Mutex(Remote())
+    private var local: [Work] = []
+    private var running: [Work] = []
+    private var unflushed: [any LoopFlushable] = []
+    private var isStopping = false
+    var timers = TimerHeap()
+    var alarm: TimerAlarm?
+
+    /// The clock as of this turn of the loop; a fresh reading is `time.uptime`.
+    public private(set) var now = SystemTime().uptime
+
+    /// Where every socket of this loop reads: the bytes are handed on before the next read.
+    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+    /// One output buffer that is not in use, so that an idle socket holds none.
+    var spareOutput: UnsafeMutableRawPointer?
+
+    enum Work {
+        case task(UnownedJob)
+        case actor(UnownedJob)
+        case call(@Sendable () -> Void)
+    }
+
+    private struct Remote {
+        var work: [Work] = []
+        var isSignalled = false
+        var thread = Thread.notStarted
+        enum Thread { case notStarted, started(uv_thread_t), joined }
+    }
+
+    public init(name: String = "loop") throws(BerthError) {
+        self.name = name
+        uv = .allocate(capacity: 1)
+        wake = .allocate(capacity: 1)
+        let status = uv_loop_init(uv)
+        guard status == 0 else { throw BerthError(uv: status, "cannot make an event loop") }
+        let async = uv_async_init(uv, wake) { handle in
+            guard let data = handle?.pointee.data else { return }
+            Unmanaged<EventLoop>.fromOpaque(data).takeUnretainedValue().takeRemote()
+        }
+        guard async == 0 else { throw BerthError(uv: async, "cannot make an event loop") }
+        // Unretained: the thread retains the loop for as long as callbacks can come.
+        wake.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+        serialExecutor.loop = self
+    }
+
+    deinit {
+        readBuffer.deallocate()
+        spareOutput?.deallocate()
+        wake.deallocate()
+        uv.deallocate()
+    }
+
+    /// Starts the loop's thread. Work posted earlier runs first.
+    public func start() {
+        remote.withLock { remote in
+            guard case .notStarted = remote.thread else { return }
+            var thread = uv_thread_t()
+            let retained = Unmanaged.passRetained(self)
+            let status = uv_thread_create(
+                &thread,
+                { argument in
+                    guard let argument else { return }
+                    Unmanaged<EventLoop>.fromOpaque(argument).takeRetainedValue().run()
+                },
+                retained.toOpaque()
+            )
+            precondition(status == 0, "the system gives no more threads")
+            remote.thread = .started(thread)
+        }
+    }
+
+    /// Closes every handle and ends the thread. Returns when it has ended, unless called on the loop itself.
+    /// Work posted afterwards never runs.
+    public func stop() {
+        post { self.isStopping = true }
+        if isCurrent { return }
+        let started = remote.withLock { remote -> uv_thread_t? in
+            guard case .started(let thread) = remote.thread else { return nil }
+            remote.thread = .joined
+            return thread
+        }
+        if var started { uv_thread_join(&started) }
+    }
+
+    public var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+    func preconditionCurrent() {
+        precondition(isCurrent, "this belongs to the event loop '\(name)' and was used on another thread")
+    }
+
+    public func enqueue(_ job: consuming ExecutorJob) { put(.task(UnownedJob(job))) }
+
+    /// Runs `body` on the loop in a later turn; bodies keep their order.
+    public func post(_ body: @escaping @Sendable () -> Void) { put(.call(body)) }
+
+    /// Runs `body` now when called on the loop, otherwise posts it.
+    public func execute(_ body: @escaping @Sendable () -> Void) {
+        if isCurrent { body() } else { put(.call(body)) }
+    }
+
+    /// The only way to start unstructured work: a task that stays on this loop.
+    @discardableResult
+    public func spawn(_ body: @escaping @Sendable () async -> Void) -> LoopTask {
+        LoopTask(task: Task(executorPreference: self, operation: body))
+    }
+
+    func put(_ work: Work) {
+        if isCurrent {
+            local.append(work)
+            return
+        }
+        let mustSignal = remote.withLock { remote in
+            remote.work.append(work)
+            defer { remote.isSignalled = true }
+            return !remote.isSignalled
+        }
+        if mustSignal { uv_async_send(wake) }
+    }
+
+    /// `flushable.flush()` is called at the end of this turn.
+    func flushLater(_ flushable: any LoopFlushable) { unflushed.append(flushable) }
+}
+
+// MARK: - The thread
+
+extension EventLoop {
+    private func run() {
+        threadID.store(UInt(pthread_self()), ordering: .relaxed)
+        pthread_setname_np(pthread_self(), String(name.prefix(15)))
+        while !isStopping {
+            runQueued()
+            armAlarm()
+            let isIdle = local.isEmpty && unflushed.isEmpty
+            uv_run(uv, isIdle && !isStopping ? UV_RUN_ONCE : UV_RUN_NOWAIT)
+            now = time.uptime
+        }
+        closeEverything()
+        threadID.store(0, ordering: .relaxed)
+    }
+
+    private func takeRemote() {
+        let taken = remote.withLock { remote -> [Work] in
+            defer { remote.work = [] }
+            remote.isSignalled = false
+            return remote.work
+        }
+        local.append(contentsOf: taken)
+    }
+
+    /// Bounded, so that tasks that keep waking each other cannot starve the kernel's events.
+    private func runQueued() {
+        var rounds = 0
+        while rounds < 32, !(local.isEmpty && unflushed.isEmpty) {
+            rounds += 1
+            swap(&local, &running)
+            for work in running {
+                switch work {
+                case .task(let job): job.runSynchronously(on: asUnownedTaskExecutor())
+                case .actor(let job):
+                    job.runSynchronously(
+                        isolatedTo: serialExecutor.asUnownedSerialExecutor(),
+                        taskExecutor: asUnownedTaskExecutor()
+                    )
+                case .call(let body): body()
+                }
+            }
+            running.removeAll(keepingCapacity: running.capacity <= 1024)
+            guard local.isEmpty, !unflushed.isEmpty else { continue }
+            let flushing = unflushed
+            unflushed.removeAll(keepingCapacity: true)
+            for flushable in flushing { flushable.flush() }
+        }
+    }
+
+    private func closeEverything() {
+        alarm?.close()
+        takeRemote()
+        runQueued()
+        uv_walk(
+            uv,
+            { handle, _ in
+                guard let handle, uv_is_closing(handle) == 0 else { return }
+                if handle.pointee.type == UV_ASYNC {
+                    uv_close(handle, nil)
+                } else if let data = handle.pointee.data {
+                    Unmanaged<LoopHandle>.fromOpaque(data).takeUnretainedValue().loopStops()
+                }
+            },
+            nil
+        )
+        uv_run(uv, UV_RUN_DEFAULT)
+        runQueued()
+        uv_loop_close(uv)
+    }
+}
+
+/// Collects writes of one turn into one system call.
+protocol LoopFlushable: AnyObject {
+    func flush()
+}
+
+/// A task on a loop.
+public struct LoopTask: Sendable {
+    private let task: Task<Void, Never>
+
+    init(task: Task<Void, Never>) { self.task = task }
+
+    public func cancel() { task.cancel() }
+    public func wait() async { await task.value }
+}
+
+/// The executor of actors that live on a loop:
+/// `nonisolated var unownedExecutor: UnownedSerialExecutor { loop.serialExecutor.asUnownedSerialExecutor() }`.
+///
+/// `@unchecked Sendable`: `loop` is set once, before the loop is handed to anyone.
+public final class LoopSerialExecutor: SerialExecutor, @unchecked Sendable {
+    fileprivate unowned(unsafe) var loop: EventLoop?
+
+    init() {}
+
+    public func enqueue(_ job: consuming ExecutorJob) { loop?.put(.actor(UnownedJob(job))) }
+    public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+    public func checkIsolated() { loop?.preconditionCurrent() }
+    public func isIsolatingCurrentContext() -> Bool? { loop?.isCurrent ?? false }
+}

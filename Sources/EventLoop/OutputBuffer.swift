@@ -1,0 +1,65 @@
+/// Bytes on their way out. Empty, it holds no memory: a used buffer goes back to its loop.
+struct OutputBuffer {
+    private var base: UnsafeMutableRawPointer?
+    private var capacity = 0
+    private var start = 0
+    private var end = 0
+
+    static let spareCapacity = 16 * 1024
+
+    var count: Int { end - start }
+    var bytes: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: base.map { $0 + start }, count: count)
+    }
+
+    mutating func append(_ bytes: UnsafeRawBufferPointer, loop: EventLoop) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        if end + bytes.count > capacity { makeRoom(bytes.count, loop: loop) }
+        base?.advanced(by: end).copyMemory(from: source, byteCount: bytes.count)
+        end += bytes.count
+    }
+
+    mutating func removeFirst(_ taken: Int, loop: EventLoop) {
+        start += taken
+        if start == end { release(to: loop) }
+    }
+
+    mutating func release(to loop: EventLoop) {
+        if let base {
+            if capacity == Self.spareCapacity, loop.spareOutput == nil {
+                loop.spareOutput = base
+            } else {
+                base.deallocate()
+            }
+        }
+        base = nil
+        capacity = 0
+        start = 0
+        end = 0
+    }
+
+    private mutating func makeRoom(_ more: Int, loop: EventLoop) {
+        let needed = count + more
+        if base != nil, needed <= capacity, start >= capacity / 2 {
+            base?.copyMemory(from: UnsafeRawPointer(base.unsafelyUnwrapped + start), byteCount: count)
+        } else {
+            var larger = max(Self.spareCapacity, capacity)
+            while larger < needed { larger *= 2 }
+            let memory: UnsafeMutableRawPointer
+            if larger == Self.spareCapacity, let spare = loop.spareOutput {
+                loop.spareOutput = nil
+                memory = spare
+            } else {
+                memory = .allocate(byteCount: larger, alignment: 16)
+            }
+            if let base {
+                memory.copyMemory(from: base + start, byteCount: count)
+                base.deallocate()
+            }
+            base = memory
+            capacity = larger
+        }
+        end = count
+        start = 0
+    }
+}
