@@ -42,19 +42,17 @@ struct ServerSession: Sendable {
     /// Waits until an environment is what was wanted, or cannot become it.
     func settle(_ environment: API.Environment, toward wanted: String) async throws -> API.Environment {
         var current = environment
-        var position = Int64(0)
         var told = ""
         while current.status != wanted, current.status != "error", current.desired == environment.desired {
             if current.status != told {
                 told = current.status
-                if told != wanted { say("\(current.name): \(told)…") }
+                say("\(current.name): \(told)…")
             }
-            let page: ChangePage = try await client.call(
-                .changeList,
-                query: [("after", "\(position)"), ("wait", "true"), ("subject", current.id.text)]
+            current = try await client.call(
+                .environmentGet,
+                path: ["environmentId": current.id.text],
+                query: [("afterVersion", "\(current.version)"), ("waitMs", "20000")]
             )
-            position = page.nextAfter
-            current = try await client.call(.environmentGet, path: ["environmentId": current.id.text])
         }
         return current
     }
