@@ -78,7 +78,7 @@ let package = Package(
             "BerthCore",
             ["Base", "EventLoop", "OpenSSL", "Domain", "AgentProtocol", "Subprocess", "Database", "OutputStore"]
         ),
-        swiftTarget("Providers", ["Base", "Domain", "Transport", "EventLoop", "Subprocess"]),
+        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "CShims"]),
         .target(
             name: "Migrations",
             dependencies: ["Database"],
@@ -104,8 +104,10 @@ let package = Package(
         ),
         swiftTarget(
             "Worker",
-            ["Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-             "WorkerProtocol", "AgentProtocol", "BerthCore", "Domain"]
+            [
+                "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
+                "WorkerProtocol", "AgentProtocol", "BerthCore", "Domain",
+            ]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
         swiftTarget(
@@ -141,8 +143,10 @@ let package = Package(
         ),
         tests(
             "ControlPlaneTests",
-            ["Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
-             "Migrations", "OutputStore", "WorkerProtocol", "Crypto"]
+            [
+                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
+                "Migrations", "OutputStore", "WorkerProtocol", "Crypto",
+            ]
         ),
         tests("ServerTests", ["Server", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),

@@ -3,5 +3,7 @@
 #define BERTH_CSHIMS_H
 
 #include "holder.h"
+#include "launch.h"
+#include "sandbox.h"
 
 #endif

@@ -1,0 +1,222 @@
+"""Starts the shipped server on a directory of its own and speaks its API; for benchmarks and chaos, not for products."""
+
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = pathlib.Path(os.environ.get("BERTH_BIN", ROOT / "out" / "bin"))
+
+
+class Failed(Exception):
+    pass
+
+
+class Server:
+    """`berth serve` with a private data directory and a port of its own choosing."""
+
+    def __init__(self, *flags, data=None):
+        self.flags = list(flags)
+        self.owned = data is None
+        self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="berth-bench-"))
+        self.process = None
+        self.connection = None
+        self.port = 0
+
+    def start(self):
+        """Returns the seconds from exec to the first answered /readyz."""
+        if not self.port:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+        log = open(self.data / "server.log", "ab")
+        begin = time.monotonic()
+        self.process = subprocess.Popen(
+            [str(BIN / "berth"), "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}", *self.flags],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )
+        while True:
+            try:
+                self.connection = None
+                status, _ = self.request("GET", "/readyz", authorized=False)
+                if status == 200:
+                    return time.monotonic() - begin
+            except OSError:
+                pass
+            if self.process.poll() is not None or time.monotonic() - begin > 20:
+                raise Failed((self.data / "server.log").read_text()[-2000:])
+            time.sleep(0.001)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def key(self):
+        return (self.data / "api-key").read_text().strip()
+
+    def connect(self, timeout=120):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def request(self, method, path, body=None, authorized=True, connection=None):
+        connection = connection or self.connection
+        if connection is None:
+            connection = self.connection = self.connect()
+        headers = {"Authorization": f"Bearer {self.key}"} if authorized else {}
+        payload = None
+        if body is not None:
+            payload = json.dumps(body)
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, payload, headers)
+            response = connection.getresponse()
+            data = response.read()
+        except (OSError, http.client.HTTPException):
+            if connection is self.connection:
+                self.connection = None
+            raise OSError("no answer")
+        is_json = "json" in (response.getheader("content-type") or "")
+        return response.status, json.loads(data) if is_json and data else data
+
+    def call(self, method, path, body=None):
+        status, answer = self.request(method, path, body)
+        if status >= 300:
+            raise Failed(f"{method} {path}: {status} {answer}")
+        return answer
+
+    def create(self, command, environment=None, **more):
+        body = {"command": command, **more}
+        if environment:
+            body["environment"] = environment
+        return self.call("POST", "/v1/executions", body)["id"]
+
+    def wait(self, execution, seconds=120):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self.call("GET", f"/v1/executions/{execution}/wait?timeoutMs=60000")
+            if answer["status"] in ("completed", "failed", "cancelled", "timedOut"):
+                return answer
+        raise Failed(f"{execution} has not ended after {seconds} s")
+
+    def run(self, command, environment=None, **more):
+        return self.wait(self.create(command, environment, **more))
+
+    def events(self, execution, query="raw=true", after=None, timeout=120):
+        """A generator of (id, event, data) of one execution's stream, until it closes."""
+        connection = self.connect(timeout)
+        headers = {"Authorization": f"Bearer {self.key}", "Accept": "text/event-stream"}
+        if after:
+            headers["Last-Event-ID"] = after
+        connection.request("GET", f"/v1/executions/{execution}/events?{query}", headers=headers)
+        response = connection.getresponse()
+        if response.status != 200:
+            raise Failed(f"events: {response.status} {response.read()[:300]}")
+        name, ident, data = "message", None, []
+        for raw in response:
+            line = raw.rstrip(b"\r\n")
+            if not line:
+                if data:
+                    yield ident, name, b"\n".join(data)
+                name, data = "message", []
+            elif line.startswith(b"event:"):
+                name = line[6:].strip().decode()
+            elif line.startswith(b"id:"):
+                ident = line[3:].strip().decode()
+            elif line.startswith(b"data:"):
+                data.append(line[5:].removeprefix(b" "))
+        connection.close()
+
+    def environment(self, name, status="running", seconds=60):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = self.call("GET", f"/v1/environments/{urllib.parse.quote(name)}")
+            if found["status"] == status:
+                return found
+            if found["status"] == "error":
+                raise Failed(f"environment {name}: {found.get('statusMessage')}")
+            time.sleep(0.001)
+        raise Failed(f"environment {name} is {found['status']}, not {status}")
+
+    def kill(self, number=signal.SIGKILL):
+        self.process.send_signal(number)
+        self.process.wait()
+        self.connection = None
+
+    def close(self):
+        """Destroys every environment, stops the server and removes its directory."""
+        try:
+            if self.process and self.process.poll() is None:
+                for item in self.call("GET", "/v1/environments?limit=200")["items"]:
+                    if item["status"] != "destroyed":
+                        self.request("POST", f"/v1/environments/{item['id']}/destroy")
+                deadline = time.monotonic() + 20
+                while time.monotonic() < deadline:
+                    left = [e for e in self.call("GET", "/v1/environments?limit=200")["items"] if e["status"] != "destroyed"]
+                    if not left:
+                        break
+                    time.sleep(0.05)
+                self.process.send_signal(signal.SIGTERM)
+                self.process.wait(10)
+        except (OSError, Failed, subprocess.TimeoutExpired):
+            if self.process and self.process.poll() is None:
+                self.process.kill()
+        if self.owned:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+
+def anonymous_kilobytes(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1])
+    return 0
+
+
+def peak_kilobytes(pid):
+    """Highest resident set of the process so far, file pages included."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0
+
+
+def processes(name, under):
+    """Pids of programs called `name` whose command line or environment directory names `under`."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if (entry / "comm").read_text().strip() == name[:15] and under(int(entry.name)):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def descendants(pid):
+    children = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+            except (OSError, IndexError):
+                continue
+    seen, todo = set(), [pid]
+    while todo:
+        for child in children.get(todo.pop(), []):
+            if child not in seen:
+                seen.add(child)
+                todo.append(child)
+    return seen

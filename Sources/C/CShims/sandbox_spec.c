@@ -1,0 +1,140 @@
+// The specification: NUL-terminated words, each record a key and its fixed number of values, on standard input so that
+// nothing of it shows in a process list.
+#define _GNU_SOURCE
+#include "sandbox_internal.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct words { char *next, *end; };
+
+static char *word(struct words *words, const char *key) {
+    if (words->next >= words->end) {
+        errno = EINVAL;
+        fail("read the specification", key);
+    }
+    char *value = words->next;
+    words->next += strlen(value) + 1;
+    return value;
+}
+
+static uint32_t number(struct words *words, const char *key) {
+    char *end, *text = word(words, key);
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*text == 0 || *end != 0 || errno != 0 || value > UINT32_MAX) {
+        errno = EINVAL;
+        fail("read the specification", key);
+    }
+    return (uint32_t)value;
+}
+
+static size_t claim(size_t *count, size_t limit, const char *key) {
+    if (*count >= limit) {
+        errno = E2BIG;
+        fail("read the specification", key);
+    }
+    return (*count)++;
+}
+
+static void extent(struct words *words, struct id_extent *list, size_t *count, const char *key) {
+    struct id_extent *entry = &list[claim(count, LIST_MAX, key)];
+    entry->inside = number(words, key);
+    entry->outside = number(words, key);
+    entry->count = number(words, key);
+}
+
+static void bind_record(struct words *words, struct spec *spec) {
+    struct bind *entry = &spec->binds[claim(&spec->bind_count, LIST_MAX, "bind")];
+    const char *flags = word(words, "bind");
+    entry->read_only = strchr(flags, 'r') != NULL;
+    entry->id_mapped = strchr(flags, 'i') != NULL;
+    entry->is_file = strchr(flags, 'f') != NULL;
+    entry->source = word(words, "bind");
+    entry->target = word(words, "bind");
+}
+
+static void limit_record(struct words *words, struct spec *spec) {
+    struct limit *entry = &spec->limits[claim(&spec->limit_count, LIST_MAX, "limit")];
+    const char *name = word(words, "limit");
+    entry->resource = strcmp(name, "processes") == 0   ? RLIMIT_NPROC
+                      : strcmp(name, "descriptors") == 0 ? RLIMIT_NOFILE
+                      : strcmp(name, "core") == 0      ? RLIMIT_CORE
+                                                       : -1;
+    if (entry->resource < 0) {
+        errno = EINVAL;
+        fail("read the specification: unknown limit", name);
+    }
+    entry->value = number(words, "limit");
+}
+
+static void record(struct words *words, struct spec *spec) {
+    const char *key = word(words, "key");
+#define IS(name) (strcmp(key, name) == 0)
+    if (IS("mode")) {
+        const char *mode = word(words, key);
+        spec->mode = strcmp(mode, "root") == 0 ? MODE_ROOT : strcmp(mode, "user") == 0 ? MODE_USER : MODE_HOST;
+    }
+    else if (IS("directory")) spec->directory = word(words, key);
+    else if (IS("instance")) spec->instance = word(words, key);
+    else if (IS("lower")) spec->lower = word(words, key);
+    else if (IS("layer")) spec->layer = word(words, key);
+    else if (IS("disk")) spec->disk = word(words, key);
+    else if (IS("hostname")) spec->hostname = word(words, key);
+    else if (IS("cwd")) spec->cwd = word(words, key);
+    else if (IS("remove")) spec->remove = word(words, key);
+    else if (IS("rootID")) spec->root_id = number(words, key);
+    else if (IS("owner")) spec->owner = number(words, key);
+    else if (IS("user")) spec->user = number(words, key);
+    else if (IS("outer")) extent(words, spec->outer, &spec->outer_count, key);
+    else if (IS("inner")) extent(words, spec->inner, &spec->inner_count, key);
+    else if (IS("bind")) bind_record(words, spec);
+    else if (IS("limit")) limit_record(words, spec);
+    else if (IS("cgroup")) spec->cgroups[claim(&spec->cgroup_count, LIST_MAX, key)] = word(words, key);
+    else if (IS("network")) spec->network = word(words, key);
+    else if (IS("address")) spec->network_address = word(words, key);
+    else if (IS("resolver")) spec->network_resolver = word(words, key);
+    else if (IS("closed")) spec->network_closed = number(words, key) != 0;
+    else if (IS("gateway")) spec->network_gateway = word(words, key);
+    else if (IS("port")) spec->ports[claim(&spec->port_count, LIST_MAX, key)] = word(words, key);
+    else if (IS("unreachable"))
+        spec->unreachable[claim(&spec->unreachable_count, LIST_MAX * 4, key)] = word(words, key);
+    else if (IS("argument")) spec->arguments[claim(&spec->argument_count, LIST_MAX, key)] = word(words, key);
+    else if (IS("environment"))
+        spec->environment[claim(&spec->environment_count, LIST_MAX, key)] = word(words, key);
+    else {
+        errno = EINVAL;
+        fail("read the specification: unknown key", key);
+    }
+#undef IS
+}
+
+// The words live as long as the process.
+void spec_read(struct spec *spec) {
+    enum { SPEC_MAX = 1 << 18 };
+    static char text[SPEC_MAX];
+    size_t length = 0;
+    for (;;) {
+        ssize_t count = read(STDIN_FILENO, text + length, SPEC_MAX - length);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) fail("read the specification", "standard input");
+        if (count == 0) break;
+        length += (size_t)count;
+        if (length == SPEC_MAX) {
+            errno = E2BIG;
+            fail("read the specification", "standard input");
+        }
+    }
+    if (length == 0 || text[length - 1] != 0) {
+        errno = EINVAL;
+        fail("read the specification", "it does not end with NUL");
+    }
+    struct words words = { text, text + length };
+    while (words.next < words.end) record(&words, spec);
+    if (spec->directory == NULL || (spec->remove == NULL && (spec->argument_count == 0 || spec->instance == NULL))) {
+        errno = EINVAL;
+        fail("read the specification", "directory, instance and argument are needed");
+    }
+}

@@ -1,0 +1,73 @@
+internal import Base
+internal import Domain
+
+extension ProviderCapabilities {
+    func unsupported(_ what: String) -> BerthError {
+        BerthError(
+            .unsupported,
+            "this provider cannot \(what) on this machine",
+            remedy: limitations.isEmpty ? nil : limitations.joined(separator: "; ")
+        )
+    }
+
+    /// Names the requested limits that would not be enforced.
+    func unenforced(_ limits: ResourceLimits) -> [String] {
+        let hasGroups = self.limits == .cgroup1 || self.limits == .cgroup2
+        var names: [String] = []
+        if limits.cpus != nil, !hasGroups { names.append("limits.cpus") }
+        if limits.memoryBytes != nil, !hasGroups { names.append("limits.memoryBytes") }
+        if limits.processes != nil, self.limits == .none { names.append("limits.processes") }
+        if limits.diskBytes != nil, !diskCap { names.append("limits.diskBytes") }
+        return names
+    }
+}
+
+extension InstanceRequest {
+    /// Refuses what the provider cannot do, before anything is made.
+    func check(against capabilities: ProviderCapabilities) throws(BerthError) {
+        try limits.validate()
+        try network.validate()
+        guard !hostname.isEmpty, hostname.utf8.count <= 63,
+            hostname.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D })
+        else {
+            throw BerthError(
+                .invalidValue,
+                "'\(hostname.prefix(80))' is not a host name",
+                field: "hostname",
+                remedy: "1 to 63 of a-z, 0-9 and -"
+            )
+        }
+        let open = capabilities.unenforced(limits)
+        if limitsPolicy == .required, !open.isEmpty {
+            throw BerthError(
+                .unsupported,
+                "limits are required, and these cannot be enforced here: \(open.joined(separator: ", "))",
+                field: "limitsPolicy",
+                remedy: capabilities.limitations.joined(separator: "; ")
+            )
+        }
+        let needsNetwork = network.kind != .none || !network.hostPorts.isEmpty
+        if !capabilities.networks.contains(network.kind) || (needsNetwork && capabilities.networks == [.none]) {
+            throw BerthError(
+                .unsupported,
+                "this provider cannot give the network '\(network.kind.rawValue)' on this machine",
+                field: "network.kind",
+                remedy: capabilities.limitations.joined(separator: "; ")
+            )
+        }
+    }
+}
+
+extension EnvironmentDirectory {
+    func checkSocketPath() throws(BerthError) {
+        let length = max(linkSocket.utf8.count, (run + "/hold.sock").utf8.count)
+        guard length <= Self.socketPathLimit else {
+            throw BerthError(
+                .invalidPath,
+                "the path of the environment's socket would have \(length) bytes; unix sockets allow"
+                    + " \(Self.socketPathLimit): \(linkSocket)",
+                remedy: "use a shorter data directory"
+            )
+        }
+    }
+}

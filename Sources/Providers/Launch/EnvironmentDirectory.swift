@@ -1,0 +1,87 @@
+internal import Base
+internal import FoundationEssentials
+internal import Glibc
+
+/// One environment's files on the host, all below `<root>/<environment id>`, 0700 and the server's own:
+///
+///     spec.json        the request (InstanceRequest), written last: an environment exists when it does
+///     instance, exit   the monitor's records; lock: held by the monitor
+///     log              what launcher, holder and worker wrote to their standard error
+///     layer/           upper and work of the overlay, or the mount point of disk.ext4
+///     run/             appears inside as /run/berth: link.sock (server), hold.sock (holder), token
+///     state/           appears inside as /var/lib/berth: the worker's database and output
+///     etc/             hosts, hostname and resolv.conf of the inside
+struct EnvironmentDirectory: Sendable {
+    let environmentID: EnvironmentID
+    let path: String
+
+    init(root: String, _ environmentID: EnvironmentID) {
+        self.environmentID = environmentID
+        path = "\(root)/\(environmentID)"
+    }
+
+    var spec: String { path + "/spec.json" }
+    var layer: String { path + "/layer" }
+    var disk: String { path + "/disk.ext4" }
+    var run: String { path + "/run" }
+    var state: String { path + "/state" }
+    var etc: String { path + "/etc" }
+    var home: String { path + "/home" }
+    var workspaces: String { path + "/workspace" }
+    var token: String { run + "/token" }
+    var linkSocket: String { run + "/link.sock" }
+    var log: String { path + "/log" }
+
+    /// sockaddr_un holds 108 bytes, the last one NUL.
+    static let socketPathLimit = 107
+
+    var exists: Bool { SmallFile.exists(spec) }
+
+    func request() throws(BerthError) -> InstanceRequest {
+        guard let text = SmallFile.read(spec) else {
+            throw BerthError(.notFound, "there is no environment \(environmentID) on this provider")
+        }
+        do {
+            return try JSONDecoder().decode(InstanceRequest.self, from: Data(text.utf8))
+        } catch {
+            throw BerthError(
+                .schemaMismatch,
+                "\(spec) cannot be read",
+                remedy: "it was written by another version of Berth; its files were left alone",
+                detail: "\(error)"
+            )
+        }
+    }
+
+    func write(_ request: InstanceRequest) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        try SmallFile.replace(spec, with: String(decoding: encoder.encode(request), as: UTF8.self))
+    }
+
+    func record() -> InstanceRecord? { SmallFile.read(path + "/instance").flatMap { InstanceRecord($0) } }
+    func exit() -> ExitRecord? { SmallFile.read(path + "/exit").flatMap { ExitRecord($0) } }
+
+    func makeDirectories(_ names: [String]) throws {
+        try SmallFile.makeDirectory(path)
+        for name in names { try SmallFile.makeDirectory(name) }
+    }
+
+    /// The worker's token; the directory around it is closed to everybody else.
+    func writeToken(_ token: Secret<String>) throws(BerthError) {
+        try SmallFile.replace(self.token, with: token.reveal())
+    }
+
+    /// Keeps the log of earlier boots within bounds.
+    func trimLog() {
+        var status = stat()
+        guard stat(log, &status) == 0, status.st_size > 1 << 20 else { return }
+        truncate(log, 0)
+    }
+
+    /// Environments with a readable name, ascending.
+    static func all(root: String) -> [EnvironmentDirectory] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        return names.compactMap { try? EnvironmentID($0) }.sorted().map { EnvironmentDirectory(root: root, $0) }
+    }
+}

@@ -1,0 +1,170 @@
+internal import Base
+internal import Domain
+internal import EventLoop
+internal import FoundationEssentials
+internal import Glibc
+
+/// What `local` and `host` have in common: environments as directories, one monitor and one holder each, found again by
+/// their records. Nothing is kept in memory.
+struct InstanceHouse: Sendable {
+    /// Resolved path of the directory of environments.
+    let root: String
+    let launcher: Launcher
+    let loop: EventLoop
+    let time: any TimeSource
+    let groups: ControlGroups?
+
+    func directory(_ environmentID: EnvironmentID) -> EnvironmentDirectory {
+        EnvironmentDirectory(root: root, environmentID)
+    }
+
+    // MARK: - Looking
+
+    func inspect(_ environmentID: EnvironmentID) throws(BerthError) -> InstanceObservation {
+        let directory = directory(environmentID)
+        return observe(directory, label: try directory.request().label)
+    }
+
+    func list(label: String) throws(BerthError) -> [InstanceObservation] {
+        var found: [InstanceObservation] = []
+        for directory in EnvironmentDirectory.all(root: root) where directory.exists {
+            let request = try directory.request()
+            if request.label == label { found.append(observe(directory, label: label)) }
+        }
+        return found
+    }
+
+    private func observe(_ directory: EnvironmentDirectory, label: String) -> InstanceObservation {
+        var observation = InstanceObservation(
+            environmentID: directory.environmentID,
+            instance: nil,
+            label: label,
+            state: .created,
+            holderPID: nil
+        )
+        guard let record = directory.record() else { return observation }
+        observation.instance = record.instance
+        if record.isHolderAlive {
+            observation.state = groups?.isFrozen(directory.environmentID) == true ? .paused : .running
+            observation.holderPID = record.holder.pid
+        } else if let exit = directory.exit(), exit.instance == record.instance {
+            observation.state = .stopped(exit.end)
+        } else {
+            observation.state = .stopped(.unknown)
+        }
+        return observation
+    }
+
+    // MARK: - Fences
+
+    /// The record of `reference`'s incarnation, running or ended; nil where none was ever started.
+    /// A reference to an older one is stale, to a newer one unknown.
+    func record(of reference: InstanceReference) throws(BerthError) -> InstanceRecord? {
+        guard let record = directory(reference.environmentID).record() else { return nil }
+        if reference.instance < record.instance {
+            throw BerthError(
+                .stale,
+                "\(reference.environmentID) is at instance \(record.instance), this was about \(reference.instance)"
+            )
+        }
+        if reference.instance > record.instance {
+            throw BerthError(
+                .notFound,
+                "instance \(reference.instance) of \(reference.environmentID) was never started"
+                    + " (the last is \(record.instance))"
+            )
+        }
+        return record
+    }
+
+    /// As ``record(of:)``, for a call that needs the instance to live.
+    func livingRecord(of reference: InstanceReference, to verb: String) throws(BerthError) -> InstanceRecord {
+        _ = try directory(reference.environmentID).request()
+        guard let record = try record(of: reference), record.isHolderAlive else {
+            throw BerthError(
+                .illegalTransition,
+                "\(reference.environmentID) is not running, so it cannot \(verb)",
+                remedy: "start it first"
+            )
+        }
+        return record
+    }
+
+    /// Whether `reference` may be booted now; false when it already runs.
+    func mayStart(_ reference: InstanceReference) throws(BerthError) -> Bool {
+        guard let record = directory(reference.environmentID).record() else { return true }
+        let isAlive = record.isHolderAlive
+        if reference.instance == record.instance, isAlive { return false }
+        if reference.instance <= record.instance {
+            throw BerthError(
+                .stale,
+                "instance \(reference.instance) of \(reference.environmentID) has been; the last is \(record.instance)"
+            )
+        }
+        if isAlive {
+            throw BerthError(
+                .illegalTransition,
+                "instance \(record.instance) of \(reference.environmentID) still runs",
+                remedy: "stop it first"
+            )
+        }
+        return true
+    }
+
+    // MARK: - Ending
+
+    /// Holder first, politely for `grace`; then by force, then everything around it.
+    func end(_ record: InstanceRecord, of environmentID: EnvironmentID, grace: Duration) async throws {
+        if record.isHolderAlive {
+            if grace > .zero {
+                record.holder.signal(SIGTERM)
+                // A frozen process takes its signal once it thaws.
+                try await groups?.thaw(environmentID, time: time)
+            }
+            if try await !record.holder.ends(within: grace, time: time, loop: loop) {
+                record.holder.signal(SIGKILL)
+                try await groups?.thaw(environmentID, time: time)
+                guard try await record.holder.ends(within: .seconds(10), time: time, loop: loop) else {
+                    throw BerthError(
+                        .internal,
+                        "the holder of \(environmentID) (process \(record.holder.pid)) does not die",
+                        isRetryable: true
+                    )
+                }
+            }
+        }
+        guard record.isOfThisBoot else { return }
+        // The monitor clears away network, leftovers and control groups; without it, it is done here.
+        if try await !record.monitor.ends(within: .seconds(5), time: time, loop: loop) {
+            record.monitor.signal(SIGKILL)
+        }
+        record.network?.signal(SIGKILL)
+        try await groups?.remove(environmentID, time: time)
+    }
+
+    /// Everything, in whatever state it is. The fence still holds: a stale caller destroys nothing.
+    func destroy(_ reference: InstanceReference, removal: (EnvironmentDirectory) -> LaunchSpec) async throws {
+        let directory = directory(reference.environmentID)
+        if let record = directory.record() {
+            guard reference.instance >= record.instance else {
+                _ = try self.record(of: reference)
+                return
+            }
+            try await end(record, of: reference.environmentID, grace: .zero)
+        }
+        guard SmallFile.exists(directory.path) else { return }
+        // Its files may belong to ids that only the launcher's namespace may remove.
+        for path in [directory.layer, directory.state, directory.home, directory.workspaces]
+        where SmallFile.exists(path) {
+            var spec = removal(directory)
+            spec.add("remove", path)
+            try await launcher.launch(spec, logPath: directory.log)
+        }
+        do {
+            try FileManager.default.removeItem(atPath: directory.path)
+        } catch {
+            guard SmallFile.exists(directory.path) else { return }
+            throw BerthError(.internal, "cannot remove \(directory.path)", detail: "\(error)", isRetryable: true)
+        }
+    }
+}

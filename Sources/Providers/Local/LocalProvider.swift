@@ -1,0 +1,157 @@
+public import Base
+public import Domain
+public import EventLoop
+internal import Glibc
+
+/// Sandboxes on the server's own machine: namespaces, an overlay over a shared base root, control groups where the
+/// server is root. Instances live on when the server dies; the next one finds them by their records.
+public struct LocalProvider: Provider {
+    public let kind = ProviderKind.local
+    public var capabilities: ProviderCapabilities { host.capabilities }
+
+    private let configuration: LocalConfiguration
+    private let host: LocalHost
+    private let house: InstanceHouse
+    private let time: any TimeSource
+    /// What runs first inside, instead of the holder; for tests of the view itself.
+    private let firstProgram: [String]?
+
+    public init(_ configuration: LocalConfiguration, loop: EventLoop, time: any TimeSource) throws(BerthError) {
+        try self.init(configuration, loop: loop, time: time, firstProgram: nil)
+    }
+
+    init(
+        _ configuration: LocalConfiguration,
+        loop: EventLoop,
+        time: any TimeSource,
+        firstProgram: [String]?
+    ) throws(BerthError) {
+        let root = configuration.dataDirectory + "/environments"
+        try SmallFile.makeDirectory(configuration.dataDirectory)
+        try SmallFile.makeDirectory(root)
+        let host = LocalHost.probe(configuration)
+        self.configuration = configuration
+        self.host = host
+        self.time = time
+        self.firstProgram = firstProgram
+        house = InstanceHouse(
+            root: try SmallFile.resolved(root),
+            launcher: Launcher(program: configuration.programs.holder, loop: loop, time: time),
+            loop: loop,
+            time: time,
+            groups: host.groups
+        )
+    }
+
+    // MARK: - Making
+
+    public func create(_ request: InstanceRequest) async throws -> InstanceDescription {
+        try request.check(against: capabilities)
+        let directory = house.directory(request.environmentID)
+        if directory.exists {
+            guard try directory.request() == request else {
+                throw BerthError(.conflict, "\(request.environmentID) exists with another specification")
+            }
+            return describe(directory)
+        }
+        try directory.checkSocketPath()
+        guard SmallFile.exists(configuration.baseRoot) else {
+            throw BerthError(
+                .imageUnavailable,
+                "the base root of sandboxes is missing: \(configuration.baseRoot)",
+                remedy: "run scripts/images/base-root"
+            )
+        }
+        try directory.makeDirectories([directory.layer, directory.run, directory.state, directory.etc])
+        if let size = request.limits.diskBytes, host.makesFileSystems {
+            try await DiskImage.make(directory.disk, bytes: size, loop: house.loop, time: time)
+        }
+        try writeNames(request, directory)
+        try directory.write(request)
+        return describe(directory)
+    }
+
+    private func describe(_ directory: EnvironmentDirectory) -> InstanceDescription {
+        InstanceDescription(
+            environmentID: directory.environmentID,
+            linkSocket: directory.linkSocket,
+            directory: directory.path,
+            limitations: host.limitations
+        )
+    }
+
+    private func writeNames(_ request: InstanceRequest, _ directory: EnvironmentDirectory) throws {
+        let files = [
+            ("hostname", request.hostname + "\n"),
+            ("hosts", "127.0.0.1 localhost\n127.0.1.1 \(request.hostname)\n::1 localhost ip6-localhost\n"),
+            ("resolv.conf", request.network.kind == .open ? "nameserver \(NetworkPlan.gateway)\n" : ""),
+        ]
+        for (name, text) in files {
+            let path = "\(directory.etc)/\(name)"
+            try SmallFile.replace(path, with: text)
+            guard chmod(path, 0o644) == 0 else { throw SmallFile.failure("set the mode of", path) }
+        }
+    }
+
+    // MARK: - Running
+
+    @discardableResult
+    public func start(_ instance: InstanceReference, _ launch: WorkerLaunch) async throws -> InstanceObservation {
+        let directory = house.directory(instance.environmentID)
+        let request = try directory.request()
+        guard try house.mayStart(instance) else { return try house.inspect(instance.environmentID) }
+        // What another incarnation left, where its monitor could not clear it away.
+        if let old = directory.record() { try await house.end(old, of: instance.environmentID, grace: .zero) }
+        try directory.writeToken(launch.token)
+        directory.trimLog()
+        try host.groups?.prepare(instance.environmentID, request.limits)
+        let plan = SandboxPlan(host: host, configuration: configuration, directory: directory, request: request)
+        let spec = try plan.spec(instance.instance, launch, command: firstProgram)
+        do {
+            try await house.launcher.launch(spec, logPath: directory.log)
+        } catch {
+            // A lost race: somebody else's launch of this very incarnation is the answer.
+            if try house.record(of: instance)?.isHolderAlive == true {
+                return try house.inspect(instance.environmentID)
+            }
+            try? await host.groups?.remove(instance.environmentID, time: time)
+            throw error
+        }
+        return try house.inspect(instance.environmentID)
+    }
+
+    public func stop(_ instance: InstanceReference, grace: Duration) async throws {
+        _ = try house.directory(instance.environmentID).request()
+        guard let record = try house.record(of: instance) else { return }
+        try await house.end(record, of: instance.environmentID, grace: grace)
+    }
+
+    public func pause(_ instance: InstanceReference) async throws {
+        guard let groups = host.groups else { throw capabilities.unsupported("pause an environment") }
+        _ = try house.livingRecord(of: instance, to: "pause")
+        try await groups.freeze(instance.environmentID, time: time)
+    }
+
+    public func resume(_ instance: InstanceReference) async throws {
+        guard let groups = host.groups else { throw capabilities.unsupported("resume an environment") }
+        _ = try house.livingRecord(of: instance, to: "resume")
+        try await groups.thaw(instance.environmentID, time: time)
+    }
+
+    public func destroy(_ instance: InstanceReference) async throws {
+        try await house.destroy(instance) { directory in
+            let request = InstanceRequest(environmentID: instance.environmentID, label: "")
+            return SandboxPlan(host: host, configuration: configuration, directory: directory, request: request)
+                .removal()
+        }
+        try await host.groups?.remove(instance.environmentID, time: time)
+    }
+
+    // MARK: - Looking
+
+    public func inspect(_ environment: EnvironmentID) async throws -> InstanceObservation {
+        try house.inspect(environment)
+    }
+
+    public func list(label: String) async throws -> [InstanceObservation] { try house.list(label: label) }
+}

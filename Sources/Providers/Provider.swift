@@ -1,0 +1,35 @@
+public import Base
+public import Domain
+
+/// Makes and unmakes instances. Every call names the incarnation it means (`InstanceReference.instance`); a call about
+/// an older one than the provider has seen is refused with `stale`. Calls may be repeated: a second create, start, pause,
+/// resume, stop or destroy of what already is so returns without harm. A provider keeps no state in memory that it could not
+/// find again, so that a restarted server goes on with the instances that live.
+public protocol Provider: Sendable {
+    var kind: ProviderKind { get }
+    /// What this provider can do on this machine; what it cannot is refused with `unsupported`, never imitated.
+    var capabilities: ProviderCapabilities { get }
+
+    /// Makes the environment's place and keeps the request there. Starts nothing.
+    /// Throws `conflict` for another request about an environment that exists, `unsupported` for what cannot be done.
+    func create(_ request: InstanceRequest) async throws -> InstanceDescription
+
+    /// Boots incarnation `instance.instance` (greater than any before): holder, then worker. Returns once the holder runs.
+    @discardableResult
+    func start(_ instance: InstanceReference, _ launch: WorkerLaunch) async throws -> InstanceObservation
+
+    /// Asks the holder to end everything, and kills what is left after `grace`. Files stay.
+    func stop(_ instance: InstanceReference, grace: Duration) async throws
+
+    func pause(_ instance: InstanceReference) async throws
+    func resume(_ instance: InstanceReference) async throws
+
+    /// Ends the instance in whatever state it is and removes every trace of it. An unknown environment is already so.
+    func destroy(_ instance: InstanceReference) async throws
+
+    /// Throws `notFound` for an environment that this provider does not have.
+    func inspect(_ environment: EnvironmentID) async throws -> InstanceObservation
+
+    /// What exists with this label, in the order of environment ids.
+    func list(label: String) async throws -> [InstanceObservation]
+}
