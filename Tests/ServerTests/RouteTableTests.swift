@@ -49,9 +49,9 @@ import Testing
     }
 
     @Test func `a position survives its text form and nothing else passes`() throws {
-        let position = StreamPosition(stdout: 5, stderr: 0, agent: 3, state: 12)
+        let position = StreamPosition(attempt: 1, stdout: 5, stderr: 0, agent: 3, state: 12)
         #expect(try StreamPosition(position.description) == position)
-        for text in ["", "1", "1.2.3", "1.2.3.-4", "a.b.c.d", "1.2.3.4.5"] {
+        for text in ["", "1", "1.2.3.4", "1.2.3.4.-5", "a.b.c.d.e", "1.2.3.4.5.6"] {
             #expect(throws: BerthError.self) { try StreamPosition(text) }
         }
     }
