@@ -1,1 +1,6 @@
-@main struct Main { static func main() {} }
+import Worker
+
+@main
+struct Main {
+    static func main() async { await WorkerProgram.main() }
+}

@@ -1,12 +1,12 @@
 import Base
 import Database
-import Synchronization
+import FoundationEssentials
+import Glibc
 import TestSupport
 import Testing
 
+/// What is particular to the embedded engine; the rest is the contract suite's.
 @Suite struct SQLiteDatabaseTests {
-    private static let table = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, n INTEGER, x BLOB) STRICT"
-
     private func withTable(
         configure: (inout SQLiteConfiguration) -> Void = { _ in },
         _ body: (SQLiteDatabase) async throws -> Void
@@ -17,51 +17,10 @@ import Testing
         }
     }
 
-    @Test func `a written row is read back with its types`() async throws {
-        try await withTable { database in
-            let now = Timestamp(milliseconds: 1_700_000_000_123)
-            try await database.write {
-                try $0.run("INSERT INTO t VALUES ($1, $2, $3)", "ä\"x'", now, [0, 255] as [UInt8])
-            }
-            let row = try await database.read { try $0.first("SELECT id, n, x, NULL AS z FROM t") }
-            #expect(try row?.text("id") == "ä\"x'")
-            #expect(try row?.timestamp("n") == now)
-            #expect(try row?.blob("x") == [0, 255])
-            #expect(try row?.optionalText("z") == nil)
-        }
-    }
-
-    @Test func `placeholders bind by their number, not by their place`() async throws {
-        try await withEmptyDatabase { database in
-            let row = try await database.read { try $0.first("SELECT $2 AS b, $1 AS a, $2 AS c", "one", "two") }
-            #expect(try row?.text("a") == "one")
-            #expect(try row?.text("b") == "two")
-            #expect(try row?.text("c") == "two")
-        }
-    }
-
-    @Test(arguments: [
-        "SELECT ?1", "SELECT :a", "SELECT @a", "SELECT $a", "SELECT $2", "SELECT $01", "SELECT $1::text", "SELECT ?",
-    ])
-    func `other placeholders are refused when prepared`(text: String) async throws {
-        try await withEmptyDatabase { database in
-            let error = await #expect(throws: BerthError.self) { try await database.check([SQL(trusted: text)]) }
-            #expect(error?.detail?.contains(text) == true)
-        }
-    }
-
-    @Test func `empty text is not null, and text with NUL is refused at the door`() async throws {
-        try await withTable { database in
-            try await database.write { try $0.run("INSERT INTO t VALUES ($1, 1, $2)", "", [] as [UInt8]) }
-            let row = try await database.read { try $0.first("SELECT id, x FROM t") }
-            #expect(try row?.text("id") == "")
-            #expect(try row?.blob("x") == [])
-            let error = await #expect(throws: BerthError.self) {
-                try await database.write { try $0.run("INSERT INTO t (id) VALUES ($1)", "a\0b") }
-            }
-            #expect(error?.code == .invalidValue)
-        }
-    }
+    private static let table = "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, n INTEGER, x BLOB) STRICT"
+    private static let endless: SQL = """
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n
+        """
 
     @Test func `double quotes never mean text`() async throws {
         try await withEmptyDatabase { database in
@@ -69,71 +28,9 @@ import Testing
         }
     }
 
-    @Test func `a unique violation is a conflict`() async throws {
-        try await withTable { database in
-            let error = await #expect(throws: BerthError.self) {
-                try await database.write { connection in
-                    try connection.run("INSERT INTO t (id) VALUES ('a')")
-                    try connection.run("INSERT INTO t (id) VALUES ('a')")
-                }
-            }
-            #expect(error?.code == .conflict)
-            try await expectRows(0, in: database)
-        }
-    }
-
-    @Test func `a failed statement ends its transaction even when the closure swallows it`() async throws {
-        try await withTable { database in
-            let error = await #expect(throws: BerthError.self) {
-                try await database.write { connection in
-                    try connection.run("INSERT INTO t (id) VALUES ('a')")
-                    _ = try? connection.run("INSERT INTO t (id) VALUES ('a')")
-                }
-            }
-            #expect(error?.code == .conflict)
-            try await expectRows(0, in: database)
-        }
-    }
-
-    @Test func `a read cannot write`() async throws {
-        for readers in [0, 2] {
-            try await withTable(configure: { $0.readers = readers }) { database in
-                await #expect(throws: BerthError.self) {
-                    try await database.read { try $0.run("INSERT INTO t (id) VALUES ('a')") }
-                }
-                try await expectRows(0, in: database)
-            }
-        }
-    }
-
-    @Test func `grouped transactions fail alone`() async throws {
-        try await withTable { database in
-            let outcomes = await withTaskGroup(of: Bool.self) { group in
-                for number in 0..<200 {
-                    group.addTask {
-                        do {
-                            try await database.write { connection in
-                                try connection.run("INSERT INTO t (id, n) VALUES ($1, $2)", "k\(number)", number)
-                                if number.isMultiple(of: 3) { throw BerthError(.conflict, "on purpose") }
-                            }
-                            return true
-                        } catch {
-                            return false
-                        }
-                    }
-                }
-                return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
-            }
-            #expect(outcomes == 133)
-            try await expectRows(133, in: database)
-            let wrong = try await database.read { try $0.rows("SELECT id FROM t WHERE n % 3 = 0") }
-            #expect(wrong.isEmpty)
-        }
-    }
-
     @Test func `a read sees one snapshot`() async throws {
         try await withTable { database in
-            let gate = Gate()
+            let gate = ThreadGate()
             async let counts = database.read { connection -> [Int64] in
                 let first = try connection.first("SELECT count(*) AS n FROM t")?.integer("n") ?? -1
                 gate.open()
@@ -141,16 +38,18 @@ import Testing
                 return [first, try connection.first("SELECT count(*) AS n FROM t")?.integer("n") ?? -1]
             }
             await gate.opened()
-            try await database.write { try $0.run("INSERT INTO t (id) VALUES ('a')") }
+            try await insert("a", database)
             gate.pass()
-            #expect(try await counts == [0, 0])
-            try await expectRows(1, in: database)
+            let seen = try await counts
+            #expect(seen == [0, 0])
+            try await expectRows(["a"], in: database)
         }
     }
 
-    @Test func `cancelling stops a running read`() async throws {
-        try await withTable(configure: { $0.readLimit = .seconds(60) }) { database in
-            let gate = Gate()
+    @Test(arguments: [0, 1])
+    func `cancelling stops a running read`(readers: Int) async throws {
+        try await withTable(configure: { ($0.readers, $0.readLimit) = (readers, .seconds(60)) }) { database in
+            let gate = ThreadGate()
             let reading = Task {
                 try await database.read { connection in
                     gate.open()
@@ -160,53 +59,168 @@ import Testing
             await gate.opened()
             reading.cancel()
             await #expect(throws: CancellationError.self) { try await reading.value }
+            try await insert("a", database)
         }
     }
 
-    @Test func `a read over its limit ends by name`() async throws {
-        try await withTable(configure: { $0.readLimit = .milliseconds(30) }) { database in
+    @Test(arguments: [0, 1])
+    func `a read over its limit ends by name`(readers: Int) async throws {
+        try await withTable(configure: { ($0.readers, $0.readLimit) = (readers, .milliseconds(30)) }) { database in
             let error = await #expect(throws: BerthError.self) {
                 try await database.read { try $0.rows(Self.endless).count }
             }
             #expect(error?.code == .timedOut)
+            try await insert("a", database)
         }
     }
 
-    @Test func `a closed database refuses by name`() async throws {
+    @Test func `a full disk is told, and its neighbours and the engine live on`() async throws {
         try await withTable { database in
-            await database.close()
-            let error = await #expect(throws: BerthError.self) { _ = try await count(database) }
-            #expect(error?.code == .unavailable)
-        }
-    }
-
-    @Test func `a full disk is told and does not stop the engine`() async throws {
-        try await withTable { database in
-            try await database.write { try $0.run("INSERT INTO t (id) VALUES ('a')") }
+            let gate = ThreadGate()
             // The page limit gives the same SQLITE_FULL as a full disk.
-            try await database.write { try $0.executeScript("PRAGMA max_page_count = 1") }
-            let error = await #expect(throws: BerthError.self) {
-                try await database.write {
-                    try $0.run("INSERT INTO t (id, x) VALUES ('b', $1)", [UInt8](repeating: 1, count: 100_000))
-                }
+            try await database.write { try $0.executeScript("PRAGMA max_page_count = 8") }
+            async let holding: Void = database.write { _ in
+                gate.open()
+                gate.waitUntilPassed()
             }
+            await gate.opened()
+            // Queued together, so that they share one commit.
+            async let small: Void = insert("small", database)
+            let large = Task { try await insert("large", database, bytes: 100_000) }
+            async let other: Void = insert("other", database)
+            gate.pass()
+            try await holding
+            try await small
+            let error = await #expect(throws: BerthError.self) { try await large.value }
+            try await other
             #expect(error?.code == .diskFull)
             try await database.write { try $0.executeScript("PRAGMA max_page_count = 100000") }
-            try await database.write { try $0.run("INSERT INTO t (id) VALUES ('c')") }
-            try await expectRows(2, in: database)
+            try await insert("later", database, bytes: 100_000)
+            try await expectRows(["later", "other", "small"], in: database)
         }
     }
 
-    private static let endless: SQL = """
-        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n
-        """
-
-    private func count(_ database: SQLiteDatabase) async throws -> Int64? {
-        try await database.read { try $0.first("SELECT count(*) AS n FROM t")?.integer("n") }
+    @Test(.enabled(if: geteuid() == 0, "mounts a small file system"))
+    func `a really full disk loses nothing that was answered`() async throws {
+        let directory = try TemporaryDirectory("full")
+        guard mount("tmpfs", directory.path, "tmpfs", 0, "size=1m") == 0 else { return }
+        defer { umount2(directory.path, 2) }
+        let path = directory.file("berth.sqlite")
+        let database = try SQLiteDatabase(SQLiteConfiguration(path: path), time: SystemTime())
+        try await database.write { try $0.executeScript(Self.table) }
+        var answered: [String] = []
+        var refusal: BerthError?
+        for number in 100..<400 where refusal == nil {
+            do {
+                try await insert("k\(number)", database, bytes: 10_000)
+                answered.append("k\(number)")
+            } catch let error as BerthError {
+                refusal = error
+            }
+        }
+        #expect(refusal?.code == .diskFull)
+        #expect(answered.count > 10)
+        try await expectRows(answered, in: database)
+        #expect(mount("tmpfs", directory.path, "tmpfs", UInt(MS_REMOUNT), "size=8m") == 0)
+        try await insert("z", database)
+        try await expectRows(answered + ["z"], in: database)
+        await database.close()
     }
 
-    private func expectRows(_ expected: Int64, in database: SQLiteDatabase) async throws {
-        let found = try await count(database)
+    @Test func `a copy taken at any moment after the answer holds what was answered`() async throws {
+        let directory = try TemporaryDirectory("crash")
+        let path = directory.file("berth.sqlite")
+        let database = try SQLiteDatabase(SQLiteConfiguration(path: path), time: SystemTime())
+        try await database.write { try $0.executeScript(Self.table) }
+        var answered: [String] = []
+        for round in 0..<5 {
+            let names = (0..<40).map { "k\(round)-\($0 + 10)" }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for name in names { group.addTask { try await insert(name, database, bytes: 500) } }
+                try await group.waitForAll()
+            }
+            answered += names
+            // What a killed process leaves: the file and its log, not closed.
+            for suffix in ["", "-wal"] {
+                try FileManager.default.copyItem(atPath: path + suffix, toPath: "\(path)-\(round)\(suffix)")
+            }
+            let copy = try SQLiteDatabase(SQLiteConfiguration(path: "\(path)-\(round)"), time: SystemTime())
+            try await expectRows(answered.sorted(), in: copy)
+            await copy.close()
+        }
+        await database.close()
+    }
+
+    @Test func `another program's lock is waited for, then told`() async throws {
+        try await withEmptyDatabase(configure: { $0.busyLimit = .milliseconds(20) }) { database in
+            try await database.write { try $0.executeScript(Self.table) }
+            let path = try await database.read { try $0.first("SELECT file FROM pragma_database_list")?.text("file") }
+            let second = try SQLiteDatabase(SQLiteConfiguration(path: try #require(path)), time: SystemTime())
+            let gate = ThreadGate()
+            async let holding: Void = second.write { connection in
+                gate.open()
+                gate.waitUntilPassed()
+                try connection.run("INSERT INTO t (id) VALUES ('second')")
+            }
+            await gate.opened()
+            let error = await #expect(throws: BerthError.self) { try await insert("first", database) }
+            #expect(error?.code == .unavailable)
+            #expect(error?.isRetryable == true)
+            gate.pass()
+            try await holding
+            try await insert("first", database)
+            try await expectRows(["first", "second"], in: database)
+            await second.close()
+        }
+    }
+
+    @Test func `the files are private`() async throws {
+        let directory = try TemporaryDirectory("private")
+        let path = directory.file("berth.sqlite")
+        let database = try SQLiteDatabase(SQLiteConfiguration(path: path), time: SystemTime())
+        try await database.write { try $0.executeScript(Self.table) }
+        for suffix in ["", "-wal", "-shm"] {
+            var status = stat()
+            #expect(stat(path + suffix, &status) == 0)
+            #expect(status.st_mode & 0o777 == 0o600)
+        }
+        await database.close()
+    }
+
+    @Test func `a missing directory and a foreign file are told with the path`() throws {
+        let directory = try TemporaryDirectory("bad")
+        let missing = #expect(throws: BerthError.self) {
+            try SQLiteDatabase(SQLiteConfiguration(path: directory.file("no/such")), time: SystemTime())
+        }
+        #expect(missing?.code == .unavailable)
+        #expect(missing?.message.contains("no/such") == true)
+        let foreign = try directory.write(String(repeating: "not a database. ", count: 100), to: "x")
+        let damaged = #expect(throws: BerthError.self) {
+            try SQLiteDatabase(SQLiteConfiguration(path: foreign), time: SystemTime())
+        }
+        #expect(damaged?.message.contains("damaged") == true)
+    }
+
+    @Test func `a database that is let go of ends its threads and closes its file`() async throws {
+        let directory = try TemporaryDirectory("dropped")
+        let path = directory.file("berth.sqlite")
+        do {
+            let database = try SQLiteDatabase(SQLiteConfiguration(path: path), time: SystemTime())
+            try await database.write { try $0.executeScript(Self.table) }
+            try await insert("a", database)
+        }
+        let again = try SQLiteDatabase(SQLiteConfiguration(path: path), time: SystemTime())
+        try await expectRows(["a"], in: again)
+        await again.close()
+    }
+
+    private func insert(_ id: String, _ database: SQLiteDatabase, bytes: Int = 0) async throws {
+        let blob = [UInt8](repeating: 1, count: bytes)
+        try await database.write { try $0.run("INSERT INTO t (id, x) VALUES ($1, $2)", id, blob) }
+    }
+
+    private func expectRows(_ expected: [String], in database: SQLiteDatabase) async throws {
+        let found = try await database.read { try $0.rows("SELECT id FROM t ORDER BY id").map { try $0.text("id") } }
         #expect(found == expected)
     }
 }

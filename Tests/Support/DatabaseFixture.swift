@@ -21,18 +21,18 @@ public func withEmptyDatabase<Result>(
     configure: (inout SQLiteConfiguration) -> Void = { _ in },
     _ body: (SQLiteDatabase) async throws -> Result
 ) async throws -> Result {
-    try await withTemporaryDirectory { directory in
-        var configuration = SQLiteConfiguration(path: directory + "/berth.sqlite")
-        configure(&configuration)
-        let database = try SQLiteDatabase(configuration, time: time)
-        let result: Result
-        do {
-            result = try await body(database)
-        } catch {
-            await database.close()
-            throw error
-        }
+    let directory = try TemporaryDirectory("database")
+    var configuration = SQLiteConfiguration(path: directory.file("berth.sqlite"))
+    configure(&configuration)
+    let database = try SQLiteDatabase(configuration, time: time)
+    let result: Result
+    do {
+        result = try await body(database)
+    } catch {
         await database.close()
-        return result
+        throw error
     }
+    await database.close()
+    withExtendedLifetime(directory) {}
+    return result
 }

@@ -17,7 +17,13 @@ public final class SQLiteDatabase: SQLDatabase {
         let writes = writes
         do {
             try startThread {
-                SQLiteWriter(handle: handle, queue: writes, groupLimit: configuration.groupLimit, time: time).run()
+                SQLiteWriter(
+                    handle: handle,
+                    queue: writes,
+                    groupLimit: configuration.groupLimit,
+                    readLimit: configuration.readLimit,
+                    time: time
+                ).run()
             }
         } catch {
             throw Self.noThread(error)

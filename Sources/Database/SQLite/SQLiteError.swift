@@ -39,8 +39,8 @@ enum SQLiteError {
         case SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM:
             return BerthError(
                 .unavailable,
-                "the database file cannot be opened for writing",
-                remedy: "check the owner and the mode of the data directory",
+                "the database file cannot be opened for writing: \(text)",
+                remedy: "check that the data directory exists, its owner and its mode",
                 detail: detail
             )
         default:

@@ -31,8 +31,9 @@ final class SQLiteHandle: @unchecked Sendable {
         statementLimit = configuration.statements
         sqlite3_busy_timeout(opened, Int32(clamping: configuration.busyLimit.wholeMilliseconds))
         try require(berth_sqlite_strict_quotes(opened), statement: nil)
+        try requireWriteAheadLog()
         for pragma in [
-            "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY",
+            "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY",
             "cache_size = -\(cacheKiB)", "journal_size_limit = \(configuration.logLimitBytes)",
             "trusted_schema = OFF",
         ] {
@@ -57,6 +58,21 @@ final class SQLiteHandle: @unchecked Sendable {
             )
         }
         close(descriptor)
+    }
+
+    /// SQLite answers with another mode, and no error, where shared memory cannot work.
+    private func requireWriteAheadLog() throws {
+        let statement = try statement("PRAGMA journal_mode = WAL")
+        defer { statement.end() }
+        let code = statement.step()
+        guard code == SQLITE_ROW else { throw error(code, statement: "PRAGMA journal_mode = WAL") }
+        guard try statement.row().text("journal_mode") == "wal" else {
+            throw BerthError(
+                .unavailable,
+                "the file system of the data directory cannot hold a SQLite write-ahead log",
+                remedy: "put the data directory on a local disk"
+            )
+        }
     }
 
     var isInTransaction: Bool { sqlite3_get_autocommit(pointer) == 0 }

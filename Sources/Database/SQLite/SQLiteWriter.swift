@@ -8,6 +8,7 @@ struct SQLiteWriter {
     let handle: SQLiteHandle
     let queue: JobQueue
     let groupLimit: Int
+    let readLimit: Duration
     let time: any TimeSource
 
     /// How long a group may still take in newcomers, so that the first in it is not kept waiting.
@@ -66,8 +67,14 @@ struct SQLiteWriter {
     }
 
     private func runInSavepoint(_ job: any DatabaseJob) throws {
-        let connection = SQLiteConnection(handle, allowsWriting: job.allowsWriting, watcher: nil)
-        defer { connection.end() }
+        // Only reads are interrupted: SQLite answers an interrupted change by rolling the whole group back.
+        let watcher = job.allowsWriting ? nil : StatementWatcher(job: job, time: time, limit: readLimit)
+        let connection = SQLiteConnection(handle, allowsWriting: job.allowsWriting, watcher: watcher)
+        handle.watch(watcher)
+        defer {
+            handle.watch(nil)
+            connection.end()
+        }
         try handle.control("SAVEPOINT one")
         do {
             try job.run(connection)

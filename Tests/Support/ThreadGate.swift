@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// Lets a test step in while a closure holds an engine's thread.
-final class Gate: Sendable {
+public final class ThreadGate: Sendable {
     private struct State {
         var isOpen = false
         var hasPassed = false
@@ -11,7 +11,9 @@ final class Gate: Sendable {
 
     private let state = Mutex(State())
 
-    func open() {
+    public init() {}
+
+    public func open() {
         let waiter = state.withLock { state in
             state.isOpen = true
             return state.waiter.take()
@@ -19,7 +21,7 @@ final class Gate: Sendable {
         waiter?.resume()
     }
 
-    func opened() async {
+    public func opened() async {
         await withCheckedContinuation { continuation in
             let isOpen = state.withLock { state in
                 if !state.isOpen { state.waiter = continuation }
@@ -29,10 +31,10 @@ final class Gate: Sendable {
         }
     }
 
-    func pass() { state.withLock { $0.hasPassed = true } }
+    public func pass() { state.withLock { $0.hasPassed = true } }
 
     /// Gives the processor away until then, for ten seconds at most.
-    func waitUntilPassed() {
+    public func waitUntilPassed() {
         let end = time(nil) + 10
         while !state.withLock(\.hasPassed), time(nil) < end { sched_yield() }
     }

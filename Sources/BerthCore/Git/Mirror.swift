@@ -1,0 +1,149 @@
+import Base
+internal import Glibc
+internal import OpenSSL
+
+/// Bare copies of remotes, kept so that the next workspace needs only what is new. One for each remote, organization and
+/// credential: nothing that was fetched with one credential is given to another.
+///
+/// The only place where credentials are used: agents cannot write here, so no hook, filter or setting of theirs runs
+/// with them.
+public struct Mirror: Sendable {
+    public let url: GitURL
+    public let path: String
+    let git: Git
+    let credentialSocket: String?
+
+    /// What a remote offers.
+    public struct Offer: Sendable, Equatable {
+        /// The branch that the remote's HEAD names; nil for an empty or detached remote.
+        public var defaultBranch: String?
+        /// Full names of branches and tags; a tag's commit, not its object.
+        public var references: [String: String]
+        public var headCommit: String?
+    }
+
+    /// - Parameters:
+    ///   - account: who the objects belong to: the organization and what identifies the credential, never the secret.
+    ///   - credentialSocket: where git's helper asks, nil when no credential was given for this host.
+    public init(url: GitURL, account: String, git: Git, credentialSocket: String?) {
+        self.url = url
+        self.git = git
+        self.credentialSocket = credentialSocket
+        let key = SHA256.hash(Array("\(account)\u{0}\(url.text)".utf8))
+        path = "\(git.configuration.cacheDirectory)/mirrors/\(Hex.encode(key))"
+    }
+
+    /// Asks the remote, without a transfer: the quick way to learn that it is unreachable, refuses or is empty.
+    public func offer() async throws -> Offer {
+        let deadline = git.configuration.connectDeadline
+        let result: ProcessResult
+        do {
+            result = try await git.asWorker(
+                ["ls-remote", "--symref", url.text],
+                in: git.configuration.cacheDirectory,
+                credentialSocket: credentialSocket,
+                deadline: deadline
+            )
+        } catch let error as BerthError where error.code == .timedOut {
+            throw GitFailure.unreachable(url.text, "no answer within \(deadline.components.seconds) s")
+        }
+        guard result.succeeded else { throw failure(result) }
+        return Self.offer(parsing: result.outputText)
+    }
+
+    static func offer(parsing text: String) -> Offer {
+        var offer = Offer(defaultBranch: nil, references: [:], headCommit: nil)
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: "\t", maxSplits: 1)
+            guard parts.count == 2 else { continue }
+            let name = String(parts[1])
+            if parts[0].hasPrefix("ref: ") {
+                if name == "HEAD", parts[0].hasPrefix("ref: refs/heads/") {
+                    offer.defaultBranch = String(parts[0].dropFirst("ref: refs/heads/".count))
+                }
+            } else if name == "HEAD" {
+                offer.headCommit = String(parts[0])
+            } else if name.hasSuffix("^{}") {
+                offer.references[String(name.dropLast(3))] = String(parts[0])
+            } else if offer.references[name] == nil {
+                offer.references[name] = String(parts[0])
+            }
+        }
+        return offer
+    }
+
+    /// Brings all branches and tags here. Nothing is ever pruned, so what a workspace took stays whole.
+    public func update() async throws {
+        try await create()
+        try await fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"])
+    }
+
+    /// Brings one commit that no branch or tag need hold; for remotes that allow it.
+    public func fetchCommit(_ commit: String) async throws { try await fetch([commit]) }
+
+    public func hasCommit(_ commit: String) async throws -> String? {
+        let result = try await git.asWorker(["rev-parse", "--verify", "--quiet", "\(commit)^{commit}"], in: path)
+        return result.succeeded ? result.outputText.trimmed : nil
+    }
+
+    /// Brings `commit` of a workspace here and pushes it as `branch`.
+    public func push(_ commit: String, of workspace: String, as branch: String) async throws {
+        let kept = "refs/berth/pushed/\(commit)"
+        _ = try await git.asWorker(
+            ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", workspace, "+\(commit):\(kept)"],
+            in: path,
+            deadline: git.configuration.transferDeadline
+        )
+        .checked("take the commits out of the workspace")
+        let result = try await git.asWorker(
+            ["push", "--porcelain", "--no-verify", url.text, "\(kept):refs/heads/\(branch)"],
+            in: path,
+            credentialSocket: credentialSocket,
+            deadline: git.configuration.transferDeadline
+        )
+        guard result.succeeded else {
+            let words = result.errorText + "\n" + Self.rejections(of: result.outputText)
+            throw GitFailure.pushRejection(words) ?? failure(result)
+        }
+    }
+
+    /// `--porcelain` puts the refused reference on standard output as `!<tab>from:to<tab>[rejected] (reason)`.
+    private static func rejections(of output: String) -> String {
+        output.split(separator: "\n").filter { $0.hasPrefix("!\t") }
+            .map { "! \($0.split(separator: "\t").last ?? "")" }
+            .joined(separator: "\n")
+    }
+
+    /// Safe against a death half-way: the repository gets its name when it is complete.
+    private func create() async throws {
+        guard access(path, F_OK) != 0 else { return }
+        let part = "\(path).\(getpid()).part"
+        _ = try await git.asWorker(
+            ["init", "--bare", "--quiet", "--template=", part],
+            in: git.configuration.cacheDirectory
+        )
+        .checked("make a mirror")
+        if rename(part, path) != 0, errno != ENOTEMPTY, errno != EEXIST {
+            throw BerthError(.internal, "cannot make a mirror", detail: "rename '\(path)': errno \(errno)")
+        }
+    }
+
+    private func fetch(_ references: [String]) async throws {
+        let result: ProcessResult
+        do {
+            result = try await git.asWorker(
+                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--", url.text] + references,
+                in: path,
+                credentialSocket: credentialSocket,
+                deadline: git.configuration.transferDeadline
+            )
+        } catch let error as BerthError where error.code == .timedOut {
+            throw GitFailure.unreachable(url.text, "the transfer took too long")
+        }
+        guard result.succeeded else { throw failure(result) }
+    }
+
+    private func failure(_ result: ProcessResult) -> BerthError {
+        GitFailure.error(result.errorText, url: url.text, hadCredential: credentialSocket != nil)
+    }
+}
