@@ -72,7 +72,7 @@ extension ServerSession {
             case .output(let stream, let offset, let bytes):
                 if isJSON, mode == .agent { continue }
                 let expected = delivered[stream] ?? 0
-                if offset > expected { say("[\(offset - expected) bytes of \(stream.rawValue) were not kept]") }
+                if offset > expected { sayGap(offset - expected, stream) }
                 delivered[stream] = offset + Int64(bytes.count)
                 terminal.writeBytes(bytes, toError: stream == .stderr)
             case .end(let execution):
@@ -95,6 +95,10 @@ extension ServerSession {
         return execution.exitStatus
     }
 
+    private func sayGap(_ bytes: Int64, _ stream: OutputStream) {
+        say("[\(bytes) bytes of \(stream.rawValue) were not kept; see --max-output]")
+    }
+
     /// What is stored of an execution now.
     func showStored(_ execution: Execution, as mode: FollowMode) async throws {
         let renderer = AgentRenderer(style: terminal.style, width: terminal.width)
@@ -115,10 +119,11 @@ extension ServerSession {
         for stream in OutputStream.allCases {
             var offset: Int64 = 0
             while true {
-                let bytes = try await client.output(of: execution.id, stream: stream, from: offset)
-                if bytes.isEmpty { break }
-                terminal.writeBytes(bytes, toError: stream == .stderr)
-                offset += Int64(bytes.count)
+                let piece = try await client.output(of: execution.id, stream: stream, from: offset)
+                if piece.bytes.isEmpty { break }
+                if piece.offset > offset { sayGap(piece.offset - offset, stream) }
+                terminal.writeBytes(piece.bytes, toError: stream == .stderr)
+                offset = piece.offset + Int64(piece.bytes.count)
             }
         }
     }

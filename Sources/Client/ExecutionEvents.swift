@@ -28,7 +28,8 @@ public struct ExecutionEvents: ~Copyable {
     private let streams: String
     private let isRaw: Bool
     private let follows: Bool
-    private var position: StreamPosition
+    /// Behind the last event that `next` returned.
+    public private(set) var position: StreamPosition
     private var backoff = Backoff(first: .milliseconds(100), limit: .seconds(10))
     private var failingSince: Uptime?
     private var body: IncomingBody.AsyncIterator?

@@ -8,6 +8,14 @@ struct WorkerHub: Sendable {
     let workers: WorkerService
     let metrics: Metrics
 
+    /// Berth's own heartbeat watches the peer, so no pings; prompts of several megabytes are one message.
+    static var webSocket: WebSocketConfiguration {
+        var configuration = WebSocketConfiguration()
+        configuration.maximumMessageBytes = ProtocolLimits.maximumMessageBytes
+        configuration.pingInterval = nil
+        return configuration
+    }
+
     /// The token comes as a bearer, or as `?token=` from a peer that speaks only the documented protocol.
     func accept(_ request: HTTPRequest) async throws -> HTTPResponse {
         guard let token = FrontDoor.bearer(request) ?? request.queryValue("token").map({ Secret($0) }) else {
@@ -59,5 +67,5 @@ private struct WebSocketLink: LinkTransport {
 
     func send(text: [UInt8]) async throws { try await socket.send(text: String(decoding: text, as: UTF8.self)) }
     func send(binary: [UInt8]) async throws { try await socket.send(binary: binary) }
-    func close(code: UInt16, reason: String) async { await socket.close(code: code, reason: reason) }
+    func close(code: UInt16, reason: String) async { socket.close(code: WebSocketCloseCode(rawValue: code), reason: reason) }
 }

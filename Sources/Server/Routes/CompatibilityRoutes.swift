@@ -29,7 +29,7 @@ extension ServerCore {
         let id: ExecutionID = try context.id("executionId")
         let principal = try context.principal
         let record = try await executions.get(id, by: principal)
-        let lines = try await outputLines(of: record, by: principal)
+        let lines = try await outputLines(of: record)
         let offset = Int(clamping: try context.integer("offset", default: 0))
         return try Self.json(
             CompatibilityExecution(
@@ -45,12 +45,12 @@ extension ServerCore {
     }
 
     /// Whole lines; the last, unfinished one once the run has ended.
-    private func outputLines(of record: ExecutionRecord, by principal: Principal) async throws -> [String] {
+    private func outputLines(of record: ExecutionRecord) async throws -> [String] {
         guard record.attempt > 0 else { return [] }
         var bytes: [UInt8] = []
         var offset: Int64 = 0
         while bytes.count < Self.compatibilityBytes {
-            let slice = try await executions.output(of: record.id, .stdout, from: offset, limit: 1 << 20, by: principal)
+            let slice = try await executions.output(of: record, .stdout, from: offset, limit: 1 << 20)
             if slice.bytes.isEmpty { break }
             bytes += slice.bytes
             offset = slice.offset + Int64(slice.bytes.count)

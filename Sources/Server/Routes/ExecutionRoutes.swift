@@ -38,12 +38,12 @@ extension ServerCore {
     }
 
     func executionOutput(_ context: RequestContext) async throws -> HTTPResponse {
+        let record = try await executions.get(try context.id("executionId"), by: try context.principal)
         let slice = try await executions.output(
-            of: try context.id("executionId"),
+            of: record,
             context.text("stream").flatMap { Domain.OutputStream(rawValue: $0) } ?? .stdout,
             from: try context.integer("offset", default: 0),
-            limit: Int(try context.integer("limit", default: 4 << 20)),
-            by: try context.principal
+            limit: Int(try context.integer("limit", default: 4 << 20))
         )
         return HTTPResponse(
             headers: [
@@ -59,13 +59,13 @@ extension ServerCore {
         let id: ExecutionID = try context.id("executionId")
         let principal = try context.principal
         let limit = try context.integer("timeoutMs", default: 60_000)
-        let watch = try await executions.watch(id, by: principal)
+        let bell = executions.bell(for: id)
         let deadline = time.uptime + .milliseconds(limit)
         while true {
-            let count = watch.count
+            let count = bell.count
             let record = try await executions.get(id, by: principal)
             if record.state.isTerminal || time.uptime >= deadline { return try Self.json(API.Execution(record)) }
-            try await watch.wait(after: count, until: deadline, time: time)
+            try await bell.wait(after: count, until: deadline, time: time)
         }
     }
 

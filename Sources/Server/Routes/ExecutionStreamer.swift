@@ -47,9 +47,9 @@ struct ExecutionStreamer {
     }
 
     mutating func run() async throws {
-        let watch = try await executions.watch(id, by: principal)
+        let bell = executions.bell(for: id)
         while true {
-            let count = watch.count
+            let count = bell.count
             let record = try await executions.get(id, by: principal)
             try await sendStates(record)
             try await moveToAttempt(record)
@@ -59,12 +59,13 @@ struct ExecutionStreamer {
                 return
             }
             if isComplete, !choice.follows { return }
-            if isComplete { try await watch.wait(after: count) }
+            if isComplete { try await bell.wait(after: count) }
         }
     }
 
     private mutating func sendStates(_ record: ExecutionRecord) async throws {
-        for event in try await executions.events(of: id, after: position.state, by: principal) {
+        let organization = principal.organizationID
+        for event in try await executions.history(id, organization: organization, after: position.state) {
             position.state = event.seq
             if event.type == "execution.progress" {
                 try await writer.send(event: "progress", id: position.description, data: event.payload)
@@ -102,7 +103,7 @@ struct ExecutionStreamer {
 
     private mutating func sendAgentEvents(_ record: ExecutionRecord) async throws -> Bool {
         let slice = try await executions.output(
-            of: id, .stdout, from: parser.offset, limit: Self.pieceBytes, by: principal)
+            of: record, .stdout, from: parser.offset, limit: Self.pieceBytes)
         if slice.bytes.isEmpty {
             if record.state.isTerminal { try await send(parser.finish()) }
             return true
@@ -123,7 +124,7 @@ struct ExecutionStreamer {
 
     private mutating func sendBytes(_ stream: Domain.OutputStream, _ record: ExecutionRecord) async throws -> Bool {
         let start = stream == .stdout ? position.stdout : position.stderr
-        let slice = try await executions.output(of: id, stream, from: start, limit: Self.pieceBytes, by: principal)
+        let slice = try await executions.output(of: record, stream, from: start, limit: Self.pieceBytes)
         if slice.bytes.isEmpty { return true }
         let text = choice.isRaw ? nil : Self.text(slice.bytes, mayGrow: !record.state.isTerminal)
         let sent = text?.utf8.count ?? slice.bytes.count

@@ -1,0 +1,52 @@
+import Base
+import EventLoop
+import Transport
+
+/// The sockets through which the workers inside environments reach the server: one per environment, so that a sandbox
+/// without network works and the server itself stays on loopback. A worker sees its socket's file come back after a
+/// restart and connects at once.
+actor LinkSockets {
+    private let loop: EventLoop
+    private let hub: WorkerHub
+    private let ids: IDSource
+    private let log: Log
+    private var servers: [EnvironmentID: HTTPServer] = [:]
+
+    init(loop: EventLoop, hub: WorkerHub, ids: IDSource, log: Log) {
+        self.loop = loop
+        self.hub = hub
+        self.ids = ids
+        self.log = log
+    }
+
+    /// Listens on `path`; does nothing when this environment's socket is open already.
+    func open(_ environment: EnvironmentID, path: String) async throws {
+        guard servers[environment] == nil else { return }
+        let server = HTTPServer(loops: [loop], configuration: Self.configuration, ids: ids, log: log) { [hub] request in
+            try await hub.accept(request)
+        }
+        servers[environment] = server
+        do {
+            try await server.listen(on: .unix(path: path, mode: 0o600))
+        } catch {
+            servers[environment] = nil
+            throw error
+        }
+    }
+
+    func close(_ environment: EnvironmentID) async {
+        await servers.removeValue(forKey: environment)?.shutdown(drainingFor: .zero)
+    }
+
+    func closeAll() async {
+        for environment in servers.keys.sorted() { await close(environment) }
+    }
+
+    private static var configuration: HTTPServerConfiguration {
+        var configuration = HTTPServerConfiguration()
+        configuration.maximumConnections = 16
+        configuration.webSocket = WorkerHub.webSocket
+        configuration.renderError = { FrontDoor.problem($0, requestID: nil) }
+        return configuration
+    }
+}
