@@ -23,8 +23,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     var timers = TimerHeap()
     var alarm: TimerAlarm?
 
-    /// The clock as of this turn of the loop; a fresh reading is `time.uptime`.
-    public private(set) var now = SystemTime().uptime
+    private var turnTime: Uptime?
+
+    /// The clock, read once for each turn of the loop; a fresh reading is `time.uptime`. On the loop.
+    public var now: Uptime {
+        if let turnTime { return turnTime }
+        let now = time.uptime
+        turnTime = now
+        return now
+    }
 
     /// Where every socket of this loop reads: the bytes are handed on before the next read.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
@@ -101,7 +108,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     public var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
 
-    func preconditionCurrent() {
+    /// Stops the program when called on another thread: what belongs to a loop is touched only there.
+    public func preconditionCurrent() {
         precondition(isCurrent, "this belongs to the event loop '\(name)' and was used on another thread")
     }
 
@@ -135,7 +143,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     /// `flushable.flush()` is called at the end of this turn.
-    func flushLater(_ flushable: any LoopFlushable) { unflushed.append(flushable) }
+    public func flushLater(_ flushable: any LoopFlushable) {
+        preconditionCurrent()
+        unflushed.append(flushable)
+    }
 }
 
 // MARK: - The thread
@@ -148,8 +159,8 @@ extension EventLoop {
             runQueued()
             armAlarm()
             let isIdle = local.isEmpty && unflushed.isEmpty
+            turnTime = nil
             uv_run(uv, isIdle && !isStopping ? UV_RUN_ONCE : UV_RUN_NOWAIT)
-            now = time.uptime
         }
         closeEverything()
         threadID.store(0, ordering: .relaxed)
@@ -212,7 +223,7 @@ extension EventLoop {
 }
 
 /// Collects writes of one turn into one system call.
-protocol LoopFlushable: AnyObject {
+public protocol LoopFlushable: AnyObject {
     func flush()
 }
 

@@ -23,12 +23,6 @@ public struct LoopTime: TimeSource {
     }
 }
 
-/// Carries the timer from the loop, where it is made, to the loop, where it is taken out: `@unchecked Sendable` because
-/// both happen there.
-private final class TimerSlot: @unchecked Sendable {
-    var timer: LoopTimer?
-}
-
 extension EventLoop {
     public var time: LoopTime { LoopTime(loop: self) }
 }

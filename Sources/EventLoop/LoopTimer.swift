@@ -141,7 +141,7 @@ extension EventLoop {
     }
 
     func fireTimers() {
-        let now = time.uptime
+        let now = now
         while let timer = timers.pop(until: now) { timer.reached(now) }
     }
 }

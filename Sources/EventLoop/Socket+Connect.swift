@@ -1,16 +1,21 @@
-internal import Base
+public import Base
 internal import CUV
 internal import Glibc
 
 extension Socket {
-    /// A connection to `address`, which the caller reads from by setting a delegate and ``resumeReading()``. Must be
-    /// called on `loop`. Cancellation (and so a deadline around the call) ends the attempt.
-    public static func connect(to address: SocketAddress, loop: EventLoop) async throws -> Socket {
+    /// A connection to `address`, which the caller reads from by setting a delegate and ``resumeReading()``.
+    /// Cancellation and `deadline` (`timedOut`) end the attempt.
+    public static func connect(
+        to address: SocketAddress,
+        loop: EventLoop,
+        until deadline: Uptime? = nil
+    ) async throws -> Socket {
         let attempt = Attempt(address: address, loop: loop)
-        return try await withTaskCancellationHandler {
-            try await loop.suspend { waiter in attempt.begin(waiter) }
-        } onCancel: {
-            loop.execute { attempt.finish(throwing: CancellationError()) }
+        do {
+            return try await loop.suspend(until: deadline, what: "connecting to \(address)") { attempt.begin($0) }
+        } catch {
+            loop.execute { attempt.abandon() }
+            throw error
         }
     }
 }
@@ -72,7 +77,9 @@ private final class Attempt: PollTarget, @unchecked Sendable {
         deliver(descriptor, to: waiter)
     }
 
-    func finish(throwing error: any Error) {
+    func abandon() { finish(throwing: CancellationError()) }
+
+    private func finish(throwing error: any Error) {
         let before = state
         state = .finished
         guard case .connecting(let descriptor, let handle, let waiter) = before else { return }

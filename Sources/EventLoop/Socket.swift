@@ -112,18 +112,21 @@ public final class Socket: @unchecked Sendable {
     /// Returns when a producer may go on; throws when the socket has closed.
     public func drained() async throws {
         if loop.isCurrent, isOpen, output.count <= Self.highWater { return }
-        try await loop.suspend { (waiter: Waiter<Void>) in
-            if !self.isOpen {
-                waiter.resume(throwing: Self.closedError)
-            } else if self.output.count <= Self.highWater {
-                waiter.resume()
-            } else {
-                self.drainWaiters.append(waiter)
-            }
+        try await loop.suspend { self.whenDrained($0) }
+    }
+
+    /// Resumes `waiter` when a producer may go on. On the loop.
+    public func whenDrained(_ waiter: Waiter<Void>) {
+        if !isOpen {
+            waiter.resume(throwing: Self.closedError)
+        } else if output.count <= Self.highWater {
+            waiter.resume()
+        } else {
+            drainWaiters.append(waiter)
         }
     }
 
-    static var closedError: BerthError { BerthError(.network, "the connection is closed", isRetryable: true) }
+    public static var closedError: BerthError { BerthError(.network, "the connection is closed", isRetryable: true) }
 
     private func sendQueued() {
         guard isOpen else { return }
@@ -210,16 +213,18 @@ public final class Socket: @unchecked Sendable {
     }
 }
 
-extension Socket: PollTarget, LoopFlushable {
+extension Socket: LoopFlushable {
+    public func flush() {
+        isUnflushed = false
+        if !isBlocked { sendQueued() }
+    }
+}
+
+extension Socket: PollTarget {
     func ready(_ readiness: Readiness) {
         if readiness.error != 0 { return end(BerthError(errno: readiness.error, "the connection broke")) }
         if readiness.isWritable { sendQueued() }
         if readiness.isReadable, isOpen, wantsInput { readOnce() }
-    }
-
-    func flush() {
-        isUnflushed = false
-        if !isBlocked { sendQueued() }
     }
 
     func loopStops() { end(BerthError(.network, "the event loop has stopped")) }

@@ -1,3 +1,4 @@
+public import Base
 internal import Synchronization
 
 /// One caller that waits for something a loop owns. It is resumed once, by whoever comes first: the owner with a value
@@ -68,11 +69,14 @@ extension EventLoop {
     /// Suspends the caller until `register`, which runs on the loop, or someone it told, resumes the waiter.
     /// Cancellation resumes it with `CancellationError`; owners drop waiters that wait no longer.
     public func suspend<Value: Sendable>(
+        isolation: isolated (any Actor)? = #isolation,
         _ register: @escaping @Sendable (Waiter<Value>) -> Void
     ) async throws -> Value {
         let waiter = Waiter<Value>()
         return try await withTaskCancellationHandler {
-            try await withUnsafeThrowingContinuation { continuation in
+            // Captured so that the closure stays on the caller's executor; otherwise it would visit the default pool.
+            _ = isolation
+            return try await withUnsafeThrowingContinuation { continuation in
                 waiter.install(continuation)
                 execute { if waiter.isWaiting { register(waiter) } }
             }
@@ -81,11 +85,40 @@ extension EventLoop {
         }
     }
 
+    /// As ``suspend(_:)``, but gives up at `deadline` with `timedOut`; `what` names the thing waited for.
+    public func suspend<Value: Sendable>(
+        isolation: isolated (any Actor)? = #isolation,
+        until deadline: Uptime?,
+        what: @autoclosure @escaping @Sendable () -> String,
+        _ register: @escaping @Sendable (Waiter<Value>) -> Void
+    ) async throws -> Value {
+        guard let deadline else { return try await suspend(register) }
+        let slot = TimerSlot()
+        defer { execute { slot.timer?.close() } }
+        return try await suspend { (waiter: Waiter<Value>) in
+            let timer = LoopTimer(loop: self) {
+                waiter.resume(throwing: BerthError(.timedOut, "\(what()) took too long", isRetryable: true))
+            }
+            slot.timer = timer
+            timer.set(deadline)
+            register(waiter)
+        }
+    }
+
     /// Runs `body` on the loop and returns what it returns: at once when already there.
-    public func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    public func run<Value: Sendable>(
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
         if isCurrent { return try body() }
         return try await withUnsafeThrowingContinuation { continuation in
             post { continuation.resume(with: Result { try body() }) }
         }
     }
+}
+
+/// Carries a timer from the loop, where it is made, to the loop, where it is taken out: `@unchecked Sendable` because
+/// both happen there.
+final class TimerSlot: @unchecked Sendable {
+    var timer: LoopTimer?
 }

@@ -1,0 +1,154 @@
+public import Base
+public import EventLoop
+
+/// An HTTP/1.1 client that keeps its connections. It lives on one loop; calls from elsewhere go there.
+public actor HTTPClient {
+    public nonisolated let loop: EventLoop
+    private let configuration: HTTPClientConfiguration
+    private let randomness: any Randomness
+    private var idle: [HTTPEndpoint: [ClientConnection]] = [:]
+    private var busy: [ObjectIdentifier: ClientConnection] = [:]
+    private var isClosed = false
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.serialExecutor.asUnownedSerialExecutor() }
+
+    public init(
+        loop: EventLoop,
+        configuration: HTTPClientConfiguration = HTTPClientConfiguration(),
+        randomness: any Randomness = SystemRandomness()
+    ) {
+        self.loop = loop
+        self.configuration = configuration
+        self.randomness = randomness
+    }
+
+    /// Returns when the head of the response is in. Throws `network`, `timedOut`, `protocolViolation` or `tooLarge`;
+    /// a status of any kind is a response, not an error.
+    public func send(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
+        while true {
+            let (connection, isReused) = try await connection(to: request.url.endpoint)
+            do {
+                return try await connection.send(request)
+            } catch let error as BerthError where error.code == .network && isReused && !connection.hasHeard {
+                // The server closed it while it was idle. Only a request that may be repeated gets another.
+                guard request.method.isIdempotent, !request.body.isStream else { throw error }
+            }
+        }
+    }
+
+    /// Sends the request and reads the whole body, up to `limit` bytes.
+    public func fetch(
+        _ request: HTTPClientRequest,
+        upTo limit: Int = 16 * 1024 * 1024
+    ) async throws -> (status: Int, headers: HTTPHeaders, body: [UInt8]) {
+        let response = try await send(request)
+        return (response.status, response.headers, try await response.body.collect(upTo: limit))
+    }
+
+    /// Opens a WebSocket at `url` (`ws:`, `wss:`, or a unix endpoint). `headers` go with the handshake.
+    public func webSocket(
+        _ url: HTTPURL,
+        headers: HTTPHeaders = HTTPHeaders(),
+        configuration: WebSocketConfiguration? = nil
+    ) async throws -> WebSocket {
+        let key = WebSocketHandshake.newKey(randomness)
+        var headers = headers
+        headers.set("upgrade", "websocket")
+        headers.set("connection", "Upgrade")
+        headers.set("sec-websocket-version", "13")
+        headers.set("sec-websocket-key", key)
+        let connection = try await connect(to: url.endpoint)
+        let response = try await connection.send(HTTPClientRequest(.get, url, headers: headers))
+        do {
+            try WebSocketHandshake.check(status: response.status, headers: response.headers, key: key)
+        } catch {
+            connection.close()
+            throw error
+        }
+        let (stream, early) = connection.takeStream()
+        guard stream.isOpen else { throw Socket.closedError }
+        let socket = WebSocket(
+            stream: stream,
+            role: .client,
+            configuration: configuration ?? self.configuration.webSocket,
+            randomness: randomness
+        )
+        socket.begin(with: early[...])
+        return socket
+    }
+
+    /// Closes all connections, also those in use.
+    public func close() {
+        isClosed = true
+        let open = idle.values.flatMap { $0 } + Array(busy.values)
+        idle = [:]
+        busy = [:]
+        for connection in open { connection.close(BerthError(.cancelled, "the client is closed")) }
+    }
+
+    // MARK: Connections
+
+    private func connection(to endpoint: HTTPEndpoint) async throws -> (ClientConnection, isReused: Bool) {
+        while let connection = idle[endpoint]?.popLast() {
+            guard connection.isIdle else { continue }
+            busy[ObjectIdentifier(connection)] = connection
+            return (connection, true)
+        }
+        let connection = try await connect(to: endpoint)
+        busy[ObjectIdentifier(connection)] = connection
+        connection.onIdle = { [weak self, unowned connection] in
+            self?.assumeIsolated { $0.becameIdle(connection) }
+        }
+        connection.onClosed = { [weak self, unowned connection] in
+            self?.assumeIsolated { $0.closed(connection) }
+        }
+        return (connection, false)
+    }
+
+    private func becameIdle(_ connection: ClientConnection) {
+        busy[ObjectIdentifier(connection)] = nil
+        let kept = idle[connection.endpoint]?.count ?? 0
+        if isClosed || kept >= configuration.maximumIdlePerEndpoint { return connection.close() }
+        idle[connection.endpoint, default: []].append(connection)
+    }
+
+    private func closed(_ connection: ClientConnection) {
+        busy[ObjectIdentifier(connection)] = nil
+        idle[connection.endpoint]?.removeAll { $0 === connection }
+        if idle[connection.endpoint]?.isEmpty == true { idle[connection.endpoint] = nil }
+    }
+
+    private func connect(to endpoint: HTTPEndpoint) async throws -> ClientConnection {
+        guard !isClosed else { throw BerthError(.cancelled, "the client is closed") }
+        let deadline = loop.time.uptime + configuration.connectTimeout
+        let stream = try await ByteStream.connect(to: endpoint, loop: loop, until: deadline)
+        return ClientConnection(stream: stream, endpoint: endpoint, configuration: configuration)
+    }
+}
+
+extension HTTPClientRequest.Body {
+    fileprivate var isStream: Bool {
+        if case .stream = self { true } else { false }
+    }
+}
+
+extension ByteStream {
+    /// Tries the addresses of the endpoint one after the other.
+    static func connect(to endpoint: HTTPEndpoint, loop: EventLoop, until deadline: Uptime) async throws -> ByteStream {
+        let addresses: [SocketAddress]
+        switch endpoint.place {
+        case .unix(let path): addresses = [try SocketAddress.unix(path)]
+        case .tcp(let host, let port): addresses = try await loop.lookUp(host: host, port: port)
+        }
+        var failure: (any Error)?
+        for address in addresses {
+            do {
+                return ByteStream(try await Socket.connect(to: address, loop: loop, until: deadline))
+            } catch {
+                if error is CancellationError { throw error }
+                failure = failure ?? error
+            }
+        }
+        throw failure ?? Socket.closedError
+    }
+}

@@ -1,0 +1,85 @@
+internal import Base
+internal import CLLHTTP
+
+/// What RFC 9112 demands of a request beyond its syntax. nil: accepted; otherwise the status that refuses it.
+enum RequestRules {
+    static func refusal(_ head: HTTPHead, headers: HTTPHeaders, maximumBodyBytes: Int) -> Int? {
+        guard head.majorVersion == 1, head.minorVersion <= 1 else { return 505 }
+        let hosts = headers.values("host")
+        guard hosts.count == 1 || hosts.isEmpty && head.minorVersion == 0 else { return 400 }
+        if let host = hosts.first, !isHost(host) { return 400 }
+        if headers.contains("transfer-encoding") {
+            // A version 1.0 peer may not have framed it (section 6.1); other codings than chunked are unknown here.
+            guard head.minorVersion == 1 else { return 400 }
+            guard headers.tokens("transfer-encoding") == ["chunked"] else { return 501 }
+            guard head.contentLength == nil, !headers.contains("content-length") else { return 400 }
+        }
+        if let length = head.contentLength, length > UInt64(maximumBodyBytes) { return 413 }
+        let expectations = headers.tokens("expect")
+        guard expectations.isEmpty || expectations == ["100-continue"] else { return 417 }
+        return method(head.method) == nil ? 501 : nil
+    }
+
+    /// The methods that Berth knows; others are refused before a handler sees them.
+    static func method(_ method: llhttp_method) -> HTTPMethod? {
+        switch method {
+        case HTTP_GET: .get
+        case HTTP_HEAD: .head
+        case HTTP_POST: .post
+        case HTTP_PUT: .put
+        case HTTP_PATCH: .patch
+        case HTTP_DELETE: .delete
+        case HTTP_OPTIONS: .options
+        default: nil
+        }
+    }
+
+    /// Path and query of a request target in origin form, absolute form or `*`; nil if it is none of them.
+    static func target(_ text: String, method: HTTPMethod) -> (path: String, query: String)? {
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
+        if text == "*" { return method == .options ? ("*", "") : nil }
+        var rest = Substring(text)
+        if !rest.hasPrefix("/") {
+            guard let scheme = ["http://", "https://"].first(where: { rest.lowercased().hasPrefix($0) }) else {
+                return nil
+            }
+            rest = rest.dropFirst(scheme.count)
+            let authority = rest.prefix { $0 != "/" && $0 != "?" }
+            guard !authority.isEmpty, isHost(String(authority)) else { return nil }
+            rest = rest.dropFirst(authority.count)
+        }
+        let path = rest.prefix { $0 != "?" }
+        guard let decoded = PercentEncoding.decode(path), !decoded.utf8.contains(0) else { return nil }
+        return (path.isEmpty ? "/" : String(path), String(rest.dropFirst(path.count + 1)))
+    }
+
+    /// `uri-host [":" port]` of RFC 3986: a name, an IPv4 address or a bracketed IPv6 address. May be empty.
+    static func isHost(_ text: String) -> Bool {
+        var rest = Substring(text)
+        if rest.hasPrefix("[") {
+            guard let end = rest.firstIndex(of: "]") else { return false }
+            let inside = rest[rest.index(after: rest.startIndex)..<end]
+            guard !inside.isEmpty, inside.utf8.allSatisfy({ isHexDigit($0) || $0 == 0x3A || $0 == 0x2E }) else {
+                return false
+            }
+            rest = rest[rest.index(after: end)...]
+        } else {
+            rest = rest.drop { $0.isASCII && $0 != ":" && isNameCharacter($0) }
+        }
+        if rest.isEmpty { return true }
+        guard rest.first == ":" else { return false }
+        let port = rest.dropFirst()
+        return port.utf8.count <= 5 && port.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
+    }
+
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x46, 0x61...0x66: true
+        default: false
+        }
+    }
+
+    private static func isNameCharacter(_ character: Character) -> Bool {
+        character.isLetter || character.isNumber || "-._~%!$&'()*+,;=".contains(character)
+    }
+}

@@ -1,0 +1,35 @@
+/// An answer. The server adds the framing fields (`content-length`, `transfer-encoding`, `connection`, `date`).
+public struct HTTPResponse: Sendable {
+    public enum Body: Sendable {
+        case bytes([UInt8])
+        /// The closure writes the body and returns at its end; an error cuts the response short so that the client
+        /// sees it. `length` is the exact number of bytes if known.
+        case stream(length: Int?, @Sendable (BodyWriter) async throws -> Void)
+        /// Server-sent events (WHATWG HTML, section 9.2). Comments keep the connection alive in quiet times.
+        case events(@Sendable (EventWriter) async throws -> Void)
+        /// Accepts a WebSocket handshake; the connection closes when the closure returns (1000) or throws (1011).
+        case webSocket(subprotocol: String?, @Sendable (WebSocket) async throws -> Void)
+    }
+
+    public var status: Int
+    public var headers: HTTPHeaders
+    public var body: Body
+
+    public init(status: Int = 200, headers: HTTPHeaders = HTTPHeaders(), body: Body = .bytes([])) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
+    public static func text(_ text: String, status: Int = 200) -> HTTPResponse {
+        HTTPResponse(
+            status: status,
+            headers: ["content-type": "text/plain; charset=utf-8"],
+            body: .bytes(Array(text.utf8))
+        )
+    }
+
+    public static func json(_ bytes: [UInt8], status: Int = 200) -> HTTPResponse {
+        HTTPResponse(status: status, headers: ["content-type": "application/json"], body: .bytes(bytes))
+    }
+}

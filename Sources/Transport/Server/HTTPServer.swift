@@ -1,0 +1,138 @@
+public import Base
+public import EventLoop
+internal import Glibc
+internal import Synchronization
+
+public typealias HTTPHandler = @Sendable (HTTPRequest) async throws -> HTTPResponse
+
+/// An HTTP/1.1 server on the given loops. A connection stays on the loop that accepted it, and so do its handlers.
+public final class HTTPServer: Sendable {
+    let configuration: HTTPServerConfiguration
+    let handler: HTTPHandler
+    let ids: IDSource
+    let log: Log
+    private let places: [ServerPlace]
+    private let connections = Atomic<Int>(0)
+    private let nextPlace = Atomic<Int>(0)
+
+    public init(
+        loops: [EventLoop],
+        configuration: HTTPServerConfiguration = HTTPServerConfiguration(),
+        ids: IDSource,
+        log: Log,
+        handler: @escaping HTTPHandler
+    ) {
+        precondition(!loops.isEmpty, "a server needs a loop")
+        self.configuration = configuration
+        self.handler = handler
+        self.ids = ids
+        self.log = log
+        places = loops.map(ServerPlace.init)
+    }
+
+    public var connectionCount: Int { connections.load(ordering: .relaxed) }
+
+    /// Starts to accept connections and returns the address in use. May be called for several addresses. TCP listens
+    /// on every loop; connections of a unix socket are handed out to the loops in turn.
+    @discardableResult
+    public func listen(on address: ListenAddress) async throws -> SocketAddress {
+        switch address {
+        case .unix(let path, let mode):
+            let first = places[0]
+            return try await first.loop.run { [self] in
+                let socket = try ListeningSocket(unix: path, mode: mode, loop: first.loop) { [self] descriptor, _ in
+                    let turn = nextPlace.wrappingAdd(1, ordering: .relaxed).oldValue
+                    let place = places[turn % places.count]
+                    place.loop.execute { self.accept(descriptor, from: nil, at: place) }
+                }
+                first.listeners.append(socket)
+                return socket.address
+            }
+        case .tcp(let host, let port):
+            var address = try await places[0].loop.lookUp(host: host, port: port)[0]
+            for place in places {
+                let wanted = address
+                address = try await place.loop.run { [self] in
+                    let socket = try ListeningSocket(
+                        tcp: wanted,
+                        sharing: places.count > 1,
+                        loop: place.loop
+                    ) { [self] descriptor, peer in
+                        accept(descriptor, from: peer, at: place)
+                    }
+                    place.listeners.append(socket)
+                    return socket.address
+                }
+            }
+            return address
+        }
+    }
+
+    private func accept(_ descriptor: CInt, from peer: SocketAddress?, at place: ServerPlace) {
+        do {
+            let socket = try Socket(adopting: descriptor, loop: place.loop)
+            let who: HTTPPeer
+            if let peer {
+                socket.setNoDelay()
+                who = .tcp(peer)
+            } else {
+                let process = socket.peerProcess
+                who = .unix(userID: process?.userID, processID: process?.processID)
+            }
+            let count = connections.wrappingAdd(1, ordering: .relaxed).newValue
+            let connection = ServerConnection(stream: ByteStream(socket), peer: who, server: self, place: place)
+            place.connections[ObjectIdentifier(connection)] = connection
+            connection.start(isOverLimit: count > configuration.maximumConnections || place.isDraining)
+        } catch {
+            log.warning("connection refused", ["error": error.description])
+        }
+    }
+
+    func ended(_ connection: ServerConnection, at place: ServerPlace) {
+        guard place.connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        connections.wrappingSubtract(1, ordering: .relaxed)
+        guard place.connections.isEmpty else { return }
+        let waiters = place.emptyWaiters
+        place.emptyWaiters = []
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Accepts no more connections, closes idle ones, lets running requests end and WebSockets close with 1001, and
+    /// closes whatever is left after `grace`.
+    public func shutdown(drainingFor grace: Duration) async {
+        for place in places {
+            try? await place.loop.run {
+                place.isDraining = true
+                for listener in place.listeners { listener.close() }
+                place.listeners = []
+                for connection in Array(place.connections.values) { connection.drain() }
+            }
+        }
+        for place in places {
+            let deadline = place.loop.time.uptime + grace
+            try? await place.loop.suspend(until: deadline, what: "the shutdown") { (waiter: Waiter<Void>) in
+                if place.connections.isEmpty { waiter.resume() } else { place.emptyWaiters.append(waiter) }
+            }
+            try? await place.loop.run {
+                for connection in Array(place.connections.values) { connection.abort() }
+            }
+        }
+    }
+}
+
+/// What a server keeps on one loop. `@unchecked Sendable`: touched only there.
+final class ServerPlace: @unchecked Sendable {
+    let loop: EventLoop
+    var listeners: [ListeningSocket] = []
+    var connections: [ObjectIdentifier: ServerConnection] = [:]
+    var emptyWaiters: [Waiter<Void>] = []
+    var isDraining = false
+    private var date = HTTPDate()
+
+    init(loop: EventLoop) { self.loop = loop }
+
+    func currentDate() -> HTTPDate {
+        date.update(loop.time.now)
+        return date
+    }
+}

@@ -1,0 +1,96 @@
+internal import Base
+internal import CLLHTTP
+internal import EventLoop
+
+/// How a response is framed and whether its connection goes on.
+struct ResponseFraming {
+    enum Length {
+        case known(Int)
+        case chunked
+        case untilClose
+        /// 1xx, 204, 304 and the answer to HEAD without a known length.
+        case none
+    }
+
+    var length: Length
+    var keepsAlive: Bool
+    var isVersion10: Bool
+}
+
+enum ResponseHead {
+    private static let okay = Array("HTTP/1.1 200 OK\r\n".utf8)
+    /// The server's to set: a handler's own would contradict the framing.
+    private static let framingFields = ["content-length", "transfer-encoding", "connection", "date"]
+
+    static func write(_ response: HTTPResponse, framing: ResponseFraming, date: HTTPDate, to stream: ByteStream) {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(160 + response.headers.bytes.count + 4 * response.headers.count)
+        if response.status == 200 {
+            bytes.append(contentsOf: okay)
+        } else {
+            bytes.append(contentsOf: "HTTP/1.1 \(response.status) \(reason(response.status))\r\n".utf8)
+        }
+        let headers = response.headers
+        for field in headers.fields where !framingFields.contains(where: { headers.matches(field, $0) }) {
+            append(headers, field, to: &bytes)
+        }
+        switch framing.length {
+        case .known(let count): bytes.append(contentsOf: "content-length: \(count)\r\n".utf8)
+        case .chunked: bytes.append(contentsOf: "transfer-encoding: chunked\r\n".utf8)
+        case .untilClose, .none: break
+        }
+        if !framing.keepsAlive {
+            bytes.append(contentsOf: "connection: close\r\n".utf8)
+        } else if framing.isVersion10 {
+            bytes.append(contentsOf: "connection: keep-alive\r\n".utf8)
+        }
+        bytes.append(contentsOf: date.field)
+        bytes.append(contentsOf: [0x0D, 0x0A])
+        stream.write(bytes)
+    }
+
+    static func append(_ headers: HTTPHeaders, _ field: HTTPHeaders.Field, to bytes: inout [UInt8]) {
+        let name = Int(field.nameStart)..<Int(field.nameStart + field.nameLength)
+        let value = Int(field.valueStart)..<Int(field.valueStart + field.valueLength)
+        bytes.append(contentsOf: headers.bytes[name])
+        bytes.append(contentsOf: [0x3A, 0x20])
+        bytes.append(contentsOf: headers.bytes[value])
+        bytes.append(contentsOf: [0x0D, 0x0A])
+    }
+
+    static func reason(_ status: Int) -> String {
+        String(cString: llhttp_status_name(llhttp_status(rawValue: UInt32(status))))
+    }
+}
+
+/// The `date` field (IMF-fixdate, RFC 9110, section 5.6.7), made once a second.
+struct HTTPDate {
+    private(set) var field: [UInt8] = []
+    private var second: Int64 = -1
+
+    mutating func update(_ now: Timestamp) {
+        let current = now.milliseconds / 1000
+        guard current != second else { return }
+        second = current
+        field = Array("date: \(Self.text(secondsSinceEpoch: current))\r\n".utf8)
+    }
+
+    static func text(secondsSinceEpoch seconds: Int64) -> String {
+        let days = seconds / 86400
+        let time = seconds % 86400
+        // Days to civil date, with years that begin in March (proleptic Gregorian calendar).
+        let shifted = days + 719_468
+        let era = shifted / 146_097
+        let dayOfEra = shifted % 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let month = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * month + 2) / 5 + 1
+        let year = yearOfEra + era * 400 + (month >= 10 ? 1 : 0)
+        let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+        let months = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"]
+        func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        return "\(weekdays[Int(days % 7)]), \(two(day)) \(months[Int(month)]) \(year) "
+            + "\(two(time / 3600)):\(two(time / 60 % 60)):\(two(time % 60)) GMT"
+    }
+}

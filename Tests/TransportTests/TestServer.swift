@@ -1,0 +1,117 @@
+import Base
+import EventLoop
+import Glibc
+import Testing
+
+@testable import Transport
+
+extension HTTPServer {
+    convenience init(
+        _ loops: [EventLoop],
+        configuration: HTTPServerConfiguration = HTTPServerConfiguration(),
+        handler: @escaping HTTPHandler
+    ) {
+        self.init(
+            loops: loops,
+            configuration: configuration,
+            ids: IDSource(time: SystemTime(), randomness: SystemRandomness()),
+            log: Log(sink: SilentSink(), time: SystemTime()),
+            handler: handler
+        )
+    }
+}
+
+/// A server on a free loopback port, and its loop, for the length of `body`.
+func withServer(
+    configuration: HTTPServerConfiguration = HTTPServerConfiguration(),
+    handler: @escaping HTTPHandler,
+    _ body: (HTTPServer, EventLoop, SocketAddress) async throws -> Void
+) async throws {
+    try await withLoop { loop in
+        let server = HTTPServer([loop], configuration: configuration, handler: handler)
+        let address = try await server.listen(on: .tcp(host: "127.0.0.1", port: 0))
+        try await body(server, loop, address)
+        await server.shutdown(drainingFor: .zero)
+    }
+}
+
+extension SocketAddress {
+    func url(_ target: String = "/") -> HTTPURL {
+        HTTPURL(endpoint: .tcp(host: host, port: port), target: target)
+    }
+}
+
+/// Speaks bytes, not HTTP: what a test wants to send, however wrong.
+final class RawPeer: SocketDelegate, @unchecked Sendable {
+    let loop: EventLoop
+    private let socket: Socket
+    private var received: [UInt8] = []
+    private var hasEnded = false
+    private var waiters: [(isEnough: ([UInt8], Bool) -> Bool, waiter: Waiter<String>)] = []
+
+    private init(_ socket: Socket, reading: Bool) {
+        self.socket = socket
+        loop = socket.loop
+        socket.delegate = self
+        if reading { socket.resumeReading() }
+    }
+
+    static func connect(_ address: SocketAddress, on loop: EventLoop, reading: Bool = true) async throws -> RawPeer {
+        let socket = try await Socket.connect(to: address, loop: loop)
+        return try await loop.run { RawPeer(socket, reading: reading) }
+    }
+
+    func send(_ text: String) async throws { try await send(Array(text.utf8)) }
+    func send(_ bytes: [UInt8]) async throws {
+        try await loop.run { bytes.withUnsafeBytes { self.socket.write($0) } }
+    }
+
+    func resumeReading() async throws { try await loop.run { self.socket.resumeReading() } }
+    func close() async throws { try await loop.run { self.socket.close() } }
+    func receivedCount() async throws -> Int { try await loop.run { self.received.count } }
+
+    /// Everything until `text` has come in (or the end), as text.
+    func receive(until text: String, times: Int = 1) async throws -> String {
+        try await wait { bytes, hasEnded in
+            hasEnded || String(decoding: bytes, as: UTF8.self).ranges(of: text).count >= times
+        }
+    }
+
+    /// Everything until the peer closes.
+    func receiveAll() async throws -> String { try await wait { _, hasEnded in hasEnded } }
+
+    func receiveBytes() async throws -> [UInt8] {
+        _ = try await receiveAll()
+        return try await loop.run { self.received }
+    }
+
+    func receive(count: Int) async throws -> String { try await wait { $1 || $0.count >= count } }
+
+    private func wait(_ isEnough: @escaping @Sendable ([UInt8], Bool) -> Bool) async throws -> String {
+        try await loop.suspend(until: loop.time.uptime + .seconds(20), what: "the peer") { waiter in
+            self.waiters.append((isEnough, waiter))
+            self.check()
+        }
+    }
+
+    private func check() {
+        waiters.removeAll { entry in
+            guard entry.isEnough(received, hasEnded) else { return false }
+            entry.waiter.resume(returning: String(decoding: received, as: UTF8.self))
+            return true
+        }
+    }
+
+    func socketReceived(_ bytes: UnsafeRawBufferPointer) {
+        received.append(contentsOf: bytes)
+        check()
+    }
+    func socketInputEnded() {
+        hasEnded = true
+        check()
+    }
+    func socketClosed(_ error: BerthError?) {
+        hasEnded = true
+        check()
+    }
+}
