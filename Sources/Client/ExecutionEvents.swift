@@ -1,6 +1,7 @@
 public import API
-public import Base
+import Base
 public import Domain
+import EventLoop
 import FoundationEssentials
 import Transport
 
@@ -125,11 +126,16 @@ public struct ExecutionEvents: ~Copyable {
         case "agent": kind = .agent(try JSONBody.decode(AgentEvent.self, from: data))
         case "stdout", "stderr":
             let output = try JSONBody.decode(OutputEvent.self, from: data)
-            let bytes = output.text.map { Array($0.utf8) } ?? output.base64.flatMap(Data.init(base64Encoded:)).map(Array.init)
+            let bytes =
+                output.text.map { Array($0.utf8) }
+                ?? output.base64.flatMap { Data(base64Encoded: $0) }.map { Array($0) }
             kind = .output(event.name == "stdout" ? .stdout : .stderr, offset: output.offset, bytes: bytes ?? [])
         case "end": kind = .end(try JSONBody.decode(Execution.self, from: data))
         default: return nil
         }
-        return ExecutionEvent(kind: kind, json: Array(#"{"event":"\#(event.name)","data":"#.utf8) + data + Array("}".utf8))
+        return ExecutionEvent(
+            kind: kind,
+            json: Array(#"{"event":"\#(event.name)","data":"#.utf8) + data + Array("}".utf8)
+        )
     }
 }

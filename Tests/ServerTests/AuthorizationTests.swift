@@ -23,8 +23,11 @@ import Testing
         try await RunningServer.with { server in
             for route in RouteTable.all {
                 let answer = try await server.request(
-                    route.method.rawValue, Self.foreignPath(route), body: route.body == nil ? nil : "{}",
-                    isAuthenticated: false)
+                    route.method.rawValue,
+                    Self.foreignPath(route),
+                    body: route.body == nil ? nil : "{}",
+                    isAuthenticated: false
+                )
                 if route.access == .open {
                     #expect(answer.status == 200, "\(route.id)")
                 } else {
@@ -40,9 +43,12 @@ import Testing
         try await RunningServer.with { server in
             for route in RouteTable.all where route.access != .open {
                 let answer = try await server.request(
-                    route.method.rawValue, Self.foreignPath(route), body: route.body == nil ? nil : "{}",
+                    route.method.rawValue,
+                    Self.foreignPath(route),
+                    body: route.body == nil ? nil : "{}",
                     headers: ["authorization": "Bearer berth_000000000000000000000000000000000000000000000000"],
-                    isAuthenticated: false)
+                    isAuthenticated: false
+                )
                 #expect(answer.status == 401, "\(route.id)")
             }
         }

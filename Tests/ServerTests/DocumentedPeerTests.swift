@@ -14,7 +14,12 @@ import Transport
     func `a documented worker runs a documented request`(inQuery: Bool) async throws {
         try await RunningServer.with { server in
             let worker = try await DocumentedWorker.connect(
-                to: server.url, token: RunningServer.workerToken, id: "w1", client: server.http, inQuery: inQuery)
+                to: server.url,
+                token: RunningServer.workerToken,
+                id: "w1",
+                client: server.http,
+                inQuery: inQuery
+            )
             let ack = try await worker.introduce()
             #expect(ack["workerId"]?.string == "w1")
             #expect(ack["sessionToken"]?.string?.isEmpty == false)
@@ -40,11 +45,15 @@ import Transport
             try await worker.say(#"{"type":"heartbeat","timestamp":1771000000000}"#)
             try await worker.stdout(id, "done\n")
             try await worker.say(
-                #"{"type":"event","executionId":"\#(id)","eventType":"user_message","payload":{"text":"hello"}}"#)
+                #"{"type":"event","executionId":"\#(id)","eventType":"user_message","payload":{"text":"hello"}}"#
+            )
             try await worker.complete(id)
 
             let ended: Execution = try await server.client.call(
-                .executionWait, path: ["executionId": id], query: [("timeoutMs", "10000")])
+                .executionWait,
+                path: ["executionId": id],
+                query: [("timeoutMs", "10000")]
+            )
             #expect(ended.status == .completed)
             #expect(ended.exitCode == 0)
             let shown = try await server.request("GET", "/api/executions/\(id)?offset=1")
@@ -60,7 +69,11 @@ import Transport
     @Test func `cancel reaches the worker and wins`() async throws {
         try await RunningServer.with { server in
             let worker = try await DocumentedWorker.connect(
-                to: server.url, token: RunningServer.workerToken, id: "w1", client: server.http)
+                to: server.url,
+                token: RunningServer.workerToken,
+                id: "w1",
+                client: server.http
+            )
             _ = try await worker.introduce()
             try await worker.ready()
             let accepted = try await server.request("POST", "/api/execute", body: Self.request)
@@ -71,7 +84,10 @@ import Transport
             #expect(try await worker.hear("cancel")["executionId"]?.string == id)
             try await worker.complete(id, status: "cancelled", exitCode: 143)
             let ended: Execution = try await server.client.call(
-                .executionWait, path: ["executionId": id], query: [("timeoutMs", "10000")])
+                .executionWait,
+                path: ["executionId": id],
+                query: [("timeoutMs", "10000")]
+            )
             #expect(ended.status == .cancelled)
             #expect(ended.cancelledBy != nil)
             worker.socket.close()
@@ -82,7 +98,11 @@ import Transport
         try await RunningServer.with { server in
             await #expect(throws: BerthError.self) {
                 _ = try await DocumentedWorker.connect(
-                    to: server.url, token: "wrong", id: "w1", client: server.http)
+                    to: server.url,
+                    token: "wrong",
+                    id: "w1",
+                    client: server.http
+                )
             }
         }
     }
@@ -93,7 +113,11 @@ import Transport
             let before = try await server.request("GET", "/api/status")
             #expect(before.body?["queue"]?["queued"]?.integer == 1)
             let worker = try await DocumentedWorker.connect(
-                to: server.url, token: RunningServer.workerToken, id: "w1", client: server.http)
+                to: server.url,
+                token: RunningServer.workerToken,
+                id: "w1",
+                client: server.http
+            )
             _ = try await worker.introduce()
             try await worker.ready()
             _ = try await worker.hear("assign")

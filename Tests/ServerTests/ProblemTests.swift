@@ -9,8 +9,10 @@ import Testing
                 ("POST", "/v1/executions", #"{"promt":"x"}"#, 400, "unknown_field", "promt"),
                 ("POST", "/v1/executions", "{", 400, "invalid_json", nil),
                 ("POST", "/v1/executions", #"{"command":[]}"#, 400, "missing_field", "command"),
-                ("POST", "/v1/executions", #"{"command":["a"],"config":{"timeoutMs":-1}}"#, 400, "invalid_value",
-                    "config.timeoutMs"),
+                (
+                    "POST", "/v1/executions", #"{"command":["a"],"config":{"timeoutMs":-1}}"#, 400, "invalid_value",
+                    "config.timeoutMs"
+                ),
                 ("GET", "/v1/executions?status=asleep", nil, 400, "invalid_value", "status"),
                 ("GET", "/v1/executions?limit=0", nil, 400, "invalid_value", "limit"),
                 ("GET", "/v1/executions?sort=up", nil, 400, "unknown_field", "sort"),
@@ -40,7 +42,11 @@ import Testing
     @Test func `another media type is refused`() async throws {
         try await RunningServer.with { server in
             let answer = try await server.request(
-                "POST", "/v1/executions", body: "a=b", headers: ["content-type": "application/x-www-form-urlencoded"])
+                "POST",
+                "/v1/executions",
+                body: "a=b",
+                headers: ["content-type": "application/x-www-form-urlencoded"]
+            )
             #expect(answer.status == 400)
             #expect(answer.body?["field"]?.string == "content-type")
         }

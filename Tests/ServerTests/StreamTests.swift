@@ -7,13 +7,21 @@ import Transport
 
 @Suite struct StreamTests {
     /// A worker that has been given one execution.
-    private static func assigned(_ server: RunningServer, key: String? = nil) async throws -> (DocumentedWorker, String) {
+    private static func assigned(_ server: RunningServer, key: String? = nil) async throws -> (DocumentedWorker, String)
+    {
         let worker = try await DocumentedWorker.connect(
-            to: server.url, token: RunningServer.workerToken, id: "w1", client: server.http)
+            to: server.url,
+            token: RunningServer.workerToken,
+            id: "w1",
+            client: server.http
+        )
         _ = try await worker.introduce()
         try await worker.ready()
         let accepted = try await server.request(
-            "POST", "/api/execute", body: #"{"personaId":"p","prompt":"x"}"#)
+            "POST",
+            "/api/execute",
+            body: #"{"personaId":"p","prompt":"x"}"#
+        )
         let id = try #require(accepted.body?["executionId"]?.string)
         _ = try await worker.hear("assign")
         return (worker, id)
@@ -61,7 +69,11 @@ import Transport
             let second = try await server.request("POST", "/api/execute", body: body, headers: headers)
             #expect(first.body?["executionId"] == second.body?["executionId"])
             let other = try await server.request(
-                "POST", "/api/execute", body: #"{"personaId":"p","prompt":"y"}"#, headers: headers)
+                "POST",
+                "/api/execute",
+                body: #"{"personaId":"p","prompt":"y"}"#,
+                headers: headers
+            )
             #expect(other.status == 409)
         }
     }

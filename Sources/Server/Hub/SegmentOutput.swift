@@ -34,7 +34,8 @@ struct SegmentOutput: OutputStoring {
         try tails.append(place, at: Self.tailHeader + offset - (start ?? offset), Array(bytes))
     }
 
-    func read(_ key: AttemptKey, _ stream: Domain.OutputStream, from offset: Int64, limit: Int) async throws -> [UInt8] {
+    func read(_ key: AttemptKey, _ stream: Domain.OutputStream, from offset: Int64, limit: Int) async throws -> [UInt8]
+    {
         let place = OutputKey(key, stream)
         let length = try heads.length(place)
         if offset < length { return try heads.read(place, from: offset, upTo: limit) }

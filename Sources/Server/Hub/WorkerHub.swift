@@ -67,5 +67,7 @@ private struct WebSocketLink: LinkTransport {
 
     func send(text: [UInt8]) async throws { try await socket.send(text: String(decoding: text, as: UTF8.self)) }
     func send(binary: [UInt8]) async throws { try await socket.send(binary: binary) }
-    func close(code: UInt16, reason: String) async { socket.close(code: WebSocketCloseCode(rawValue: code), reason: reason) }
+    func close(code: UInt16, reason: String) async {
+        socket.close(code: WebSocketCloseCode(rawValue: code), reason: reason)
+    }
 }

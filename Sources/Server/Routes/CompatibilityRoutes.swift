@@ -19,10 +19,15 @@ extension ServerCore {
             request.config?.timeoutMs = request.config?.timeoutMs ?? timeout
         }
         let record = try await launch(
-            request, key: try context.idempotencyKey, by: try context.principal,
-            onStandingWorker: configuration.secret("workerToken") != nil)
+            request,
+            key: try context.idempotencyKey,
+            by: try context.principal,
+            onStandingWorker: configuration.secret("workerToken") != nil
+        )
         return try Self.json(
-            CompatibilityAccepted(executionId: record.id, status: ExecutionState.queued.rawValue), status: 202)
+            CompatibilityAccepted(executionId: record.id, status: ExecutionState.queued.rawValue),
+            status: 202
+        )
     }
 
     func compatibilityGet(_ context: RequestContext) async throws -> HTTPResponse {
@@ -70,7 +75,11 @@ extension ServerCore {
     func compatibilityStatus(_ context: RequestContext) async throws -> HTTPResponse {
         let principal = try context.principal
         let records = try await workers.list(
-            principal.organizationID, visibleTo: principal.visibleUser, after: nil, limit: 200)
+            principal.organizationID,
+            visibleTo: principal.visibleUser,
+            after: nil,
+            limit: 200
+        )
         let queued = try await count(.queued, principal)
         let running = try await count(.assigned, principal) + count(.running, principal)
         return try Self.json(

@@ -24,7 +24,8 @@ extension ServerCore {
             by: try context.principal
         )
         return try Self.json(
-            Page(items: page.executions.map(API.Execution.init), nextCursor: page.next?.text))
+            Page(items: page.executions.map(API.Execution.init), nextCursor: page.next?.text)
+        )
     }
 
     func executionGet(_ context: RequestContext) async throws -> HTTPResponse {
@@ -85,8 +86,13 @@ extension ServerCore {
                 metrics.add("berth_event_streams")
                 defer { metrics.add("berth_event_streams", "", -1) }
                 var streamer = ExecutionStreamer(
-                    id: id, principal: principal, executions: executions, writer: writer, choice: choice,
-                    position: position)
+                    id: id,
+                    principal: principal,
+                    executions: executions,
+                    writer: writer,
+                    choice: choice,
+                    position: position
+                )
                 try await streamer.run()
             }
         )
@@ -103,8 +109,11 @@ extension ServerCore {
         let names = streams.split(separator: ",").map(String.init)
         for name in names where !["stdout", "stderr", "agent"].contains(name) {
             throw BerthError(
-                .invalidValue, "'\(name.prefix(40))' is not a stream", field: "streams",
-                remedy: "allowed: stdout, stderr, agent")
+                .invalidValue,
+                "'\(name.prefix(40))' is not a stream",
+                field: "streams",
+                remedy: "allowed: stdout, stderr, agent"
+            )
         }
         choice.stdout = names.contains("stdout")
         choice.stderr = names.contains("stderr")

@@ -103,7 +103,11 @@ struct ExecutionStreamer {
 
     private mutating func sendAgentEvents(_ record: ExecutionRecord) async throws -> Bool {
         let slice = try await executions.output(
-            of: record, .stdout, from: parser.offset, limit: Self.pieceBytes)
+            of: record,
+            .stdout,
+            from: parser.offset,
+            limit: Self.pieceBytes
+        )
         if slice.bytes.isEmpty {
             if record.state.isTerminal { try await send(parser.finish()) }
             return true
@@ -137,11 +141,15 @@ struct ExecutionStreamer {
             data += Array(#""text":"#.utf8)
             JSONText.appendQuoted(text.utf8, to: &data)
         } else {
-            data += Array(#""base64":""#.utf8) + Array(Data(slice.bytes).base64EncodedString().utf8) + [UInt8(ascii: "\"")]
+            data +=
+                Array(#""base64":""#.utf8) + Array(Data(slice.bytes).base64EncodedString().utf8) + [UInt8(ascii: "\"")]
         }
         data.append(UInt8(ascii: "}"))
         try await writer.send(
-            event: stream.rawValue, id: position.description, data: String(decoding: data, as: UTF8.self))
+            event: stream.rawValue,
+            id: position.description,
+            data: String(decoding: data, as: UTF8.self)
+        )
         return false
     }
 

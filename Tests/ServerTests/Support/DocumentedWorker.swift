@@ -27,7 +27,8 @@ struct DocumentedWorker {
     /// hello → ack.
     func introduce() async throws -> JSONValue {
         try await say(
-            #"{"type":"hello","workerId":"\#(id)","version":"0.1.0","capabilities":["claude-cli","node","git"]}"#)
+            #"{"type":"hello","workerId":"\#(id)","version":"0.1.0","capabilities":["claude-cli","node","git"]}"#
+        )
         return try await hear("ack")
     }
 
