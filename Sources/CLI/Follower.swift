@@ -3,6 +3,7 @@ import Base
 import Client
 import Domain
 import EventLoop
+import Glibc
 
 /// How a run's output is shown.
 enum FollowMode: Sendable {
@@ -29,7 +30,7 @@ extension ServerSession {
 
     /// Shows an execution until its end. The first interrupt cancels it (or leaves it), the second leaves at once.
     func follow(_ id: ExecutionID, as mode: FollowMode, cancelsOnInterrupt: Bool) async throws -> Int32 {
-        let interrupts = try SignalSource([.interrupt, .terminate], loop: loop)
+        let interrupts = try await SignalSource([SIGINT, SIGTERM], loop: loop)
         return try await withThrowingTaskGroup(of: Int32?.self) { group in
             group.addTask { try await show(id, as: mode) }
             group.addTask {

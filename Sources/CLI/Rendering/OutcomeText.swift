@@ -67,7 +67,7 @@ enum OutcomeText {
 
 extension Execution {
     /// What the program that waited for this execution exits with. Never 0 unless it completed.
-    public var exitStatus: Int32 {
+    var exitStatus: Int32 {
         switch status {
         case .completed: return exitCode ?? 0
         case .cancelled: return ErrorCode.cancelled.exitStatus

@@ -1,5 +1,5 @@
 import API
-public import Base
+import Base
 
 /// One setting: its names, default, unit and range. The table of all of them is ``ConfigurationKey/all``.
 public struct ConfigurationKey: Sendable {
@@ -24,7 +24,7 @@ public struct ConfigurationKey: Sendable {
 
     init(
         _ name: String,
-        _ kind: Kind = .text,
+        _ kind: Kind,
         _ variables: [String],
         default defaultValue: String? = nil,
         unit: String = "",
@@ -42,7 +42,7 @@ public struct ConfigurationKey: Sendable {
 
     public static let all: [ConfigurationKey] = [
         .init("data", .path, ["BERTH_DATA"], "directory of everything the server keeps"),
-        .init("listen", ["BERTH_LISTEN"], default: "127.0.0.1:7410", "host:port of the API and of workers"),
+        .init("listen", .text, ["BERTH_LISTEN"], default: "127.0.0.1:7410", "host:port of the API and of workers"),
         .init(
             "workerPort",
             .integer(0...65535),
@@ -52,32 +52,24 @@ public struct ConfigurationKey: Sendable {
         ),
         .init("tlsCertificate", .path, ["BERTH_TLS_CERTIFICATE"], "PEM chain; with tlsKey the listeners speak TLS"),
         .init("tlsKey", .path, ["BERTH_TLS_KEY"], "PEM private key"),
-        .init(
-            "masterKey",
-            ["BERTH_MASTER_KEY", "MASTER_KEY"],
+        .init("masterKey", .text, ["BERTH_MASTER_KEY", "MASTER_KEY"],
             isSecret: true,
             "deployment secret, hexadecimal; default: the file master.key, made at the first start"
         ),
-        .init(
-            "apiKey",
-            ["BERTH_API_KEY"],
+        .init("apiKey", .text, ["BERTH_API_KEY"],
             isSecret: true,
             "for the CLI: the key it presents; default: the file api-key of the data directory"
         ),
-        .init(
-            "claudeToken",
-            ["BERTH_CLAUDE_TOKEN", "CLAUDE_TOKEN"],
+        .init("claudeToken", .text, ["BERTH_CLAUDE_TOKEN", "CLAUDE_TOKEN"],
             isSecret: true,
             "subscription token for claude runs that bring no login of their own"
         ),
-        .init(
-            "workerToken",
-            ["BERTH_WORKER_TOKEN", "WORKER_TOKEN"],
+        .init("workerToken", .text, ["BERTH_WORKER_TOKEN", "WORKER_TOKEN"],
             isSecret: true,
             "token of workers that stand alone; unset: none may connect"
         ),
-        .init("workerId", ["BERTH_WORKER_ID", "WORKER_ID"], "for a worker: the name it gives itself"),
-        .init("server", ["BERTH_SERVER", "ORCHESTRATOR_URL"], "for the CLI and workers: URL of the server"),
+        .init("workerId", .text, ["BERTH_WORKER_ID", "WORKER_ID"], "for a worker: the name it gives itself"),
+        .init("server", .text, ["BERTH_SERVER", "ORCHESTRATOR_URL"], "for the CLI and workers: URL of the server"),
         .init(
             "executionMode",
             .choice(["local", "cloud", "hybrid"]),

@@ -1,5 +1,5 @@
 import API
-public import Base
+import Base
 import FoundationEssentials
 import Glibc
 
