@@ -133,7 +133,17 @@ let package = Package(
         tests("DomainTests", ["Domain"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
-        tests("SubprocessTests", ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "berth-hold"]),
+        .executableTarget(
+            name: "subprocess-fixture",
+            dependencies: ["Base", "Subprocess", "HolderProtocol", "EventLoop", "OutputStore"],
+            path: "Tests/Fixtures/subprocess-fixture",
+            swiftSettings: strict
+        ),
+        tests(
+            "SubprocessTests",
+            ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "OpenSSL", "berth-hold",
+             "subprocess-fixture"]
+        ),
         tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
@@ -150,7 +160,7 @@ let package = Package(
         ),
         tests("ServerTests", ["Server", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
-        tests("ContractTests", ["Database", "Providers", "Domain", "OutputStore", "Migrations"]),
+        tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],
     swiftLanguageModes: [.v6]

@@ -14,6 +14,7 @@ public enum HolderProgram {
             say(HolderOptions.usage)
             return 64
         }
+        berth_close_inherited(options.readyDescriptor ?? -1)
         if !options.hiddenPaths.isEmpty && berth_can_mount() == 0 {
             say("--hide needs CAP_SYS_ADMIN in the holder's user namespace; start it in a sandbox or without --hide")
             return 71
@@ -28,6 +29,10 @@ public enum HolderProgram {
         guard listener >= 0 else {
             say("--socket: cannot listen at '\(options.socketPath)': \(String(cString: strerror(-listener)))")
             return 71
+        }
+        if let ready = options.readyDescriptor {
+            _ = write(ready, "\n", 1)
+            close(ready)
         }
         var loop = HolderLoop(options: options, listener: listener, signals: signals)
         loop.run()

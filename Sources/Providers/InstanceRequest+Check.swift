@@ -71,3 +71,23 @@ extension EnvironmentDirectory {
         }
     }
 }
+
+extension AgentMount {
+    /// A name becomes a directory's name inside.
+    func checkName() throws(BerthError) {
+        let isPlain =
+            !name.isEmpty && name.utf8.count <= 64 && name != "." && name != ".."
+            && name.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                    || byte == 0x2D || byte == 0x5F || byte == 0x2E
+            }
+        guard isPlain else {
+            throw BerthError(
+                .invalidValue,
+                "'\(name.prefix(80))' is not an agent's name",
+                field: "agents",
+                remedy: "1 to 64 of A-Z, a-z, 0-9, '.', '-' and '_'"
+            )
+        }
+    }
+}

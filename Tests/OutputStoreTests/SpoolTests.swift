@@ -2,11 +2,14 @@ import Base
 import Glibc
 import OpenSSL
 import OutputStore
+import TestSupport
 import Testing
 
 @Suite struct SpoolTests {
-    let scratch = ScratchDirectory()
+    let scratch: TemporaryDirectory
     let key = makeKey()
+
+    init() throws { scratch = try TemporaryDirectory("output") }
 
     /// Feeds `bytes` through a pipe, opening the spool anew after every `reopen` bytes.
     private func feed(_ bytes: [UInt8], limits: SpoolLimits, reopen: Int) throws -> Spool {

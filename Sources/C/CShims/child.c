@@ -37,10 +37,10 @@ void child_close_from(int first) {
 }
 
 void child_reset_signals(void) {
-    for (int signal = 1; signal < 65; signal++) {
-        struct sigaction action = {.sa_handler = SIG_DFL};
-        sigaction(signal, &action, NULL);
-    }
+    // The kernel's call, not the library's, which refuses the two signals that it uses itself (32 and 33); a parent
+    // that ignored them would pass that on. All zero is the default action on every architecture.
+    static const unsigned char standard[64];
+    for (int signal = 1; signal < 65; signal++) syscall(SYS_rt_sigaction, signal, standard, NULL, 8);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -59,6 +59,13 @@ int berth_protect(void) {
     return prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
 }
 
+void berth_close_inherited(int kept) {
+    int moved = kept < 0 ? -1 : dup2(kept, 3);
+    child_close_from(moved == 3 ? 4 : 3);
+    // Under its own number again, as its owner knows it.
+    if (moved == 3 && kept != 3 && dup2(3, kept) == kept) close(3);
+}
+
 int berth_can_mount(void) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {0};

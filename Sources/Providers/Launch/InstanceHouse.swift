@@ -18,6 +18,57 @@ struct InstanceHouse: Sendable {
         EnvironmentDirectory(root: root, environmentID)
     }
 
+    // MARK: - Making and starting
+
+    /// Whether the environment is there with this very request; `conflict` when with another.
+    func exists(_ request: InstanceRequest) throws(BerthError) -> Bool {
+        let directory = directory(request.environmentID)
+        guard directory.exists else { return false }
+        guard try directory.request() == request else {
+            throw BerthError(.conflict, "\(request.environmentID) exists with another specification")
+        }
+        return true
+    }
+
+    /// Boots one incarnation with the specification that `plan` makes of the environment.
+    func start(
+        _ instance: InstanceReference,
+        _ launch: WorkerLaunch,
+        plan: (EnvironmentDirectory, InstanceRequest) throws -> LaunchSpec
+    ) async throws -> InstanceObservation {
+        let directory = directory(instance.environmentID)
+        let request = try directory.request()
+        guard try mayStart(instance) else { return try inspect(instance.environmentID) }
+        // What another incarnation left, where its monitor could not clear it away.
+        if let old = directory.record() { try await end(old, of: instance.environmentID, grace: .zero) }
+        try directory.writeToken(launch.token)
+        directory.trimLog()
+        let spec = try plan(directory, request)
+        try groups?.prepare(instance.environmentID, request.limits)
+        do {
+            try await launcher.launch(spec, logPath: directory.log)
+        } catch let error as BerthError where error.code == .illegalTransition {
+            // Somebody else holds the lock; when they boot this very incarnation, theirs is the answer.
+            guard try await appears(instance, in: directory) else { throw error }
+        } catch {
+            try? await groups?.remove(instance.environmentID, time: time)
+            throw error
+        }
+        return try inspect(instance.environmentID)
+    }
+
+    /// Whether another launch, which holds the environment's lock, brings up `instance`.
+    private func appears(_ instance: InstanceReference, in directory: EnvironmentDirectory) async throws -> Bool {
+        let deadline = time.uptime + .seconds(5)
+        repeat {
+            if let record = directory.record(), record.instance == instance.instance, record.isHolderAlive {
+                return true
+            }
+            try await time.wait(for: .milliseconds(5))
+        } while time.uptime < deadline
+        return false
+    }
+
     // MARK: - Looking
 
     func inspect(_ environmentID: EnvironmentID) throws(BerthError) -> InstanceObservation {
@@ -112,6 +163,12 @@ struct InstanceHouse: Sendable {
     }
 
     // MARK: - Ending
+
+    func stop(_ instance: InstanceReference, grace: Duration) async throws {
+        _ = try directory(instance.environmentID).request()
+        guard let record = try record(of: instance) else { return }
+        try await end(record, of: instance.environmentID, grace: grace)
+    }
 
     /// Holder first, politely for `grace`; then by force, then everything around it.
     func end(_ record: InstanceRecord, of environmentID: EnvironmentID, grace: Duration) async throws {

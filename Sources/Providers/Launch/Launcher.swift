@@ -86,7 +86,7 @@ struct Launcher: Sendable {
         }
         let step = String(words[2])
         let reason = number == 0 ? "" : " (\(String(cString: strerror(number))))"
-        if step.hasPrefix("lock "), number == EWOULDBLOCK {
+        if step.hasPrefix("lock:"), number == EWOULDBLOCK {
             return BerthError(.illegalTransition, "the environment already has a running instance")
         }
         let remedy: String? =

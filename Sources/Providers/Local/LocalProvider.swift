@@ -48,12 +48,7 @@ public struct LocalProvider: Provider {
     public func create(_ request: InstanceRequest) async throws -> InstanceDescription {
         try request.check(against: capabilities)
         let directory = house.directory(request.environmentID)
-        if directory.exists {
-            guard try directory.request() == request else {
-                throw BerthError(.conflict, "\(request.environmentID) exists with another specification")
-            }
-            return describe(directory)
-        }
+        if try house.exists(request) { return describe(directory) }
         try directory.checkSocketPath()
         guard SmallFile.exists(configuration.baseRoot) else {
             throw BerthError(
@@ -97,33 +92,14 @@ public struct LocalProvider: Provider {
 
     @discardableResult
     public func start(_ instance: InstanceReference, _ launch: WorkerLaunch) async throws -> InstanceObservation {
-        let directory = house.directory(instance.environmentID)
-        let request = try directory.request()
-        guard try house.mayStart(instance) else { return try house.inspect(instance.environmentID) }
-        // What another incarnation left, where its monitor could not clear it away.
-        if let old = directory.record() { try await house.end(old, of: instance.environmentID, grace: .zero) }
-        try directory.writeToken(launch.token)
-        directory.trimLog()
-        try host.groups?.prepare(instance.environmentID, request.limits)
-        let plan = SandboxPlan(host: host, configuration: configuration, directory: directory, request: request)
-        let spec = try plan.spec(instance.instance, launch, command: firstProgram)
-        do {
-            try await house.launcher.launch(spec, logPath: directory.log)
-        } catch {
-            // A lost race: somebody else's launch of this very incarnation is the answer.
-            if try house.record(of: instance)?.isHolderAlive == true {
-                return try house.inspect(instance.environmentID)
-            }
-            try? await host.groups?.remove(instance.environmentID, time: time)
-            throw error
+        try await house.start(instance, launch) { directory, request in
+            let plan = SandboxPlan(host: host, configuration: configuration, directory: directory, request: request)
+            return try plan.spec(instance.instance, launch, command: firstProgram)
         }
-        return try house.inspect(instance.environmentID)
     }
 
     public func stop(_ instance: InstanceReference, grace: Duration) async throws {
-        _ = try house.directory(instance.environmentID).request()
-        guard let record = try house.record(of: instance) else { return }
-        try await house.end(record, of: instance.environmentID, grace: grace)
+        try await house.stop(instance, grace: grace)
     }
 
     public func pause(_ instance: InstanceReference) async throws {

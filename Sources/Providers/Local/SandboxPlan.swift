@@ -84,23 +84,13 @@ struct SandboxPlan {
         spec.bind(try SmallFile.resolved(programs.holder), at: Inside.holder, [.idMapped, .readOnly, .file])
         spec.bind(try SmallFile.resolved(programs.worker), at: Inside.worker, [.idMapped, .readOnly, .file])
         for agent in launch.agents {
-            guard Self.isPlainName(agent.name) else {
-                throw BerthError(.invalidValue, "'\(agent.name)' is not an agent's name", field: "agents")
-            }
+            try agent.checkName()
             spec.bind(
                 try SmallFile.resolved(agent.directory),
                 at: "\(Inside.agents)/\(agent.name)",
                 [.idMapped, .readOnly]
             )
         }
-    }
-
-    static func isPlainName(_ name: String) -> Bool {
-        !name.isEmpty && name.utf8.count <= 64 && name != "." && name != ".."
-            && name.utf8.allSatisfy { byte in
-                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-                    || byte == 0x2D || byte == 0x5F || byte == 0x2E
-            }
     }
 
     private func addLimits(to spec: inout LaunchSpec) {
@@ -147,8 +137,8 @@ struct SandboxPlan {
     private func holderCommand(_ launch: WorkerLaunch) -> [String] {
         [
             Inside.holder, "--socket", Inside.holderSocket, "--hide", Inside.linkDirectory, "--hide", Inside.state,
-            "--worker", Inside.worker, "--link", Inside.linkSocket, "--token-file", Inside.token,
-            "--state", Inside.state,
+            "--worker", Inside.worker, "--link", "unix:\(Inside.linkSocket)", "--token-file", Inside.token,
+            "--state", Inside.state, "--holder", Inside.holderSocket, "--workspaces", Inside.workspaces,
         ] + launch.arguments
     }
 }

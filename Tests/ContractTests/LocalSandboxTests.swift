@@ -1,0 +1,156 @@
+import Base
+import Domain
+import Glibc
+import Providers
+import TestSupport
+import Testing
+
+/// What a sandbox of `local` is like from inside.
+@Suite struct LocalSandboxTests {
+    @Test func `a program inside sees its own root, users, processes and host name`() async throws {
+        try await withProvider(.local) { fixture in
+            let inside = try await fixture.inside()
+            #expect(try await inside.sh("cat /etc/debian_version").hasPrefix("12"))
+            #expect(try await inside.sh("hostname; cat /etc/hostname") == "berth\nberth")
+            #expect(try await inside.sh("cat /proc/1/comm") == "berth-hold")
+            #expect(try await inside.sh("id -un 1000") == "agent")
+            #expect(try await inside.sh("ls -d /root/.cache /work 2>/dev/null; ls /home") == "agent")
+            let processes = try await inside.sh("ls /proc | grep -c '^[0-9]'")
+            #expect(try #require(Int(processes)) < 12)
+        }
+    }
+
+    @Test func `the base root is read through and never written`() async throws {
+        try await withProvider(.local) { fixture in
+            let inside = try await fixture.inside()
+            _ = try await inside.sh("echo mine >/etc/debian_version; rm /etc/os-release; echo x >/usr/bin/new")
+            #expect(access(BerthCache.baseRoot + "/usr/bin/new", F_OK) != 0)
+            #expect(access(BerthCache.baseRoot + "/etc/os-release", F_OK) == 0)
+            try await fixture.provider.stop(inside.reference, grace: .seconds(5))
+            var next = inside.reference
+            next.instance += 1
+            try await fixture.provider.start(next, ProviderFixture.launch)
+            let again = try await fixture.inside(next)
+            #expect(try await again.sh("cat /etc/debian_version /usr/bin/new") == "mine\nx")
+        }
+    }
+
+    @Test func `root inside is never root outside, and cannot reach the host`() async throws {
+        try await withProvider(.local) { fixture in
+            let inside = try await fixture.inside()
+            let status = try await check(["sh", "-c", "grep ^Uid: /proc/\(inside.holder)/status"])
+            #expect(!status.split(separator: "\t").dropFirst().contains("0"))
+            #expect(try await inside.fails("mount -t tmpfs none /mnt && echo 1 >/proc/sys/kernel/panic"))
+            #expect(try await inside.fails("mknod /tmp/disk b 254 0"))
+            #expect(try await inside.fails("cat /run/berth/token; ls /proc/1/root/old /old"))
+            #expect(try await inside.sh("grep -c /old /proc/mounts || true") == "0")
+        }
+    }
+
+    @Test func `packages can be unpacked as root inside`() async throws {
+        try await withProvider(.local) { fixture in
+            let inside = try await fixture.inside()
+            guard try await inside.sh("cat /proc/self/uid_map | wc -l; id -u").hasSuffix("0") else { return }
+            let script = """
+                mkdir -p /tmp/p/DEBIAN /tmp/p/opt/thing && echo hello >/tmp/p/opt/thing/file
+                printf 'Package: thing\\nVersion: 1\\nArchitecture: all\\nMaintainer: n\\nDescription: d\\n' >/tmp/p/DEBIAN/control
+                chown -R 33:33 /tmp/p/opt && dpkg-deb -b /tmp/p /tmp/p.deb >/dev/null && dpkg -i /tmp/p.deb >/dev/null
+                stat -c %u /opt/thing/file
+                """
+            #expect(try await inside.sh(script) == "33")
+        }
+    }
+
+    @Test func `the network reaches allowed host ports and no other service of the host`() async throws {
+        try await withProvider(.local) { fixture in
+            guard fixture.provider.capabilities.networks.contains(.open) else { return }
+            let allowed = try LoopbackListener()
+            let other = try LoopbackListener(everywhere: true)
+            var request = fixture.request()
+            request.network = try NetworkPolicy(.open, hostPorts: [allowed.port])
+            let inside = try await fixture.inside(fixture.started(request))
+            let tries =
+                "for i in $(seq 200); do curl -s -m 1 http://127.0.0.1:\(allowed.port) && break; sleep 0.01; done"
+            #expect(try await inside.sh(tries) == "hello")
+            #expect(try await inside.fails("curl -s -m 1 http://127.0.0.1:\(other.port)"))
+            for address in try await check(["hostname", "-I"]).split(separator: " ") where !address.contains(":") {
+                #expect(try await inside.fails("curl -s -m 1 http://\(address):\(other.port)"))
+            }
+            #expect(try await inside.fails("curl -s -m 1 http://169.254.169.254/"))
+            #expect(try await inside.sh("cat /proc/net/dev").contains("eth0"))
+        }
+    }
+
+    @Test func `root inside cannot change the routes`() async throws {
+        try await withProvider(.local) { fixture in
+            guard fixture.provider.capabilities.networks.contains(.open) else { return }
+            let inside = try await fixture.inside()
+            let holder = inside.holder
+            let owner = try await check(["readlink", "/proc/\(holder)/ns/user"])
+            #expect(try await check(["readlink", "/proc/self/ns/user"]) != owner)
+            // As the holder's own user namespace sees it: no capability over the network namespace.
+            let script = "nsenter -t \(holder) -U -n -S 0 -G 0 ip route add 10.0.0.0/8 dev lo"
+            let result = try await run(["sh", "-c", script])
+            #expect(result.errors.contains("not permitted"))
+        }
+    }
+
+    @Test func `a closed network has loopback only`() async throws {
+        try await withProvider(.local) { fixture in
+            var request = fixture.request()
+            request.network = .none
+            let inside = try await fixture.inside(fixture.started(request))
+            #expect(try await inside.sh("ls /sys/class/net 2>/dev/null; grep -c : /proc/net/dev") == "1")
+            #expect(try await inside.fails("curl -s -m 1 http://198.18.0.1/"))
+        }
+    }
+
+    @Test func `memory, processes and processors are capped`() async throws {
+        try await withProvider(.local) { fixture in
+            let enforcement = fixture.provider.capabilities.limits
+            guard enforcement == .cgroup1 || enforcement == .cgroup2 else { return }
+            let limits = ResourceLimits(cpus: 0.25, memoryBytes: 96 << 20, processes: 48)
+            let inside = try await fixture.inside(fixture.started(fixture.request(limits)))
+            let hog = try await inside.run("python3 -c 'print(len(bytearray(400000000)))'", joining: true)
+            #expect(!hog.output.contains("400000000"))
+            let forks = "for i in $(seq 100); do sleep 1 & done 2>&1; wait"
+            let storm = try await inside.run(forks, joining: true)
+            #expect((storm.output + storm.errors).contains("fork"))
+            let spin = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
+            #expect(try await inside.run(spin, joining: true).status == 0)
+            #expect(try await inside.throttled())
+        }
+    }
+
+    @Test func `disk space is capped`() async throws {
+        try await withProvider(.local) { fixture in
+            guard fixture.provider.capabilities.diskCap else { return }
+            let limits = ResourceLimits(diskBytes: 64 << 20)
+            let inside = try await fixture.inside(fixture.started(fixture.request(limits)))
+            let result = try await inside.run("head -c 200000000 /dev/zero >/home/agent/big")
+            #expect(result.errors.contains("No space left on device"))
+            #expect(
+                try await inside.sh("rm /home/agent/big; echo ok >/home/agent/small; cat /home/agent/small") == "ok"
+            )
+        }
+    }
+
+    @Test func `a link planted inside leads no bind out of the sandbox`() async throws {
+        try await withProvider(.local) { fixture in
+            let inside = try await fixture.inside()
+            _ = try await inside.sh("rm -rf /opt/berth 2>/dev/null; rm -rf /var/lib/berth 2>/dev/null; true")
+            try await fixture.provider.stop(inside.reference, grace: .seconds(5))
+            let description = try await fixture.provider.create(fixture.requestOf(inside.reference))
+            // What root inside could leave behind: links where the launcher binds.
+            let upper = description.directory + "/layer/upper"
+            _ = try await check([
+                "sh", "-c", "mkdir -p \(upper)/etc && rm -f \(upper)/etc/hosts && ln -s /etc/shadow \(upper)/etc/hosts",
+            ])
+            var next = inside.reference
+            next.instance += 1
+            try await fixture.provider.start(next, ProviderFixture.launch)
+            let again = try await fixture.inside(next)
+            #expect(try await again.sh("head -1 /etc/hosts") == "127.0.0.1 localhost")
+        }
+    }
+}
