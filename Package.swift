@@ -90,8 +90,8 @@ let package = Package(
         controlPlane("Accounts", ["Crypto"]),
         controlPlane("Vault", ["Crypto"]),
         controlPlane("Environments", []),
-        controlPlane("Executions", ["OutputStore"]),
-        controlPlane("Workers", ["WorkerProtocol"]),
+        controlPlane("Executions", ["Crypto", "OpenSSL", "OutputStore", "WorkerProtocol"]),
+        controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
 
         swiftTarget(

@@ -1,0 +1,53 @@
+public import Base
+public import Domain
+public import WorkerProtocol
+
+/// What executions need of the connected workers; wired to `Workers` by the composition root.
+public protocol WorkerPool: Sendable {
+    /// Ready workers with a free slot, by id.
+    func candidates() -> [WorkerCandidate]
+    /// Takes a slot; false when there is none any more.
+    func reserve(_ worker: WorkerID, for key: AttemptKey) -> Bool
+    @discardableResult
+    func release(_ worker: WorkerID, _ key: AttemptKey) -> Bool
+    /// The books say that this worker holds an attempt; unless it is connected it has until `lostAt` to come.
+    func expect(_ worker: WorkerID, organization: OrganizationID, holding key: AttemptKey, lostAt: Uptime)
+    /// false when the worker has gone and did not receive it.
+    func assign(_ key: AttemptKey, _ message: ServerMessage.Assign, to worker: WorkerID) async -> Bool
+    func cancel(_ key: AttemptKey, at worker: WorkerID) async
+    func forget(_ key: AttemptKey, at worker: WorkerID) async
+}
+
+/// What an environment can do for a queued execution.
+public enum EnvironmentReadiness: Sendable, Equatable {
+    /// It runs, or is on its way; its worker will say that it is ready.
+    case coming
+    /// It never will: gone, or in error.
+    case refused(FailureReason)
+}
+
+/// What executions need of environments; wired to `Environments` by the composition root.
+public protocol EnvironmentWaking: Sendable {
+    /// Starts or resumes the environment where necessary. Returns at once.
+    func wake(_ environment: EnvironmentID, organization: OrganizationID) async throws -> EnvironmentReadiness
+}
+
+/// Who wants to know of an execution's change, after it is durable. Called again for the same change after a failure, so
+/// it must be idempotent.
+public protocol ExecutionObserver: Sendable {
+    func executionChanged(_ execution: ExecutionRecord) async
+}
+
+/// Output bytes by attempt and stream; wired to the segment store.
+public protocol OutputStoring: Sendable {
+    /// Bytes stored from the start, without a gap.
+    func length(_ key: AttemptKey, _ stream: OutputStream) async throws -> Int64
+    /// Stores bytes; what is there already is skipped, a gap is refused. Returns the length afterwards.
+    func append(_ key: AttemptKey, _ stream: OutputStream, at offset: Int64, _ bytes: ArraySlice<UInt8>) async throws
+        -> Int64
+    /// Stores the last bytes of a capped stream, behind a gap.
+    func appendTail(_ key: AttemptKey, _ stream: OutputStream, at offset: Int64, _ bytes: ArraySlice<UInt8>)
+        async throws
+    /// Up to `limit` bytes from `offset` on: of the stored start, or of the stored tail. Empty where nothing is stored.
+    func read(_ key: AttemptKey, _ stream: OutputStream, from offset: Int64, limit: Int) async throws -> [UInt8]
+}

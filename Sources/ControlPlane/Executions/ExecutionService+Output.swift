@@ -1,0 +1,126 @@
+public import Base
+import Database
+public import Domain
+import OpenSSL
+
+// Bytes from workers. The fence is the attempt's place among the live ones; bytes of different attempts never share a file.
+extension ExecutionService {
+    public func openOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID) async throws -> Int64 {
+        _ = try await owner(of: key, worker)
+        return try await output.length(key, stream)
+    }
+
+    public func appendOutput(
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        worker: WorkerID,
+        at offset: Int64,
+        _ bytes: ArraySlice<UInt8>
+    ) async throws -> Int64 {
+        _ = try await owner(of: key, worker)
+        let length = try await output.append(key, stream, at: offset, bytes)
+        bells.ring(key.executionID)
+        return length
+    }
+
+    public func appendTail(
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        worker: WorkerID,
+        at offset: Int64,
+        _ bytes: ArraySlice<UInt8>
+    ) async throws {
+        _ = try await owner(of: key, worker)
+        try await output.appendTail(key, stream, at: offset, bytes)
+    }
+
+    /// A documented peer's chunk: behind what is there, up to the cap; past it bytes are counted and hashed only.
+    public func appendOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID, text: String) async throws {
+        let owner = try await owner(of: key, worker)
+        var tally = try await tally(key, stream, owner)
+        let bytes = Array(text.utf8)
+        let room = max(0, owner.outputLimit - tally.stored)
+        // A gap, once made, stays: nothing is stored behind bytes that were not.
+        let kept = tally.stored == tally.total ? bytes[..<Int(min(Int64(bytes.count), room))] : []
+        if !kept.isEmpty { tally.stored = try await output.append(key, stream, at: tally.stored, kept) }
+        tally.total += Int64(bytes.count)
+        tally.hash.update(bytes)
+        live.setTally(tally, key, stream)
+        bells.ring(key.executionID)
+    }
+
+    private func tally(_ key: AttemptKey, _ stream: OutputStream, _ owner: LiveAttempts.Live) async throws -> ChunkTally
+    {
+        if let tally = owner.tallies[stream] { return tally }
+        // After a restart: what is stored is hashed again.
+        let stored = try await output.length(key, stream)
+        var tally = ChunkTally(total: 0, stored: stored, hash: SHA256())
+        while tally.total < stored {
+            let part = try await output.read(key, stream, from: tally.total, limit: 1 << 20)
+            guard !part.isEmpty else { break }
+            tally.hash.update(part)
+            tally.total += Int64(part.count)
+        }
+        return tally
+    }
+
+    /// A documented peer reports no marks: the server made them.
+    func withMarks(_ report: ExecutionReport, _ key: AttemptKey, _ owner: LiveAttempts.Live) async throws
+        -> ExecutionReport
+    {
+        guard report.stdout == nil, report.stderr == nil else { return report }
+        var report = report
+        let current = live[key] ?? owner
+        for stream in OutputStream.allCases {
+            let tally = try await tally(key, stream, current)
+            let mark = OutputMark(
+                totalBytes: tally.total,
+                headBytes: tally.stored,
+                tailBytes: 0,
+                sha256: Hex.encode(tally.hash.digest)
+            )
+            switch stream {
+            case .stdout: report.stdout = mark
+            case .stderr: report.stderr = mark
+            }
+        }
+        return report
+    }
+}
+
+// Reading.
+extension ExecutionService {
+    /// What is stored of an execution's streams, of the attempt that counts.
+    public func outputs(_ execution: ExecutionRecord) async throws -> [OutputStatus] {
+        let key = AttemptKey(execution.id, execution.attempt)
+        let rows = try await database.read { connection in
+            try connection.rows(ExecutionStore.streams, key.executionID, key.attempt, execution.organizationID)
+        }
+        var marks: [OutputStream: OutputMark] = [:]
+        for row in rows {
+            marks[try row.value("stream")] = OutputMark(
+                totalBytes: try row.integer("total_bytes"),
+                headBytes: try row.integer("head_bytes"),
+                tailBytes: try row.integer("tail_bytes"),
+                sha256: try row.text("digest")
+            )
+        }
+        var statuses: [OutputStatus] = []
+        for stream in OutputStream.allCases {
+            let stored = try await output.length(key, stream)
+            statuses.append(OutputStatus(stream: stream, storedBytes: stored, mark: marks[stream]))
+        }
+        return statuses
+    }
+
+    /// Up to `limit` bytes from `offset` on. An offset past what is stored gives none.
+    public func readOutput(_ key: AttemptKey, _ stream: OutputStream, from offset: Int64, limit: Int) async throws
+        -> OutputSlice
+    {
+        guard offset >= 0 else {
+            throw BerthError(.invalidValue, "\(offset) is negative", field: "offset", remedy: "offsets count from 0")
+        }
+        let bytes = try await output.read(key, stream, from: offset, limit: max(0, limit))
+        return OutputSlice(offset: offset, bytes: bytes, storedBytes: try await output.length(key, stream))
+    }
+}
