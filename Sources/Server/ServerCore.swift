@@ -22,9 +22,8 @@ struct ServerCore: Sendable {
     let executions: ExecutionService
     let environments: EnvironmentService
     let workspaces: WorkspaceService
-    let repositories: RepositoryService
     let workers: WorkerService
-    let hub: WorkerHub
+    let hub: LateBinding<WorkerHub>
 
     func authenticate(_ token: Secret<String>) async throws -> Principal {
         try await accounts.principal(presenting: token)
@@ -52,7 +51,7 @@ struct ServerCore: Sendable {
         case .repositoryList: try await repositoryList(context)
         case .repositoryGet: try await repositoryGet(context)
         case .workerList: try await workerList(context)
-        case .workerConnect: try await hub.accept(context.request)
+        case .workerConnect: try await workerConnect(context)
         case .whoAmI: try whoAmI(context)
         case .changeList: try await changeList(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))

@@ -52,19 +52,31 @@ public struct ConfigurationKey: Sendable {
         ),
         .init("tlsCertificate", .path, ["BERTH_TLS_CERTIFICATE"], "PEM chain; with tlsKey the listeners speak TLS"),
         .init("tlsKey", .path, ["BERTH_TLS_KEY"], "PEM private key"),
-        .init("masterKey", .text, ["BERTH_MASTER_KEY", "MASTER_KEY"],
+        .init(
+            "masterKey",
+            .text,
+            ["BERTH_MASTER_KEY", "MASTER_KEY"],
             isSecret: true,
             "deployment secret, hexadecimal; default: the file master.key, made at the first start"
         ),
-        .init("apiKey", .text, ["BERTH_API_KEY"],
+        .init(
+            "apiKey",
+            .text,
+            ["BERTH_API_KEY"],
             isSecret: true,
             "for the CLI: the key it presents; default: the file api-key of the data directory"
         ),
-        .init("claudeToken", .text, ["BERTH_CLAUDE_TOKEN", "CLAUDE_TOKEN"],
+        .init(
+            "claudeToken",
+            .text,
+            ["BERTH_CLAUDE_TOKEN", "CLAUDE_TOKEN"],
             isSecret: true,
             "subscription token for claude runs that bring no login of their own"
         ),
-        .init("workerToken", .text, ["BERTH_WORKER_TOKEN", "WORKER_TOKEN"],
+        .init(
+            "workerToken",
+            .text,
+            ["BERTH_WORKER_TOKEN", "WORKER_TOKEN"],
             isSecret: true,
             "token of workers that stand alone; unset: none may connect"
         ),

@@ -1,5 +1,6 @@
 import Base
 import EventLoop
+import FoundationEssentials
 import Transport
 
 /// The sockets through which the workers inside environments reach the server: one per environment, so that a sandbox
@@ -7,12 +8,12 @@ import Transport
 /// restart and connects at once.
 actor LinkSockets {
     private let loop: EventLoop
-    private let hub: WorkerHub
+    private let hub: LateBinding<WorkerHub>
     private let ids: IDSource
     private let log: Log
     private var servers: [EnvironmentID: HTTPServer] = [:]
 
-    init(loop: EventLoop, hub: WorkerHub, ids: IDSource, log: Log) {
+    init(loop: EventLoop, hub: LateBinding<WorkerHub>, ids: IDSource, log: Log) {
         self.loop = loop
         self.hub = hub
         self.ids = ids
@@ -23,7 +24,8 @@ actor LinkSockets {
     func open(_ environment: EnvironmentID, path: String) async throws {
         guard servers[environment] == nil else { return }
         let server = HTTPServer(loops: [loop], configuration: Self.configuration, ids: ids, log: log) { [hub] request in
-            try await hub.accept(request)
+            guard let hub = hub.value else { throw BerthError(.unavailable, "the server is starting") }
+            return try await hub.accept(request)
         }
         servers[environment] = server
         do {
@@ -31,6 +33,20 @@ actor LinkSockets {
         } catch {
             servers[environment] = nil
             throw error
+        }
+    }
+
+    /// After a restart of the server: the sockets of every environment that is on disk.
+    func reopen(in directory: String) async {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        for name in names.sorted() {
+            let run = "\(directory)/\(name)/run"
+            guard let environment = try? EnvironmentID(name), Files.exists(run) else { continue }
+            do {
+                try await open(environment, path: run + "/link.sock")
+            } catch {
+                log.warning("link not opened", ["environment_id": environment, "error": "\(error)"])
+            }
         }
     }
 

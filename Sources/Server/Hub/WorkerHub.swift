@@ -6,7 +6,9 @@ import Workers
 /// Accepts workers' WebSockets and hands their frames, in order, to ``WorkerService``.
 struct WorkerHub: Sendable {
     let workers: WorkerService
+    let tokens: WorkerTokens
     let metrics: Metrics
+    let log: Log
 
     /// Berth's own heartbeat watches the peer, so no pings; prompts of several megabytes are one message.
     static var webSocket: WebSocketConfiguration {
@@ -25,7 +27,7 @@ struct WorkerHub: Sendable {
                 remedy: "send 'Authorization: Bearer TOKEN'"
             )
         }
-        let identity = try await workers.authenticate(token: token)
+        let identity = try await tokens.authenticate(token: token)
         guard request.asksForWebSocket else {
             throw BerthError(
                 .invalidRequest,
@@ -53,7 +55,7 @@ struct WorkerHub: Sendable {
                     }
                 }
             } catch {
-                workers.logDisconnect(error)
+                log.debug("worker connection ended", ["error": "\(error)"])
             }
             await link.disconnected()
             group.cancelAll()

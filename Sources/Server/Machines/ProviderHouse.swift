@@ -41,11 +41,6 @@ struct ProviderHouse: InstanceProviding {
         )
     }
 
-    /// The socket of an environment that lives on from an earlier process.
-    func reopenLink(_ environment: EnvironmentRecord) async throws {
-        try await links.open(environment.id, path: try await describe(environment).linkSocket)
-    }
-
     func pause(_ environment: EnvironmentRecord) async throws {
         try await find(environment.spec.provider).pause(reference(environment))
     }
@@ -81,7 +76,9 @@ struct ProviderHouse: InstanceProviding {
             let provider = try find(kind)
             guard (try? await provider.inspect(instance.environmentID)) != nil else { continue }
             let reference = InstanceReference(
-                environmentID: instance.environmentID, instance: instance.instance ?? 0)
+                environmentID: instance.environmentID,
+                instance: instance.instance ?? 0
+            )
             try await provider.destroy(reference)
             return
         }

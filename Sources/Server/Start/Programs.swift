@@ -1,4 +1,5 @@
 import Base
+import EventLoop
 import FoundationEssentials
 import Glibc
 import Providers
@@ -15,6 +16,21 @@ enum Programs {
         guard count > 0 else { return "/usr/lib/berth" }
         let path = String(decoding: buffer.prefix(count), as: UTF8.self)
         return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/usr/lib/berth"
+    }
+
+    /// Every provider that this machine has. What it cannot enforce is in their capabilities.
+    static func providers(_ configuration: Configuration, loop: EventLoop, time: any TimeSource) throws
+        -> [any Provider]
+    {
+        let directory = directory(configuration)
+        let programs = InstancePrograms(holder: "\(directory)/berth-hold", worker: "\(directory)/berth-worker")
+        let data = configuration.dataDirectory
+        let baseRoot = configuration.text("baseRoot") ?? "\(configuration.cacheDirectory)/base-root-1"
+        let local = LocalConfiguration(dataDirectory: data, baseRoot: baseRoot, programs: programs)
+        return [
+            try LocalProvider(local, loop: loop, time: time),
+            try HostProvider(dataDirectory: data, programs: programs, loop: loop, time: time),
+        ]
     }
 
     /// Agents by name: each is a directory with a program of that name.
