@@ -13,12 +13,15 @@ final class HolderFixture: Sendable {
 
     var socketPath: String { "\(scratch.path)/hold.sock" }
 
-    init(_ arguments: [String] = []) throws {
+    /// `launcher` comes before the holder's own command line.
+    init(_ arguments: [String] = [], launcher: [String] = []) throws {
         scratch = try TemporaryDirectory("hold")
         loop = try EventLoop(name: "test")
         loop.start()
         pid = try Self.start(
-            [BuiltProduct.path("berth-hold"), "--socket", "\(scratch.path)/hold.sock", "--ready", "3"] + arguments
+            launcher
+                + [BuiltProduct.path("berth-hold"), "--socket", "\(scratch.path)/hold.sock", "--ready", "3"]
+                + arguments
         )
     }
 

@@ -18,24 +18,22 @@ public protocol WorkerPool: Sendable {
     func forget(_ key: AttemptKey, at worker: WorkerID) async
 }
 
-/// What an environment can do for a queued execution.
-public enum EnvironmentReadiness: Sendable, Equatable {
-    /// It runs, or is on its way; its worker will say that it is ready.
-    case coming
-    /// It never will: gone, or in error.
-    case refused(FailureReason)
-}
-
 /// What executions need of environments; wired to `Environments` by the composition root.
 public protocol EnvironmentWaking: Sendable {
-    /// Starts or resumes the environment where necessary. Returns at once.
-    func wake(_ environment: EnvironmentID, organization: OrganizationID) async throws -> EnvironmentReadiness
+    /// Starts or resumes the environment where necessary. Returns at once: nil when it comes, or why it never will.
+    func wake(_ environment: EnvironmentID, organization: OrganizationID) async throws -> FailureReason?
 }
 
-/// Who wants to know of an execution's change, after it is durable. Called again for the same change after a failure, so
-/// it must be idempotent.
-public protocol ExecutionObserver: Sendable {
-    func executionChanged(_ execution: ExecutionRecord) async
+/// Who wants to know what becomes of a workspace's executions, after it is durable; wired by the composition root.
+public protocol WorkspaceObserver: Sendable {
+    func executionChanged(
+        _ execution: ExecutionID,
+        workspace: WorkspaceID,
+        organization: OrganizationID,
+        state: ExecutionState,
+        outcome: WorkspaceOutcome?,
+        failure: FailureReason?
+    ) async
 }
 
 /// Output bytes by attempt and stream; wired to the segment store.

@@ -24,8 +24,7 @@ extension ExecutionService {
         let key = AttemptKey(id, 1)
         let worker = reserve(request, key)
         if worker == nil, let environment = request.environmentID {
-            let readiness = try await environments.wake(environment, organization: request.organizationID)
-            if case .refused(let reason) = readiness {
+            if let reason = try await environments.wake(environment, organization: request.organizationID) {
                 throw BerthError(.conflict, reason.message, field: "environment", remedy: reason.remedy)
             }
         }

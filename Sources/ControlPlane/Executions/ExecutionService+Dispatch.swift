@@ -127,13 +127,13 @@ extension ExecutionService {
         }
         for (environment, organization) in waiting
         where !candidates.contains(where: { $0.environmentID == environment }) {
-            let readiness: EnvironmentReadiness
+            var refusal: FailureReason?
             do {
-                readiness = try await environments.wake(environment, organization: organization)
+                refusal = try await environments.wake(environment, organization: organization)
             } catch let error as BerthError where error.code == .notFound {
-                readiness = .refused(FailureReason(.environmentLost, "its environment is gone"))
+                refusal = FailureReason(.environmentLost, "its environment is gone")
             }
-            guard case .refused(let reason) = readiness else { continue }
+            guard let reason = refusal else { continue }
             try await refuseQueued(in: environment, organization, reason)
         }
     }
@@ -186,6 +186,7 @@ extension ExecutionService {
             message(record, key, input, isDocumented: isDocumented),
             to: worker.workerID
         )
+        await tellWorkspace(record)
         let now = time.now
         if !isSent {
             await settle(record.id) {

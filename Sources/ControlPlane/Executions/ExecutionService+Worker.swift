@@ -75,7 +75,7 @@ extension ExecutionService {
         }
     }
 
-    public func workerReady(_ worker: WorkerID, environment: EnvironmentID?, instance: Int64?) async {
+    public func workerReady(_ worker: WorkerID) async {
         dispatchBell.ring()
         await repeatCancels(worker)
     }

@@ -13,7 +13,7 @@ public struct ExecutionService: Sendable {
     let workers: any WorkerPool
     let environments: any EnvironmentWaking
     let output: any OutputStoring
-    let observer: (any ExecutionObserver)?
+    let workspaces: any WorkspaceObserver
     let time: any TimeSource
     let ids: IDSource
     let times: ExecutionTimes
@@ -31,7 +31,7 @@ public struct ExecutionService: Sendable {
         workers: any WorkerPool,
         environments: any EnvironmentWaking,
         output: any OutputStoring,
-        observer: (any ExecutionObserver)? = nil,
+        workspaces: any WorkspaceObserver,
         time: any TimeSource,
         ids: IDSource,
         times: ExecutionTimes = ExecutionTimes(),
@@ -43,7 +43,7 @@ public struct ExecutionService: Sendable {
         self.workers = workers
         self.environments = environments
         self.output = output
-        self.observer = observer
+        self.workspaces = workspaces
         self.time = time
         self.ids = ids
         self.times = times
@@ -114,7 +114,19 @@ public struct ExecutionService: Sendable {
             }
         }
         bells.ring(id)
-        await observer?.executionChanged(stored.record)
+        await tellWorkspace(stored.record)
+    }
+
+    func tellWorkspace(_ record: ExecutionRecord) async {
+        guard let workspace = record.workspaceID else { return }
+        await workspaces.executionChanged(
+            record.id,
+            workspace: workspace,
+            organization: record.organizationID,
+            state: record.state,
+            outcome: record.report?.workspace,
+            failure: record.failure
+        )
     }
 
     static func unknown(_ id: ExecutionID) -> BerthError {
@@ -207,6 +219,11 @@ extension ExecutionService {
 
 // Ending.
 extension ExecutionService {
+    /// An environment came up, or went into error: what waits for it is looked at again.
+    public func environmentChanged(_ environment: EnvironmentID, organization: OrganizationID) async {
+        dispatchBell.ring()
+    }
+
     /// Wins unless it has ended already (`illegal_transition`). A run that a worker holds is `cancelled` when the worker
     /// has ended it, or 15 s later.
     public func cancel(_ id: ExecutionID, organization: OrganizationID, by user: UserID, visibleTo: UserID?)

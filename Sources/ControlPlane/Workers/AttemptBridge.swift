@@ -16,7 +16,7 @@ public protocol AttemptBridge: Sendable {
     /// The attempts are gone with their worker, or it says that it does not run them.
     func lost(_ keys: [AttemptKey], worker: WorkerID, _ reason: FailureReason) async throws
     /// A slot may have become free.
-    func workerReady(_ worker: WorkerID, environment: EnvironmentID?, instance: Int64?) async
+    func workerReady(_ worker: WorkerID) async
 
     /// Bytes of the stream that are stored.
     func openOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID) async throws -> Int64
@@ -37,4 +37,10 @@ public protocol AttemptBridge: Sendable {
         at offset: Int64,
         _ bytes: ArraySlice<UInt8>
     ) async throws
+}
+
+/// What the workers' side needs of environments; wired to `Environments` by the composition root.
+public protocol InstanceBridge: Sendable {
+    /// A worker of this incarnation can take work. Throws `stale` for an incarnation that has passed.
+    func workerReady(_ environment: EnvironmentID, organization: OrganizationID, instance: Int64) async throws
 }

@@ -12,8 +12,6 @@ public actor WorkerLink {
     private let log: Log
     private var workerID: WorkerID?
     private var connection: Int64 = 0
-    private var environmentID: EnvironmentID?
-    private var instance: Int64?
     private let changed = Wakeup()
 
     init(identity: WorkerIdentity, transport: any LinkTransport, service: WorkerService) {
@@ -120,7 +118,14 @@ public actor WorkerLink {
         switch action {
         case .becomeReady(let slots):
             service.registry.becomeReady(worker, connection: connection, slots: slots)
-            await attempts.workerReady(worker, environment: environmentID, instance: instance)
+            if case .environment(_, let environment, let instance) = identity.place {
+                try await service.instances.workerReady(
+                    environment,
+                    organization: identity.organizationID,
+                    instance: instance
+                )
+            }
+            await attempts.workerReady(worker)
         case .surrender(let keys):
             let reason = FailureReason(.infrastructureLost, "its worker came back without it")
             try await attempts.lost(keys, worker: worker, reason)
@@ -160,10 +165,6 @@ public actor WorkerLink {
         }
         workerID = admission.workerID
         connection = admission.connection
-        if case .environment(_, let environment, let instance) = identity.place {
-            environmentID = environment
-            self.instance = instance
-        }
         changed.ring()
         await perform(session.admit(admission.ack, holding: admission.held, now: service.time.uptime))
     }
