@@ -42,8 +42,8 @@ public struct StreamPosition: Sendable, Equatable, CustomStringConvertible {
     public var description: String { "\(attempt).\(stdout).\(stderr).\(agent).\(state)" }
 }
 
-/// `stdout` and `stderr` events: bytes from `offset` on, as text where they are UTF-8. An `offset` beyond the last
-/// byte delivered means that a capped stream lost its middle there.
+/// `stdout` and `stderr` events: bytes from `offset` on, as text where they are UTF-8. Offsets count stored bytes: a
+/// capped stream's kept end follows its start directly; the marks of the `end` event's report tell what lies between.
 public struct OutputEvent: Sendable, Codable, Equatable {
     public var offset: Int64
     public var text: String?

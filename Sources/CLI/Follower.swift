@@ -57,7 +57,6 @@ extension ServerSession {
     private func show(_ id: ExecutionID, as mode: FollowMode) async throws -> Int32 {
         let streams = mode == .agent && !isJSON ? "agent,stderr" : "stdout,stderr"
         let renderer = AgentRenderer(style: terminal.style, width: terminal.width)
-        var delivered: [OutputStream: Int64] = [.stdout: 0, .stderr: 0]
         var events = client.events(of: id, streams: streams, isRaw: mode == .raw)
         while let event = try await events.next() {
             if isJSON, mode == .agent {
@@ -70,11 +69,8 @@ extension ServerSession {
                 if mode == .agent || terminal.isErrorTerminal { say("\(progress.message)…") }
             case .agent(let event):
                 if !isJSON, let text = renderer.text(event) { terminal.write(text) }
-            case .output(let stream, let offset, let bytes):
+            case .output(let stream, _, let bytes):
                 if isJSON, mode == .agent { continue }
-                let expected = delivered[stream] ?? 0
-                if offset > expected { sayGap(offset - expected, stream) }
-                delivered[stream] = offset + Int64(bytes.count)
                 terminal.writeBytes(bytes, toError: stream == .stderr)
             case .end(let execution):
                 return finish(execution, as: mode)
@@ -84,6 +80,7 @@ extension ServerSession {
     }
 
     private func finish(_ execution: Execution, as mode: FollowMode) -> Int32 {
+        sayGaps(execution)
         if mode == .agent, !isJSON {
             terminal.write(OutcomeText.text(execution, style: terminal.style))
         } else if let failure = execution.failure, failure.code != .agentFailed {
@@ -96,8 +93,13 @@ extension ServerSession {
         return execution.exitStatus
     }
 
-    private func sayGap(_ bytes: Int64, _ stream: OutputStream) {
-        say("[\(bytes) bytes of \(stream.rawValue) were not kept; see --max-output]")
+    /// What a capped stream did not keep, so that nobody takes what was shown for the whole.
+    private func sayGaps(_ execution: Execution) {
+        for (name, mark) in [("stdout", execution.report?.stdout), ("stderr", execution.report?.stderr)] {
+            guard let mark, mark.isTruncated else { continue }
+            let missing = mark.totalBytes - mark.headBytes - mark.tailBytes
+            say("[\(missing) bytes of \(name) behind the first \(mark.headBytes) were not kept; see --max-output]")
+        }
     }
 
     /// What is stored of an execution now.
@@ -121,10 +123,9 @@ extension ServerSession {
             var offset: Int64 = 0
             while true {
                 let piece = try await client.output(of: execution.id, stream: stream, from: offset)
-                if piece.bytes.isEmpty { break }
-                if piece.offset > offset { sayGap(piece.offset - offset, stream) }
-                terminal.writeBytes(piece.bytes, toError: stream == .stderr)
-                offset = piece.offset + Int64(piece.bytes.count)
+                if piece.isEmpty { break }
+                terminal.writeBytes(piece, toError: stream == .stderr)
+                offset += Int64(piece.count)
             }
         }
     }

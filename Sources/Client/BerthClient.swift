@@ -45,18 +45,16 @@ public struct BerthClient: Sendable {
         return try JSONBody.decode(Answer.self, from: answer)
     }
 
-    /// One piece of a stored stream, and where it begins: behind `offset` where a capped stream lost its middle. Empty at
-    /// the stream's present end.
+    /// One piece of a stored stream; empty at its present end. Offsets count stored bytes.
     public func output(of id: ExecutionID, stream: OutputStream, from offset: Int64) async throws
-        -> (offset: Int64, bytes: [UInt8])
+        -> [UInt8]
     {
         let response = try await send(
             .executionOutput,
             ["executionId": id.text],
             [("stream", stream.rawValue), ("offset", "\(offset)"), ("limit", "\(4 << 20)")]
         )
-        let start = response.headers["berth-offset"].flatMap { Int64($0) } ?? offset
-        return (start, try await response.body.collect(upTo: 64 << 20))
+        return try await response.body.collect(upTo: 64 << 20)
     }
 
     /// What happens to an execution from `position` on; goes on by itself when the connection breaks.

@@ -60,7 +60,7 @@ import Transport
             #expect(shown.body?["status"]?.string == "completed")
             #expect(shown.body?["outputLines"]?.integer == 2)
             #expect(shown.body?["output"]?.array == [.string("and done")])
-            let bytes = try await server.client.output(of: ended.id, stream: .stdout, from: 0).bytes
+            let bytes = try await server.client.output(of: ended.id, stream: .stdout, from: 0)
             #expect(String(decoding: bytes, as: UTF8.self) == "4\nand done\n")
             worker.socket.close()
         }

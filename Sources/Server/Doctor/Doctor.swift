@@ -1,5 +1,6 @@
-public import Base
+import Base
 import Domain
+import EventLoop
 import FoundationEssentials
 import Glibc
 import Providers
@@ -28,7 +29,7 @@ public enum Doctor {
             userNamespaces(), subordinateIDs(), controlGroups(), network(),
         ]
         findings += agents(configuration)
-        findings += await provider(configuration)
+        findings += sandbox(configuration)
         return findings
     }
 
@@ -148,6 +149,40 @@ public enum Doctor {
             "not found: sandboxes have no network",
             remedy: "install the package passt, or run scripts/bootstrap"
         )
+    }
+
+    /// What sandboxes on this machine hold to, and what they cannot.
+    private static func sandbox(_ configuration: Configuration) -> [Finding] {
+        let baseRoot = Programs.baseRoot(configuration)
+        var findings: [Finding] = []
+        if Files.exists(baseRoot) {
+            findings.append(Finding("base root", .good, baseRoot))
+        } else {
+            findings.append(
+                Finding("base root", .bad, "missing: \(baseRoot)", remedy: "run scripts/images/base-root")
+            )
+        }
+        do {
+            let loop = try EventLoop(name: "doctor")
+            for provider in try Programs.providers(configuration, loop: loop, time: SystemTime()) {
+                let capabilities = provider.capabilities
+                findings.append(
+                    Finding(
+                        "provider \(provider.kind)",
+                        .good,
+                        "isolation \(capabilities.isolation.rawValue), limits by \(capabilities.limits.rawValue), "
+                            + "disk cap \(capabilities.diskCap ? "yes" : "no"), pause \(capabilities.pause.rawValue)"
+                    )
+                )
+                for limitation in capabilities.limitations {
+                    findings.append(Finding("provider \(provider.kind)", .limited, limitation))
+                }
+            }
+        } catch {
+            let error = BerthError(wrapping: error)
+            findings.append(Finding("providers", .bad, error.message, remedy: error.remedy))
+        }
+        return findings
     }
 
     private static func agents(_ configuration: Configuration) -> [Finding] {

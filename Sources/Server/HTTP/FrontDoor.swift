@@ -1,7 +1,7 @@
 import API
-import Accounts
 import Base
 import Domain
+import EventLoop
 import Transport
 
 /// Every request comes in here: match, authenticate, authorize, call, encode, log.

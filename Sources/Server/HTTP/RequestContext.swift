@@ -1,6 +1,6 @@
 import API
-import Accounts
 import Base
+import Domain
 import Transport
 
 /// One request on its way: what was matched and who asks.

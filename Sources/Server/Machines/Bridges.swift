@@ -1,9 +1,7 @@
-import Base
-import Domain
-import Environments
-import Executions
-import Workers
-import Workspaces
+public import Environments
+public import Executions
+public import Workers
+public import Workspaces
 
 // Domains do not know each other: what one needs of another is wired here, and could be wrapped here.
 
@@ -15,19 +13,4 @@ extension ExecutionService: AttemptBridge, EnvironmentObserver {}
 
 extension EnvironmentService: InstanceBridge, EnvironmentWaking {}
 
-/// Tells workspaces what becomes of the runs in them.
-struct WorkspaceKeeper: ExecutionObserver {
-    let workspaces: WorkspaceService
-
-    func executionChanged(_ execution: ExecutionRecord) async {
-        guard let workspace = execution.workspaceID else { return }
-        await workspaces.executionChanged(
-            execution.id,
-            workspace: workspace,
-            organization: execution.organizationID,
-            state: execution.state,
-            outcome: execution.report?.workspace,
-            failure: execution.failure
-        )
-    }
-}
+extension WorkspaceService: WorkspaceObserver {}

@@ -3,6 +3,7 @@ import Base
 import Domain
 import Executions
 import Transport
+import Workers
 
 /// The documents' own paths (seed 004, section 1.6; origins 4.8).
 extension ServerCore {
@@ -13,11 +14,9 @@ extension ServerCore {
         request.agent = .claude
         request.prompt = body.prompt
         request.personaId = body.personaId
-        request.config = body.config
-        if let timeout = body.timeoutMs {
-            request.config = request.config ?? RunConfig()
-            request.config?.timeoutMs = request.config?.timeoutMs ?? timeout
-        }
+        var config = body.config ?? RunConfig()
+        if config.timeoutMs == nil { config.timeoutMs = body.timeoutMs }
+        request.config = config
         let record = try await launch(
             request,
             key: try context.idempotencyKey,

@@ -1,5 +1,6 @@
 import API
 import Base
+import Database
 import Domain
 import Environments
 import Transport

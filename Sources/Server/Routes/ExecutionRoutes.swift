@@ -48,8 +48,7 @@ extension ServerCore {
         )
         return HTTPResponse(
             headers: [
-                "content-type": "application/octet-stream", "berth-offset": "\(slice.offset)",
-                "berth-stored-bytes": "\(slice.storedBytes)",
+                "content-type": "application/octet-stream", "berth-stored-bytes": "\(slice.storedBytes)",
             ],
             body: .bytes(slice.bytes)
         )

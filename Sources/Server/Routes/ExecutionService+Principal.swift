@@ -36,19 +36,11 @@ extension ExecutionService {
         )
     }
 
-    /// Stored bytes of the attempt that counts. Behind a capped stream's start follows its kept end: `offset` of the
-    /// answer is where the bytes really begin.
+    /// Stored bytes of the attempt that counts; offsets count stored bytes.
     func output(of record: ExecutionRecord, _ stream: OutputStream, from offset: Int64, limit: Int) async throws
         -> OutputSlice
     {
-        guard record.attempt > 0 else { return OutputSlice(offset: offset, bytes: [], storedBytes: 0) }
-        let key = AttemptKey(record.id, record.attempt)
-        let slice = try await readOutput(key, stream, from: offset, limit: limit)
-        guard slice.bytes.isEmpty, let mark = record.mark(of: stream), mark.isTruncated, mark.tailBytes > 0 else {
-            return slice
-        }
-        let tail = mark.totalBytes - mark.tailBytes
-        return offset < tail ? try await readOutput(key, stream, from: tail, limit: limit) : slice
+        try await readOutput(AttemptKey(record.id, record.attempt), stream, from: offset, limit: limit)
     }
 }
 

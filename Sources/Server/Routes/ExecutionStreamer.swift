@@ -102,17 +102,17 @@ struct ExecutionStreamer {
     }
 
     private mutating func sendAgentEvents(_ record: ExecutionRecord) async throws -> Bool {
-        let slice = try await executions.output(
-            of: record,
-            .stdout,
-            from: parser.offset,
-            limit: Self.pieceBytes
-        )
+        var limit = Self.pieceBytes
+        if let mark = record.mark(of: .stdout), mark.isTruncated {
+            // A line is cut where the middle of the stream was not kept.
+            if parser.offset == mark.headBytes { parser.jump(to: mark.headBytes) }
+            if parser.offset < mark.headBytes { limit = min(limit, Int(mark.headBytes - parser.offset)) }
+        }
+        let slice = try await executions.output(of: record, .stdout, from: parser.offset, limit: limit)
         if slice.bytes.isEmpty {
             if record.state.isTerminal { try await send(parser.finish()) }
             return true
         }
-        if slice.offset > parser.offset { parser.jump(to: slice.offset) }
         try await send(parser.feed(slice.bytes))
         return false
     }

@@ -2,6 +2,7 @@ import API
 import Base
 import Domain
 import Transport
+import Workers
 import Workspaces
 
 /// `/v1/workspaces`, `/v1/repositories`, `/v1/workers`.

@@ -3,7 +3,7 @@ import Accounts
 public import Base
 import Database
 import Domain
-import EventLoop
+public import EventLoop
 import Glibc
 import Transport
 

@@ -9,6 +9,7 @@ import EventLoop
 import Executions
 import Migrations
 import OpenSSL
+import OutputStore
 import Providers
 import Transport
 import Workers
@@ -71,8 +72,8 @@ struct Composition: Sendable {
             sealer: sealer,
             workers: registry,
             environments: environments,
-            output: SegmentOutput(root: directory.outputPath),
-            observer: WorkspaceKeeper(workspaces: workspaces),
+            output: SegmentOutput(SegmentStore(root: directory.outputPath)),
+            workspaces: workspaces,
             time: time,
             ids: ids,
             log: log

@@ -11,11 +11,18 @@ enum Programs {
         if let named = configuration.text("programs") { return named }
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = buffer.withUnsafeMutableBytes { bytes in
-            readlink("/proc/self/exe", bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+            bytes.withMemoryRebound(to: CChar.self) { text in
+                text.baseAddress.map { readlink("/proc/self/exe", $0, text.count) } ?? -1
+            }
         }
         guard count > 0 else { return "/usr/lib/berth" }
         let path = String(decoding: buffer.prefix(count), as: UTF8.self)
         return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/usr/lib/berth"
+    }
+
+    /// As scripts/images/base-root names what it builds.
+    static func baseRoot(_ configuration: Configuration) -> String {
+        configuration.text("baseRoot") ?? "\(configuration.cacheDirectory)/base-root-1"
     }
 
     /// Every provider that this machine has. What it cannot enforce is in their capabilities.
@@ -25,8 +32,7 @@ enum Programs {
         let directory = directory(configuration)
         let programs = InstancePrograms(holder: "\(directory)/berth-hold", worker: "\(directory)/berth-worker")
         let data = configuration.dataDirectory
-        let baseRoot = configuration.text("baseRoot") ?? "\(configuration.cacheDirectory)/base-root-1"
-        let local = LocalConfiguration(dataDirectory: data, baseRoot: baseRoot, programs: programs)
+        let local = LocalConfiguration(dataDirectory: data, baseRoot: baseRoot(configuration), programs: programs)
         return [
             try LocalProvider(local, loop: loop, time: time),
             try HostProvider(dataDirectory: data, programs: programs, loop: loop, time: time),
