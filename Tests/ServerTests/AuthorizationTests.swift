@@ -1,6 +1,7 @@
 import API
 import Base
 import Testing
+import Transport
 
 /// Made from the route table: a new route is tested by being declared.
 @Suite struct AuthorizationTests {

@@ -1,6 +1,7 @@
 import API
 import Base
 import Testing
+import Transport
 
 @Suite struct ProblemTests {
     @Test func `bad input is answered with its field and the way out`() async throws {

@@ -19,6 +19,7 @@ struct RunningServer: Sendable {
 
     static let workerToken = "documented-worker-token"
 
+    @discardableResult
     static func with<Value: Sendable>(
         data given: String? = nil,
         settings: [String: String] = [:],
