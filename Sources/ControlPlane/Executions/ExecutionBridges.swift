@@ -36,16 +36,16 @@ public protocol WorkspaceObserver: Sendable {
     ) async
 }
 
-/// Output bytes by attempt and stream; wired to the segment store.
+/// Output bytes by attempt and stream. Offsets count stored bytes: the start of the stream and, where it was capped, its
+/// last bytes right behind.
 public protocol OutputStoring: Sendable {
-    /// Bytes stored from the start, without a gap.
+    /// Bytes stored; 0 for an unknown stream.
     func length(_ key: AttemptKey, _ stream: OutputStream) async throws -> Int64
     /// Stores bytes; what is there already is skipped, a gap is refused. Returns the length afterwards.
     func append(_ key: AttemptKey, _ stream: OutputStream, at offset: Int64, _ bytes: ArraySlice<UInt8>) async throws
         -> Int64
-    /// Stores the last bytes of a capped stream, behind a gap.
-    func appendTail(_ key: AttemptKey, _ stream: OutputStream, at offset: Int64, _ bytes: ArraySlice<UInt8>)
-        async throws
-    /// Up to `limit` bytes from `offset` on: of the stored start, or of the stored tail. Empty where nothing is stored.
+    /// Up to `limit` bytes from `offset` on; none at the end and past it.
     func read(_ key: AttemptKey, _ stream: OutputStream, from offset: Int64, limit: Int) async throws -> [UInt8]
+    /// Nothing follows. The same mark again is fine.
+    func finish(_ key: AttemptKey, _ stream: OutputStream, _ mark: OutputMark) async throws
 }

@@ -30,8 +30,11 @@ extension ExecutionService {
         at offset: Int64,
         _ bytes: ArraySlice<UInt8>
     ) async throws {
-        _ = try await owner(of: key, worker)
-        try await output.appendTail(key, stream, at: offset, bytes)
+        let owner = try await owner(of: key, worker)
+        // The head is as long as the cap; a tail that is sent again finds itself there.
+        let length = try await output.length(key, stream)
+        _ = try await output.append(key, stream, at: min(length, owner.outputLimit), bytes)
+        bells.ring(key.executionID)
     }
 
     /// A documented peer's chunk: behind what is there, up to the cap; past it bytes are counted and hashed only.
@@ -64,27 +67,50 @@ extension ExecutionService {
         return tally
     }
 
-    /// A documented peer reports no marks: the server made them.
+    /// Ends the streams. A documented peer reports no marks: the server made them. A mark that promises more than was
+    /// handed over is cut to what is there, so that it stays true.
     func withMarks(_ report: ExecutionReport, _ key: AttemptKey, _ owner: LiveAttempts.Live) async throws
         -> ExecutionReport
     {
-        guard report.stdout == nil, report.stderr == nil else { return report }
         var report = report
-        let current = live[key] ?? owner
-        for stream in OutputStream.allCases {
-            let tally = try await tally(key, stream, current)
-            let mark = OutputMark(
+        report.stdout = try await mark(report.stdout, key, .stdout, owner)
+        report.stderr = try await mark(report.stderr, key, .stderr, owner)
+        return report
+    }
+
+    private func mark(
+        _ reported: OutputMark?,
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        _ owner: LiveAttempts.Live
+    ) async throws -> OutputMark {
+        let stored = try await output.length(key, stream)
+        var mark: OutputMark
+        if let reported {
+            mark = reported
+            if mark.headBytes + mark.tailBytes != stored {
+                log.error(
+                    "output differs from its mark",
+                    ["attempt": key, "stream": stream.rawValue, "stored": stored, "head": mark.headBytes]
+                )
+                mark.headBytes = min(stored, mark.totalBytes)
+                mark.tailBytes = 0
+            }
+        } else {
+            let tally = try await tally(key, stream, live[key] ?? owner)
+            mark = OutputMark(
                 totalBytes: tally.total,
                 headBytes: tally.stored,
                 tailBytes: 0,
                 sha256: Hex.encode(tally.hash.digest)
             )
-            switch stream {
-            case .stdout: report.stdout = mark
-            case .stderr: report.stderr = mark
-            }
         }
-        return report
+        do {
+            try await output.finish(key, stream, mark)
+        } catch let error as BerthError where error.code == .conflict || error.code == .protocolViolation {
+            log.error("output not ended", ["attempt": key, "stream": stream.rawValue, "error": error.message])
+        }
+        return mark
     }
 }
 
