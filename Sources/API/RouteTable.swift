@@ -186,7 +186,11 @@ public enum RouteTable {
             answer: .json(.page("WorkerPage", of: .worker))
         ),
         Route(
-            .workerConnect, .get, "/v1/worker", .worker, "The workers' WebSocket; also served at `/`.",
+            .workerConnect,
+            .get,
+            "/v1/worker",
+            .worker,
+            "The workers' WebSocket; also served at `/`.",
             query: [.init("token", .string(), "the worker's token, for peers that cannot send a header")],
             answer: .webSocket
         ),

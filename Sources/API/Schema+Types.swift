@@ -60,7 +60,11 @@ extension Schema {
             .optional("limits", limits, "for an environment made by this request"),
             .optional("agent", .string(), "claude or command"),
             .optional("prompt", .string(), "the task, up to 8 MiB"),
-            .optional("command", .array(.string()), "argument vector, for agent command; the prompt is its standard input"),
+            .optional(
+                "command",
+                .array(.string()),
+                "argument vector, for agent command; the prompt is its standard input"
+            ),
             .optional("workingDirectory", .string(), "absolute, inside the environment"),
             .optional("personaId", .string(), "the persona that runs"),
             .optional("model", .string(), "the agent's model"),

@@ -10,8 +10,7 @@ import Testing
         for command in Commands.all {
             #expect(!command.examples.isEmpty, "\(command.name)")
             for example in command.examples {
-                let words = example.line.split(separator: " ").map(String.init)
-                #expect(words.contains("berth"), "\(example.line)")
+                #expect(example.line.contains("berth \(command.name)"), "\(example.line)")
             }
         }
     }

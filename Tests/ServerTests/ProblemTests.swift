@@ -19,7 +19,7 @@ import Transport
                 ("GET", "/v1/executions?sort=up", nil, 400, "unknown_field", "sort"),
                 ("PUT", "/v1/executions", nil, 405, "method_not_allowed", nil),
                 ("GET", "/v2/executions", nil, 404, "not_found", nil),
-                ("GET", "/v1/executions/..%2fetc", nil, 404, "not_found", nil),
+                ("GET", "/v1/executions/..%2fetc", nil, 404, "not_found", "executionId"),
             ]
             for (method, target, body, status, code, field) in cases {
                 let answer = try await server.request(method, target, body: body)

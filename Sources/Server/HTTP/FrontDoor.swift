@@ -36,7 +36,10 @@ struct FrontDoor: Sendable {
     }
 
     private func match(_ request: HTTPRequest) throws(BerthError) -> (Route, [String: String]) {
-        switch matcher.match(method: request.method.rawValue, segments: request.segments) {
+        var segments = request.segments
+        // Where a peer that speaks only the documented protocol connects.
+        if segments.isEmpty, request.asksForWebSocket { segments = ["v1", "worker"] }
+        switch matcher.match(method: request.method.rawValue, segments: segments) {
         case .found(let route, let parameters): return (route, parameters)
         case .methodNotAllowed(let methods):
             throw BerthError(

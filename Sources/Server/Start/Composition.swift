@@ -166,7 +166,8 @@ struct Composition: Sendable {
 
     private static func httpConfiguration(_ configuration: Configuration) -> HTTPServerConfiguration {
         var http = HTTPServerConfiguration()
-        http.maximumBodyBytes = configuration.maximumBodyBytes
+        // Above our own limit, so that what is too long is answered with a problem and not cut off.
+        http.maximumBodyBytes = configuration.maximumBodyBytes * 4
         http.maximumConnections = configuration.maximumConnections
         http.webSocket = WorkerHub.webSocket
         http.renderError = { FrontDoor.problem($0, requestID: nil) }
