@@ -1,11 +1,12 @@
 /// `berth-hold`'s command line.
 package struct HolderOptions: Equatable {
     package static let usage = """
-        usage: berth-hold --socket PATH [--hide PATH]... [--grace MS] [--worker PROGRAM ARGUMENT...]
+        usage: berth-hold --socket PATH [--hide PATH]... [--grace MS] [--ready FD] [--worker PROGRAM ARGUMENT...]
 
           --socket PATH     unix socket for the worker, made with mode 0600
           --hide PATH       cover PATH for every child; needs CAP_SYS_ADMIN in its user namespace
           --grace MS        between SIGTERM and SIGKILL for the children when told to end, 0...600000 (default 5000)
+          --ready FD        write a newline to this descriptor and close it once the socket listens
           --worker PROGRAM  absolute path of the worker, started and restarted with all the arguments that follow;
                             BERTH_HOLD_SOCKET tells it the socket
         """
@@ -13,6 +14,7 @@ package struct HolderOptions: Equatable {
     package var socketPath = ""
     package var hiddenPaths: [String] = []
     package var graceMs: Int32 = 5000
+    package var readyDescriptor: Int32?
     package var worker: [String] = []
 
     package struct UsageError: Error, Equatable {
@@ -43,6 +45,12 @@ package struct HolderOptions: Equatable {
                     throw UsageError(message: "--grace: '\(text)' is not between 0 and 600000 milliseconds")
                 }
                 graceMs = number
+            case "--ready":
+                let text = try value(of: argument)
+                guard let number = Int32(text), (3...1_000_000).contains(number) else {
+                    throw UsageError(message: "--ready: '\(text)' is not a descriptor from 3 on")
+                }
+                readyDescriptor = number
             case "--worker":
                 worker = Array(rest)
                 rest = []

@@ -14,10 +14,12 @@ public enum HolderProgram {
             say(HolderOptions.usage)
             return 64
         }
+        berth_close_inherited(options.readyDescriptor ?? -1)
         if !options.hiddenPaths.isEmpty && berth_can_mount() == 0 {
             say("--hide needs CAP_SYS_ADMIN in the holder's user namespace; start it in a sandbox or without --hide")
             return 71
         }
+        berth_raise_descriptor_limit()
         let signals = berth_signal_descriptor()
         let protection = berth_protect()
         guard signals >= 0, protection == 0 else {
@@ -28,6 +30,10 @@ public enum HolderProgram {
         guard listener >= 0 else {
             say("--socket: cannot listen at '\(options.socketPath)': \(String(cString: strerror(-listener)))")
             return 71
+        }
+        if let ready = options.readyDescriptor {
+            _ = write(ready, "\n", 1)
+            close(ready)
         }
         var loop = HolderLoop(options: options, listener: listener, signals: signals)
         loop.run()

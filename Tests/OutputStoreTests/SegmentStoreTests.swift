@@ -3,11 +3,14 @@ import Glibc
 import OpenSSL
 import OutputStore
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct SegmentStoreTests {
-    let scratch = ScratchDirectory()
+    let scratch: TemporaryDirectory
     let key = makeKey()
+
+    init() throws { scratch = try TemporaryDirectory("output") }
 
     private func mark(_ bytes: [UInt8]) -> OutputMark {
         OutputMark(

@@ -41,6 +41,11 @@ public struct UnexpectedStatus: Error, CustomStringConvertible {
     public var arguments: [String]
     public var result: CommandResult
 
+    public init(arguments: [String], result: CommandResult) {
+        self.arguments = arguments
+        self.result = result
+    }
+
     public var description: String {
         "\(arguments.joined(separator: " ")) ended with \(result.status)\n\(result.output)\n\(result.errors)"
     }

@@ -1,0 +1,68 @@
+internal import Base
+public import EventLoop
+public import OutputStore
+
+/// Where a child's bytes come from.
+public enum OutputSource: Equatable, Sendable {
+    case pipe(Int32)
+    /// A terminal's master and the pipe that the holder keeps for it.
+    case terminal(master: Int32, tunnelIn: Int32, tunnelOut: Int32)
+}
+
+/// Moves one stream's bytes from where the holder keeps them to the spool's files, never through this process, so that
+/// it may be killed at any moment. Reading files back for the digest is off the loop.
+public struct OutputPump: Sendable {
+    private let source: OutputSource
+    private let spool: Spool
+    private let loop: EventLoop
+
+    /// The descriptors stay their owner's and must stay open until ``run()`` has returned.
+    public init(source: OutputSource, spool: Spool, loop: EventLoop) {
+        self.source = source
+        self.spool = spool
+        self.loop = loop
+    }
+
+    /// Runs until the process and all who hold its stream have closed it, and returns the stream's mark. Cancelled, it
+    /// leaves everything as it is: a later pump goes on. Throws `disk_full`; the bytes then wait in the pipe.
+    @concurrent
+    public func run() async throws -> OutputMark {
+        let watched = Descriptor(watchedDescriptor, loop: loop)
+        do {
+            let mark = try await pump(watched)
+            await watched.close()
+            return mark
+        } catch {
+            await watched.close()
+            throw error
+        }
+    }
+
+    private var watchedDescriptor: Int32 {
+        switch source {
+        case .pipe(let pipe): pipe
+        case .terminal(let master, _, _): master
+        }
+    }
+
+    @concurrent
+    private func pump(_ watched: Descriptor) async throws -> OutputMark {
+        while true {
+            switch try take() {
+            case .moved:
+                try Task.checkCancellation()
+                await Task.yield()
+            case .empty: try await watched.readable()
+            case .ended: return try spool.finish()
+            }
+        }
+    }
+
+    private func take() throws -> SpoolIntake {
+        switch source {
+        case .pipe(let pipe): try spool.receive(fromPipe: pipe)
+        case .terminal(let master, let tunnelIn, let tunnelOut):
+            try spool.receive(fromTerminal: master, tunnelIn: tunnelIn, tunnelOut: tunnelOut)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import Base
+import FoundationEssentials
+import TestSupport
+import Testing
+
+/// kill -9 in mid-run: the run goes on, every byte arrives, the viewer's stream resumes by itself.
+@Suite struct CrashTests {
+    /// Numbered lines for about four seconds, then their digest on standard error.
+    private static let counting = """
+        import hashlib, sys, time
+        digest = hashlib.sha256()
+        for number in range(4000):
+            line = ('%06d ' % number + 'x' * 200 + '\\n').encode()
+            digest.update(line)
+            sys.stdout.buffer.write(line)
+            if number % 10 == 0:
+                sys.stdout.buffer.flush()
+                time.sleep(0.01)
+        sys.stdout.buffer.flush()
+        sys.stderr.write(digest.hexdigest())
+        """
+
+    private func digest(of bytes: [UInt8]) async throws -> String {
+        let folder = try TemporaryDirectory("digest")
+        try Data(bytes).write(to: URL(filePath: folder.file("bytes")))
+        return String(try await check(["sha256sum", folder.file("bytes")]).prefix(64))
+    }
+
+    @Test func `a killed server comes back and the viewer misses nothing`() async throws {
+        try await withServer { berth, server in
+            let viewer = try berth.starting("exec", "--", "python3", "-c", Self.counting)
+            _ = try await viewer.line(containing: "000500")
+            let address = try #require(String(decoding: server.standardError, as: UTF8.self).firstAddress)
+            server.signal(9)
+            _ = try await server.exit()
+            let second = try await berth.serve(listen: address)
+            #expect(try await viewer.exit(within: .seconds(90)) == 0)
+            let told = String(decoding: viewer.standardError, as: UTF8.self)
+            let seen = try await digest(of: viewer.standardOutput)
+            #expect(told.contains(seen), "\(viewer.standardOutput.count) bytes; \(told.suffix(300))")
+            #expect(try await berth.newestExecution()["report"]?["stdout"]?["sha256"]?.string == seen)
+            await berth.destroyEverything()
+            second.signal(15)
+            _ = try await second.exit()
+        }
+    }
+
+    @Test func `a killed worker comes back and the run never notices`() async throws {
+        try await withServer { berth, _ in
+            let viewer = try berth.starting("exec", "--", "python3", "-c", Self.counting)
+            _ = try await viewer.line(containing: "000500")
+            for _ in 0..<3 {
+                try await check(["sh", "-c", Self.killWorkers(of: berth)])
+                let text = String(decoding: viewer.standardOutput.suffix(400), as: UTF8.self)
+                let last = text.split(separator: "\n").dropLast().last?.prefix(6) ?? "000500"
+                let next = String(("000000" + String((Int(last) ?? 500) + 300)).suffix(6))
+                _ = try await viewer.line(containing: next)
+            }
+            #expect(try await viewer.exit(within: .seconds(90)) == 0)
+            let told = String(decoding: viewer.standardError, as: UTF8.self)
+            let seen = try await digest(of: viewer.standardOutput)
+            #expect(told.contains(seen), "\(viewer.standardOutput.count) bytes; \(told.suffix(300))")
+        }
+    }
+
+    /// A worker's sandbox is known by the data directory in its mounts.
+    private static func killWorkers(of berth: Installation) -> String {
+        "hit=1; for pid in $(pgrep -x berth-worker); do "
+            + "grep -q '\(berth.data)' /proc/$pid/mountinfo && kill -9 $pid && hit=0; done; exit $hit"
+    }
+}
+
+extension String {
+    /// `127.0.0.1:PORT` of a text that names a URL.
+    fileprivate var firstAddress: String? {
+        guard let word = split(whereSeparator: \.isWhitespace).first(where: { $0.contains("http://") }) else {
+            return nil
+        }
+        return String(word.drop { !$0.isNumber }.prefix { $0.isNumber || $0 == "." || $0 == ":" })
+    }
+}
