@@ -54,8 +54,7 @@ public actor WorkerLink {
 
     /// The socket has ended, for whatever reason.
     public func disconnected() async {
-        let heardAt = session.heardAt
-        session.disconnected()
+        let heardAt = session.disconnected()
         changed.ring()
         guard let workerID else { return }
         self.workerID = nil
