@@ -129,6 +129,7 @@ CREATE TABLE workspaces (
     pull_request_number BIGINT,
     ratchet_enabled INTEGER NOT NULL DEFAULT 0,
     ratchet_state TEXT,
+    outcome TEXT,
     version BIGINT NOT NULL DEFAULT 1,
     created_at BIGINT NOT NULL,
     state_entered_at BIGINT NOT NULL,
@@ -141,8 +142,8 @@ CREATE UNIQUE INDEX workspaces_by_directory ON workspaces (environment_id, direc
 CREATE INDEX workspaces_by_organization ON workspaces (organization_id, id);
 CREATE INDEX workspaces_by_deadline ON workspaces (deadline_at) WHERE deadline_at IS NOT NULL;
 
--- Prompt and variables are sealed (AES-256-GCM, key id in the record) and cleared at the end. `attempt` is the fence of
--- what workers report; columns from exit_code on are written once, with the end.
+-- `attempt` is the fence of what workers report, `version` of everything else; columns from exit_code on are written once,
+-- with the end. The title is sealed as the prompt is.
 CREATE TABLE executions (
     id TEXT NOT NULL PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id),
@@ -154,9 +155,9 @@ CREATE TABLE executions (
     state TEXT NOT NULL
         CHECK (state IN ('queued', 'assigned', 'running', 'completed', 'failed', 'cancelled', 'timedOut')),
     spec TEXT NOT NULL,
-    prompt_sealed BLOB,
-    env_sealed BLOB,
+    title_sealed BLOB,
     attempt INTEGER NOT NULL DEFAULT 0,
+    version BIGINT NOT NULL DEFAULT 1,
     cancel_requested_at BIGINT,
     cancelled_by TEXT,
     exit_code INTEGER,
@@ -175,8 +176,7 @@ CREATE TABLE executions (
     started_at BIGINT,
     ended_at BIGINT,
     deadline_at BIGINT,
-    state_entered_at BIGINT NOT NULL,
-    idempotency_key TEXT
+    state_entered_at BIGINT NOT NULL
 ) STRICT;
 
 CREATE INDEX executions_by_organization ON executions (organization_id, id);
@@ -186,6 +186,20 @@ CREATE INDEX executions_open ON executions (environment_id, id) WHERE state IN (
 CREATE INDEX executions_by_deadline ON executions (deadline_at)
     WHERE deadline_at IS NOT NULL AND state IN ('queued', 'assigned', 'running');
 
+CREATE INDEX executions_queued ON executions (environment_id, id) WHERE state = 'queued';
+
+-- Apart from the row that changes, because a prompt may have megabytes. Sealed (AES-256-GCM, key id in the record);
+-- secrets_sealed, the variables and logins, is cleared at the end.
+CREATE TABLE execution_inputs (
+    execution_id TEXT NOT NULL PRIMARY KEY REFERENCES executions (id),
+    organization_id TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    command_sealed BLOB,
+    secrets_sealed BLOB,
+    prompt_sealed BLOB NOT NULL
+) STRICT;
+
+-- A worker that stands alone is known by its name and has no token of its own.
 CREATE TABLE workers (
     id TEXT NOT NULL PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id),
@@ -193,7 +207,7 @@ CREATE TABLE workers (
     environment_id TEXT REFERENCES environments (id),
     instance BIGINT,
     name TEXT NOT NULL,
-    token_hash BLOB NOT NULL UNIQUE,
+    token_hash BLOB UNIQUE,
     version TEXT,
     protocol INTEGER,
     capabilities TEXT NOT NULL DEFAULT '[]',
@@ -208,6 +222,7 @@ CREATE TABLE workers (
 ) STRICT;
 
 CREATE UNIQUE INDEX workers_by_instance ON workers (environment_id, instance) WHERE environment_id IS NOT NULL;
+CREATE UNIQUE INDEX workers_by_name ON workers (organization_id, name) WHERE environment_id IS NULL;
 CREATE INDEX workers_by_organization ON workers (organization_id, id);
 
 -- One row per try. At most one attempt of an execution has accepted_end = 1.
@@ -228,6 +243,7 @@ CREATE TABLE execution_attempts (
     PRIMARY KEY (execution_id, attempt)
 ) STRICT;
 
+CREATE INDEX execution_attempts_open ON execution_attempts (worker_id) WHERE ended_at IS NULL;
 CREATE UNIQUE INDEX execution_attempts_end ON execution_attempts (execution_id) WHERE accepted_end = 1;
 
 -- What the server has of each output stream: bytes up to acknowledged_offset are stored and synced; digest_state is the

@@ -36,7 +36,10 @@ public struct AccessToken: Sendable {
     }
 
     /// SHA-256; enough without a salt, because the token itself is 192 random bits.
-    public var hash: [UInt8] { SHA256.hash(Array(text.reveal().utf8)) }
+    public var hash: [UInt8] { Self.hash(text) }
+
+    /// Of any token, also one of a form that is not ours.
+    public static func hash(_ text: Secret<String>) -> [UInt8] { SHA256.hash(Array(text.reveal().utf8)) }
 
     /// The last four characters, by which a person recognises the key.
     public var ending: String { String(text.reveal().suffix(4)) }

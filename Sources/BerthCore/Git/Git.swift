@@ -105,7 +105,7 @@ public struct Git: Sendable {
         // file: the remote's own, when it is a path on this machine, must run.
         var all = [configuration.program, "-c", "credential.helper=", "-c", "core.hooksPath=/dev/null"]
         if let credentialSocket = access.socket {
-            environment[CredentialHelper.socketVariable] = credentialSocket
+            environment[CredentialProgram.socketVariable] = credentialSocket
             all += ["-c", "credential.helper=\(configuration.credentialHelper)"]
         }
         return try await runner.run(

@@ -177,7 +177,7 @@ public struct Mirror: Sendable {
                 detail: String(result.errorText.suffix(4000))
             )
         }
-        GitFailure.error(
+        return GitFailure.error(
             result.errorText,
             url: url.text,
             hadCredential: remoteAccess.hasCredential,

@@ -1,0 +1,111 @@
+public import Base
+public import Domain
+import Synchronization
+
+/// An instance in a provider's own list.
+public struct ObservedInstance: Sendable, Equatable {
+    public var environmentID: EnvironmentID
+    /// The last incarnation that was started; nil when none ever was.
+    public var instance: Int64?
+    public var condition: InstanceCondition
+    /// How it ended, in words.
+    public var words: String?
+
+    public init(
+        environmentID: EnvironmentID,
+        instance: Int64?,
+        condition: InstanceCondition,
+        words: String? = nil
+    ) {
+        self.environmentID = environmentID
+        self.instance = instance
+        self.condition = condition
+        self.words = words
+    }
+}
+
+/// What environments need of the providers; wired by the composition root. Every call may be repeated.
+public protocol InstanceProviding: Sendable {
+    /// Throws `unsupported`, listing the providers there are, for one that this server does not have.
+    func capabilities(of provider: ProviderKind) throws(BerthError) -> ProviderCapabilities
+    /// Lays the environment's place. Returns what cannot be enforced for it, in words.
+    func create(_ environment: EnvironmentRecord) async throws -> [String]
+    /// Boots incarnation `environment.instance`; returns once it runs, before its worker is ready.
+    func start(_ environment: EnvironmentRecord, token: Secret<String>) async throws
+    func pause(_ environment: EnvironmentRecord) async throws
+    func resume(_ environment: EnvironmentRecord) async throws
+    /// Ends everything that runs in it; files stay.
+    func stop(_ environment: EnvironmentRecord) async throws
+    /// Removes every trace, in whatever state it is.
+    func destroy(_ environment: EnvironmentRecord) async throws
+    /// `absent` where the provider does not know it.
+    func inspect(_ environment: EnvironmentRecord) async throws -> ObservedInstance
+    /// Everything of this deployment that the provider has, known to the database or not.
+    func list(_ provider: ProviderKind) async throws -> [ObservedInstance]
+    func providers() -> [ProviderKind]
+    /// Destroys what `list` showed and no row knows.
+    func removeOrphan(_ instance: ObservedInstance) async throws
+}
+
+/// What environments need of workers; wired by the composition root.
+public protocol WorkerAdmission: Sendable {
+    /// A token for this incarnation's worker; those of earlier ones stop working.
+    func issueToken(organization: OrganizationID, owner: UserID?, environment: EnvironmentID, instance: Int64)
+        async throws -> Secret<String>
+    /// The incarnation has ended.
+    func revoke(organization: OrganizationID, owner: UserID?, environment: EnvironmentID, upTo instance: Int64)
+        async throws
+    /// Whether a worker of this incarnation is connected and ready.
+    func isReady(environment: EnvironmentID, instance: Int64) -> Bool
+}
+
+/// Who is to know what becomes of environments; wired by the composition root. Calls may be repeated.
+public protocol EnvironmentObserver: Sendable {
+    /// What ran in this incarnation, and those before it, is gone.
+    func environmentEnded(
+        _ environment: EnvironmentID,
+        organization: OrganizationID,
+        instance: Int64,
+        _ reason: FailureReason
+    ) async throws
+    /// Executions that its workers hold: it is not paused under them.
+    func openCount(in environment: EnvironmentID, organization: OrganizationID) async throws -> Int
+    /// It came up, or can come up no more: what waits for it is looked at again.
+    func environmentChanged(_ environment: EnvironmentID, organization: OrganizationID) async
+}
+
+/// Passes on to an observer that is made after the environments, because it needs them itself.
+public final class EnvironmentRelay: EnvironmentObserver {
+    private let bound = Mutex<(any EnvironmentObserver)?>(nil)
+
+    public init() {}
+
+    /// Once, before anything runs.
+    public func bind(_ observer: any EnvironmentObserver) { bound.withLock { $0 = observer } }
+
+    private var observer: any EnvironmentObserver {
+        get throws {
+            guard let observer = bound.withLock({ $0 }) else {
+                throw BerthError(.internal, "the environments' observer is not bound")
+            }
+            return observer
+        }
+    }
+
+    public func environmentEnded(
+        _ environment: EnvironmentID,
+        organization: OrganizationID,
+        instance: Int64,
+        _ reason: FailureReason
+    ) async throws {
+        try await observer.environmentEnded(environment, organization: organization, instance: instance, reason)
+    }
+
+    public func openCount(in environment: EnvironmentID, organization: OrganizationID) async throws -> Int {
+        try await observer.openCount(in: environment, organization: organization)
+    }
+
+    public func environmentChanged(_ environment: EnvironmentID, organization: OrganizationID) async {
+        await (try? observer)?.environmentChanged(environment, organization: organization)
+    }
+}

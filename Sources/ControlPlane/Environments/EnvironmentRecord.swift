@@ -1,0 +1,78 @@
+public import Base
+public import Domain
+
+/// An environment as its row tells it: what was asked for, what is wanted, what was last observed.
+public struct EnvironmentRecord: Sendable, Equatable {
+    public var id: EnvironmentID
+    public var organizationID: OrganizationID
+    /// nil for what belongs to the organization.
+    public var ownerID: UserID?
+    public var name: String
+    public var ownership: EnvironmentOwnership
+    public var spec: EnvironmentSpec
+    public var desired: DesiredState
+    public var state: EnvironmentState
+    /// The operation that is under way, or that a resume takes up.
+    public var operation: EnvironmentOperation?
+    public var message: String?
+    public var cause: EnvironmentCause?
+    /// Incarnation number: 0 before the first boot.
+    public var instance: Int64
+    public var isProvisioned: Bool
+    public var limitsEnforced: LimitsEnforcement?
+    /// What of the request its machine cannot enforce, in words.
+    public var limitations: [String]
+    public var createdAt: Timestamp
+    public var stateEnteredAt: Timestamp
+    public var deadlineAt: Timestamp?
+    public var lastHealthCheckAt: Timestamp?
+    public var lastActiveAt: Timestamp?
+    public var autoStopMinutes: Int?
+    /// Changes with each write.
+    public var version: Int64
+    /// Verbs that are allowed now.
+    public var allowed: [String]
+}
+
+/// A request for an environment.
+public struct NewEnvironment: Sendable {
+    public var organizationID: OrganizationID
+    public var ownerID: UserID
+    /// nil: one is made up.
+    public var name: String?
+    public var ownership: EnvironmentOwnership
+    public var spec: EnvironmentSpec
+    /// 5 to 480; nil: never.
+    public var autoStopMinutes: Int?
+
+    public init(
+        organizationID: OrganizationID,
+        ownerID: UserID,
+        name: String? = nil,
+        ownership: EnvironmentOwnership = .further,
+        spec: EnvironmentSpec = EnvironmentSpec(),
+        autoStopMinutes: Int? = nil
+    ) {
+        self.organizationID = organizationID
+        self.ownerID = ownerID
+        self.name = name
+        self.ownership = ownership
+        self.spec = spec
+        self.autoStopMinutes = autoStopMinutes
+    }
+}
+
+/// What `why` tells: the present state, and the facts that led to it, newest first.
+public struct EnvironmentHistory: Sendable {
+    public struct Fact: Sendable, Equatable {
+        public var seq: Int64
+        public var type: String
+        /// A JSON object.
+        public var payload: String
+        public var actorID: UserID?
+        public var at: Timestamp
+    }
+
+    public var environment: EnvironmentRecord
+    public var facts: [Fact]
+}

@@ -1,0 +1,109 @@
+import Base
+import Database
+import Domain
+
+// The reconciler: takes no input, may be run at any time, any number of times.
+extension EnvironmentService {
+    func reconcileLoop() async throws {
+        while true {
+            do {
+                try await reconcile()
+            } catch {
+                try Task.checkCancellation()
+                log.error("reconciling failed", ["error": "\(error)"])
+            }
+            try await time.wait(for: .seconds(30))
+        }
+    }
+
+    /// Compares what the rows say with what the providers have, and wakes the lanes of what differs.
+    public func reconcile() async throws {
+        try await observe()
+        let times = times
+        let unsettled = try await database.read { connection in
+            try (connection.rows(EnvironmentStore.unsettled) + connection.rows(EnvironmentStore.doomed)).map {
+                try EnvironmentStore.stored($0, times: times).record
+            }
+        }
+        for record in unsettled { lanes.wake(record.id, record.organizationID) }
+    }
+
+    /// Believes the providers about what rests. After a restart of the server this is how living instances are adopted
+    /// and dead ones found.
+    private func observe() async throws {
+        var observed: [EnvironmentID: ObservedInstance] = [:]
+        var answered: Set<ProviderKind> = []
+        for provider in instances.providers() {
+            do {
+                for instance in try await instances.list(provider) { observed[instance.environmentID] = instance }
+                answered.insert(provider)
+            } catch {
+                try Task.checkCancellation()
+                // Silence proves nothing: its environments stay as they are.
+                log.warning("provider not listed", ["provider": provider, "error": "\(error)"])
+            }
+        }
+        let times = times
+        let expected = try await database.read { connection in
+            try connection.rows(EnvironmentStore.inspected).map { try EnvironmentStore.stored($0, times: times).record }
+        }
+        for record in expected where answered.contains(record.spec.provider) && !lanes.isBusy(record.id) {
+            guard differs(observed[record.id], from: record) else { continue }
+            // The list may be older than the row; asked again about this one, the answer is newer.
+            do {
+                try await believe(try await instances.inspect(record), of: record)
+            } catch {
+                try Task.checkCancellation()
+                log.warning("environment not inspected", ["environment_id": record.id, "error": "\(error)"])
+            }
+        }
+        try await removeOrphans(observed)
+    }
+
+    private func differs(_ found: ObservedInstance?, from record: EnvironmentRecord) -> Bool {
+        switch found?.condition {
+        case .running: record.state == .stopped || record.state == .paused
+        case .paused: record.state != .paused
+        case .stopped: record.state != .stopped
+        case .absent, nil: true
+        }
+    }
+
+    private func believe(_ found: ObservedInstance, of record: EnvironmentRecord) async throws {
+        let condition = found.condition
+        // A provider that has yet to boot this number shows the one before.
+        guard condition == .absent || found.instance == nil || found.instance == record.instance else { return }
+        guard differs(found, from: record), !lanes.isBusy(record.id) else { return }
+        let number = record.instance
+        do {
+            let after = try await change(
+                record.id,
+                record.organizationID,
+                message: found.words ?? "its instance ended by itself"
+            ) { _ = try $0.observe(condition, instance: number) }
+            guard after.record.state != record.state else { return }
+            log.warning(
+                "environment is not what it was",
+                ["environment_id": record.id, "was": record.state, "is": after.record.state]
+            )
+            guard condition == .stopped || condition == .absent, record.instance > 0 else { return }
+            try await observer.environmentEnded(
+                record.id,
+                organization: record.organizationID,
+                instance: record.instance,
+                FailureReason(.environmentLost, found.words ?? "its environment ended")
+            )
+        } catch let error as BerthError where error.code == .stale {
+            log.debug("environment had moved on", ["environment_id": record.id])
+        }
+    }
+
+    /// What a provider has and no row knows: destroyed. Another deployment's are not in the list.
+    private func removeOrphans(_ observed: [EnvironmentID: ObservedInstance]) async throws {
+        for (id, instance) in observed.sorted(by: { $0.key < $1.key }) {
+            guard try await database.read({ try $0.first(EnvironmentStore.known, id) }) == nil else { continue }
+            log.warning("orphaned instance", ["environment_id": id, "instance": instance.instance ?? 0])
+            try await instances.removeOrphan(instance)
+        }
+    }
+}

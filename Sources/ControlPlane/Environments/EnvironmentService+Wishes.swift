@@ -1,0 +1,238 @@
+public import Base
+import Database
+public import Domain
+import FoundationEssentials
+
+extension EnvironmentService {
+    /// Records the environment; its lane makes it. Returns at once.
+    public func create(_ request: NewEnvironment) async throws -> EnvironmentRecord {
+        let capabilities = try validate(request)
+        let id: EnvironmentID = ids.make()
+        let now = time.now
+        let times = times
+        let name = request.name ?? (request.ownership == .personal ? "personal" : "env-\(id.text.suffix(6))")
+        let machine = EnvironmentMachine.created(at: now, times: times)
+        let spec = try EnvironmentStore.text(request.spec)
+        let limitations = try EnvironmentStore.text(capabilities.limitations)
+        let owner = request.ownership == .organization ? nil : request.ownerID
+        do {
+            let record = try await feed.transaction(organization: request.organizationID) { transaction in
+                try transaction.run(
+                    EnvironmentStore.insert,
+                    id,
+                    request.organizationID,
+                    owner,
+                    name,
+                    request.ownership.rawValue,
+                    request.spec.provider.rawValue,
+                    spec,
+                    machine.desired.rawValue,
+                    machine.state.rawValue,
+                    capabilities.limits.rawValue,
+                    limitations,
+                    now,
+                    now,
+                    machine.deadlineAt,
+                    request.autoStopMinutes
+                )
+                guard let row = try transaction.first(EnvironmentStore.byID, id, request.organizationID) else {
+                    throw Self.unknown(id)
+                }
+                let record = try EnvironmentStore.stored(row, times: times).record
+                transaction.record(try Self.fact("environment.requested", record, by: request.ownerID, at: now))
+                return record
+            }
+            .value
+            lanes.wake(id, request.organizationID)
+            return record
+        } catch let error as BerthError where error.code == .conflict {
+            throw BerthError(
+                .conflict,
+                "you have an environment '\(name)' already",
+                field: "name",
+                remedy: "choose another name, or use the one there is"
+            )
+        }
+    }
+
+    /// The user's own environment, made on first use: exactly one, however many ask at the same time.
+    public func personal(_ organization: OrganizationID, user: UserID, spec: EnvironmentSpec = EnvironmentSpec())
+        async throws -> EnvironmentRecord
+    {
+        if let known = try await findPersonal(organization, user) { return known }
+        do {
+            return try await create(
+                NewEnvironment(organizationID: organization, ownerID: user, ownership: .personal, spec: spec)
+            )
+        } catch let error as BerthError where error.code == .conflict {
+            // Another request came first; the unique index decided.
+            guard let known = try await findPersonal(organization, user) else { throw error }
+            return known
+        }
+    }
+
+    private func findPersonal(_ organization: OrganizationID, _ user: UserID) async throws -> EnvironmentRecord? {
+        let times = times
+        return try await database.read { connection in
+            try connection.first(EnvironmentStore.personal, organization, user).map {
+                try EnvironmentStore.stored($0, times: times).record
+            }
+        }
+    }
+
+    public func start(_ id: EnvironmentID, organization: OrganizationID, by user: UserID, visibleTo: UserID?)
+        async throws -> EnvironmentRecord
+    {
+        try await want(.running, id, organization, by: user, visibleTo)
+    }
+
+    public func resume(_ id: EnvironmentID, organization: OrganizationID, by user: UserID, visibleTo: UserID?)
+        async throws -> EnvironmentRecord
+    {
+        try await want(.running, id, organization, by: user, visibleTo)
+    }
+
+    public func stop(_ id: EnvironmentID, organization: OrganizationID, by user: UserID, visibleTo: UserID?)
+        async throws -> EnvironmentRecord
+    {
+        try await want(.stopped, id, organization, by: user, visibleTo)
+    }
+
+    /// Refused while executions run in it: their worker, frozen, would be taken for lost.
+    public func pause(_ id: EnvironmentID, organization: OrganizationID, by user: UserID, visibleTo: UserID?)
+        async throws -> EnvironmentRecord
+    {
+        let record = try await get(id, organization: organization, visibleTo: visibleTo)
+        let capabilities = try instances.capabilities(of: record.spec.provider)
+        guard capabilities.pause != .none else {
+            throw BerthError(
+                .unsupported,
+                "the provider '\(record.spec.provider)' cannot pause on this machine",
+                remedy: "stop it: files are kept, processes end"
+            )
+        }
+        let running = try await observer.openCount(in: id, organization: organization)
+        guard running == 0 else {
+            throw BerthError(
+                .conflict,
+                "\(running) execution\(running == 1 ? " runs" : "s run") in it",
+                remedy: "wait for the end or cancel with 'berth cancel', then pause"
+            )
+        }
+        return try await want(.paused, id, organization, by: user, visibleTo)
+    }
+
+    /// From any state.
+    public func destroy(_ id: EnvironmentID, organization: OrganizationID, by user: UserID, visibleTo: UserID?)
+        async throws -> EnvironmentRecord
+    {
+        try await want(.destroyed, id, organization, by: user, visibleTo)
+    }
+
+    /// Takes up the operation that failed.
+    public func retry(_ id: EnvironmentID, organization: OrganizationID, by user: UserID, visibleTo: UserID?)
+        async throws -> EnvironmentRecord
+    {
+        _ = try await get(id, organization: organization, visibleTo: visibleTo)
+        let now = time.now
+        let stored = try await change(id, organization, actor: user) { machine in try machine.retry(at: now) }
+        lanes.wake(id, organization)
+        return stored.record
+    }
+
+    private func want(
+        _ wish: DesiredState,
+        _ id: EnvironmentID,
+        _ organization: OrganizationID,
+        by user: UserID?,
+        _ visibleTo: UserID?
+    ) async throws -> EnvironmentRecord {
+        _ = try await get(id, organization: organization, visibleTo: visibleTo)
+        let now = time.now
+        let stored = try await change(id, organization, actor: user) { machine in try machine.want(wish, at: now) }
+        // Only the end of everything breaks into what the lane is doing.
+        lanes.wake(id, organization, interrupting: wish == .destroyed)
+        return stored.record
+    }
+
+    /// For an execution that waits: starts or resumes what rests. Returns at once; nil when it comes, or the reason why it
+    /// never will.
+    public func wake(_ id: EnvironmentID, organization: OrganizationID) async throws -> FailureReason? {
+        let record = try await get(id, organization: organization, visibleTo: nil)
+        if record.desired == .destroyed {
+            return FailureReason(
+                .environmentLost,
+                "environment '\(record.name)' is \(record.state)",
+                remedy: "use another environment"
+            )
+        }
+        switch record.state {
+        case .error:
+            return FailureReason(
+                record.cause?.code ?? .unavailable,
+                "environment '\(record.name)' is in error: \(record.cause?.message ?? "the cause is unknown")",
+                remedy: record.cause?.remedy ?? "'berth env retry \(record.name)'"
+            )
+        case .running where record.desired == .running, .starting, .requested, .provisioning: return nil
+        default:
+            _ = try await want(.running, id, organization, by: nil, nil)
+            return nil
+        }
+    }
+
+    private func validate(_ request: NewEnvironment) throws -> ProviderCapabilities {
+        try request.spec.validate()
+        if let name = request.name { try Self.validate(name: name) }
+        if let minutes = request.autoStopMinutes, !(5...480).contains(minutes) {
+            throw BerthError(
+                .invalidValue,
+                "\(minutes) is out of range",
+                field: "autoStopMinutes",
+                remedy: "5 to 480 minutes; leave it out for never"
+            )
+        }
+        let capabilities = try instances.capabilities(of: request.spec.provider)
+        guard capabilities.networks.contains(request.spec.network.kind) else {
+            throw BerthError(
+                .unsupported,
+                "the provider '\(request.spec.provider)' has no network policy '\(request.spec.network.kind.rawValue)'",
+                field: "network.kind",
+                remedy: "it has: \(capabilities.networks.map(\.rawValue).joined(separator: ", "))"
+            )
+        }
+        guard request.spec.limitsPolicy == .bestEffort || capabilities.limitations.isEmpty else {
+            throw BerthError(
+                .unsupported,
+                "this machine cannot enforce every limit: \(capabilities.limitations.joined(separator: "; "))",
+                field: "limitsPolicy",
+                remedy: "see 'berth doctor', or accept what can be enforced with limitsPolicy bestEffort"
+            )
+        }
+        return capabilities
+    }
+
+    private static func validate(name: String) throws(BerthError) {
+        let isWellFormed =
+            (1...63).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) || byte == UInt8(ascii: "-")
+            }
+            && !name.hasPrefix("-") && !name.hasSuffix("-")
+        guard isWellFormed else {
+            throw BerthError(
+                .invalidValue,
+                "'\(name.prefix(80))' is no name for an environment",
+                field: "name",
+                remedy: "1 to 63 of a-z, 0-9 and '-', not at its ends"
+            )
+        }
+        guard name != "new", name != "personal" else {
+            throw BerthError(
+                .invalidValue,
+                "'\(name)' has a meaning of its own",
+                field: "name",
+                remedy: "choose another"
+            )
+        }
+    }
+}

@@ -1,0 +1,234 @@
+public import Base
+public import Database
+public import Domain
+import FoundationEssentials
+
+/// Environments: what people want is written here; a lane per environment closes the gap.
+public struct EnvironmentService: Sendable {
+    let database: any SQLDatabase
+    let feed: Feed
+    let instances: any InstanceProviding
+    let workers: any WorkerAdmission
+    let observer: any EnvironmentObserver
+    let time: any TimeSource
+    let ids: IDSource
+    let times: EnvironmentTimes
+    let log: Log
+    let lanes = EnvironmentLanes()
+    let bells = EnvironmentBells()
+
+    public init(
+        database: any SQLDatabase,
+        feed: Feed,
+        instances: any InstanceProviding,
+        workers: any WorkerAdmission,
+        observer: any EnvironmentObserver,
+        time: any TimeSource,
+        ids: IDSource,
+        times: EnvironmentTimes = EnvironmentTimes(),
+        log: Log
+    ) {
+        self.database = database
+        self.feed = feed
+        self.instances = instances
+        self.workers = workers
+        self.observer = observer
+        self.time = time
+        self.ids = ids
+        self.times = times
+        self.log = log
+    }
+
+    /// For the test that prepares every statement.
+    public static var statements: [SQL] { EnvironmentStore.statements }
+
+    /// Reads the row, lets the machine take `event`, writes under the fence of what was read and records the fact.
+    @discardableResult
+    func change(
+        _ id: EnvironmentID,
+        _ organization: OrganizationID,
+        actor: UserID? = nil,
+        message: String? = nil,
+        limitations: [String]? = nil,
+        _ event: @escaping @Sendable (inout EnvironmentMachine) throws -> Void
+    ) async throws -> Changed {
+        let now = time.now
+        let times = times
+        let after = try await feed.transaction(organization: organization) { transaction in
+            guard let row = try transaction.first(EnvironmentStore.byID, id, organization) else {
+                throw Self.unknown(id)
+            }
+            let stored = try EnvironmentStore.stored(row, times: times)
+            var machine = stored.machine
+            try event(&machine)
+            guard machine != stored.machine else { return (stored, false) }
+            try EnvironmentStore.write(
+                machine,
+                over: stored,
+                message: message,
+                limitations: limitations,
+                at: now,
+                in: transaction
+            )
+            guard let row = try transaction.first(EnvironmentStore.byID, id, organization) else {
+                throw Self.unknown(id)
+            }
+            let after = try EnvironmentStore.stored(row, times: times)
+            let isWish = after.record.state == stored.record.state
+            transaction.record(
+                try Self.fact(
+                    isWish ? "environment.wanted" : "environment.\(after.record.state)",
+                    after.record,
+                    by: actor,
+                    at: now
+                )
+            )
+            return (after, true)
+        }
+        .value
+        if after.1 {
+            bells.ring(id)
+            await observer.environmentChanged(id, organization: organization)
+        }
+        return Changed(stored: after.0, isChanged: after.1)
+    }
+
+    struct Changed: Sendable {
+        var stored: StoredEnvironment
+        var isChanged: Bool
+        var record: EnvironmentRecord { stored.record }
+        var machine: EnvironmentMachine { stored.machine }
+    }
+
+    static func unknown(_ id: EnvironmentID) -> BerthError {
+        BerthError(.notFound, "there is no environment \(id)", remedy: "list them with 'berth env ls'")
+    }
+
+    static func fact(_ type: String, _ record: EnvironmentRecord, by actor: UserID?, at: Timestamp) throws -> NewEvent {
+        struct Fact: Encodable {
+            var state: EnvironmentState
+            var desired: DesiredState
+            var instance: Int64
+            var version: Int64
+            var message: String?
+            var cause: EnvironmentCause?
+        }
+        let fact = Fact(
+            state: record.state,
+            desired: record.desired,
+            instance: record.instance,
+            version: record.version,
+            message: record.message,
+            cause: record.cause
+        )
+        return NewEvent(
+            type,
+            subject: record.id,
+            ownerID: record.ownerID,
+            actorID: actor,
+            payload: try EnvironmentStore.text(fact),
+            at: at
+        )
+    }
+}
+
+// Reading.
+extension EnvironmentService {
+    /// - Parameter user: nil to see those of every member.
+    public func get(_ id: EnvironmentID, organization: OrganizationID, visibleTo user: UserID?) async throws
+        -> EnvironmentRecord
+    {
+        try await stored(id, organization, visibleTo: user).record
+    }
+
+    func stored(_ id: EnvironmentID, _ organization: OrganizationID, visibleTo user: UserID?) async throws
+        -> StoredEnvironment
+    {
+        let times = times
+        let stored = try await database.read { connection in
+            try connection.first(EnvironmentStore.byID, id, organization).map {
+                try EnvironmentStore.stored($0, times: times)
+            }
+        }
+        guard let stored, user == nil || stored.record.ownerID == nil || stored.record.ownerID == user else {
+            throw Self.unknown(id)
+        }
+        return stored
+    }
+
+    /// By id or by the user's own name for it.
+    public func find(_ nameOrID: String, organization: OrganizationID, user: UserID) async throws -> EnvironmentRecord {
+        if let id = try? EnvironmentID(nameOrID) {
+            return try await get(id, organization: organization, visibleTo: user)
+        }
+        let times = times
+        let stored = try await database.read { connection in
+            try connection.first(EnvironmentStore.byName, organization, user, nameOrID).map {
+                try EnvironmentStore.stored($0, times: times)
+            }
+        }
+        guard let stored else {
+            throw BerthError(
+                .notFound,
+                "you have no environment '\(nameOrID.prefix(80))'",
+                field: "environment",
+                remedy: "list them with 'berth env ls'"
+            )
+        }
+        return stored.record
+    }
+
+    /// By id. `after` is the last one of the page before.
+    public func list(
+        _ organization: OrganizationID,
+        visibleTo user: UserID?,
+        after: EnvironmentID? = nil,
+        limit: Int = 100
+    ) async throws -> [EnvironmentRecord] {
+        let times = times
+        return try await database.read { connection in
+            try connection.rows(EnvironmentStore.list, organization, user, after?.text ?? "", limit).map {
+                try EnvironmentStore.stored($0, times: times).record
+            }
+        }
+    }
+
+    /// The facts that led to the present state, newest first.
+    public func why(_ id: EnvironmentID, organization: OrganizationID, visibleTo user: UserID?, limit: Int = 20)
+        async throws -> EnvironmentHistory
+    {
+        let record = try await get(id, organization: organization, visibleTo: user)
+        let facts = try await database.read { connection in
+            try connection.rows(EnvironmentStore.facts, organization, id, limit).map { row in
+                EnvironmentHistory.Fact(
+                    seq: try row.integer("seq"),
+                    type: try row.text("type"),
+                    payload: try row.text("payload"),
+                    actorID: try row.optionalID("actor_id"),
+                    at: try row.timestamp("recorded_at")
+                )
+            }
+        }
+        return EnvironmentHistory(environment: record, facts: facts)
+    }
+
+    /// Returns when the environment rests in what is wanted, or in error; throws `timed_out` after `limit`.
+    public func settled(_ id: EnvironmentID, organization: OrganizationID, within limit: Duration) async throws
+        -> EnvironmentRecord
+    {
+        let bell = bells.bell(for: id)
+        let deadline = time.uptime + limit
+        while true {
+            let count = bell.count
+            let record = try await get(id, organization: organization, visibleTo: nil)
+            if !record.state.isTransitional, record.state == .error || record.state.rawValue == record.desired.rawValue
+            {
+                return record
+            }
+            guard time.uptime < deadline else {
+                throw BerthError(.timedOut, "environment \(id) is still \(record.state)", isRetryable: true)
+            }
+            try await bell.wait(after: count, until: deadline, time: time)
+        }
+    }
+}

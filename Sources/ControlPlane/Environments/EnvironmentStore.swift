@@ -1,0 +1,184 @@
+import Base
+import Database
+import Domain
+import FoundationEssentials
+
+struct StoredEnvironment: Sendable {
+    var record: EnvironmentRecord
+    var machine: EnvironmentMachine
+}
+
+/// The rows of `environments`.
+enum EnvironmentStore {
+    static let columns: SQL = """
+        SELECT id, organization_id, owner_id, name, kind, spec, desired_state, observed_state, state_message, state_cause,
+            instance, provider_instance_id, limits_enforced, limitations, created_at, state_entered_at, deadline_at,
+            last_health_check_at, last_active_at, auto_stop_minutes, version
+        FROM environments
+        """
+    static let byID: SQL =
+        columns + """
+             WHERE id = $1 AND organization_id = $2
+            """
+    static let byName: SQL =
+        columns + """
+             WHERE organization_id = $1 AND owner_id = $2 AND name = $3 AND deleted_at IS NULL
+            """
+    static let personal: SQL =
+        columns + """
+             WHERE organization_id = $1 AND owner_id = $2 AND kind = 'personal' AND deleted_at IS NULL
+            """
+    static let list: SQL =
+        columns + """
+             WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR owner_id IS NULL OR owner_id = $2)
+                AND deleted_at IS NULL AND id > $3
+            ORDER BY id LIMIT $4
+            """
+    static let insert: SQL = """
+        INSERT INTO environments
+            (id, organization_id, owner_id, name, kind, provider, spec, desired_state, observed_state, limits_enforced,
+             limitations, created_at, state_entered_at, deadline_at, auto_stop_minutes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        """
+    /// The fence is in the statement: version and instance as they were read.
+    static let update: SQL = """
+        UPDATE environments
+        SET desired_state = $5, observed_state = $6, state_message = $7, state_cause = $8, instance = $9,
+            provider_instance_id = $10, state_entered_at = $11, deadline_at = $12, deleted_at = $13,
+            limitations = COALESCE($14, limitations), version = version + 1
+        WHERE id = $1 AND organization_id = $2 AND version = $3 AND instance = $4
+        """
+    static let checked: SQL = "UPDATE environments SET last_health_check_at = $2 WHERE id = $1"
+    /// What the reconciler looks at: everything under way or wanted otherwise, and what should be there.
+    static let unsettled: SQL =
+        columns + """
+             WHERE deleted_at IS NULL AND observed_state <> 'error' AND desired_state <> observed_state ORDER BY id
+            """
+    static let doomed: SQL =
+        columns + """
+             WHERE deleted_at IS NULL AND observed_state = 'error' AND desired_state = 'destroyed' ORDER BY id
+            """
+    static let inspected: SQL =
+        columns + """
+             WHERE deleted_at IS NULL AND observed_state IN ('running', 'paused', 'starting', 'stopped') ORDER BY id
+            """
+    static let known: SQL = "SELECT id FROM environments WHERE id = $1 AND deleted_at IS NULL"
+    static let facts: SQL = """
+        SELECT seq, type, payload, actor_id, recorded_at FROM events
+        WHERE organization_id = $1 AND subject = $2 ORDER BY seq DESC LIMIT $3
+        """
+
+    /// For the test that prepares every statement.
+    static let statements = [
+        byID, byName, personal, list, insert, update, checked, unsettled, doomed, inspected, known, facts,
+    ]
+
+    static func stored(_ row: Row, times: EnvironmentTimes) throws -> StoredEnvironment {
+        let decoder = JSONDecoder()
+        let cause = try row.optionalText("state_cause").map {
+            try decoder.decode(StoredCause.self, from: Data($0.utf8))
+        }
+        let state: EnvironmentState = try row.value("observed_state")
+        var record = EnvironmentRecord(
+            id: try row.id("id"),
+            organizationID: try row.id("organization_id"),
+            ownerID: try row.optionalID("owner_id"),
+            name: try row.text("name"),
+            ownership: try row.value("kind"),
+            spec: try decoder.decode(EnvironmentSpec.self, from: Data(try row.text("spec").utf8)),
+            desired: try row.value("desired_state"),
+            state: state,
+            operation: nil,
+            message: try row.optionalText("state_message"),
+            cause: cause?.cause,
+            instance: try row.integer("instance"),
+            isProvisioned: try row.optionalText("provider_instance_id") != nil,
+            limitsEnforced: try row.optionalValue("limits_enforced"),
+            limitations: try decoder.decode([String].self, from: Data(try row.text("limitations").utf8)),
+            createdAt: try row.timestamp("created_at"),
+            stateEnteredAt: try row.timestamp("state_entered_at"),
+            deadlineAt: try row.optionalTimestamp("deadline_at"),
+            lastHealthCheckAt: try row.optionalTimestamp("last_health_check_at"),
+            lastActiveAt: try row.optionalTimestamp("last_active_at"),
+            autoStopMinutes: try row.optionalInt("auto_stop_minutes"),
+            version: try row.integer("version"),
+            allowed: []
+        )
+        let machine = EnvironmentMachine(
+            status: status(record, cause),
+            desired: record.desired,
+            instance: record.instance,
+            isProvisioned: record.isProvisioned,
+            times: times
+        )
+        record.operation = machine.operation
+        record.allowed = machine.allowed
+        return StoredEnvironment(record: record, machine: machine)
+    }
+
+    private static func status(_ record: EnvironmentRecord, _ stored: StoredCause?) -> EnvironmentMachine.Status {
+        // A transitional state without a deadline is overdue at once, which ends in an error that can be retried.
+        let deadlineAt = record.deadlineAt ?? record.stateEnteredAt
+        return switch record.state {
+        case .requested: .requested(deadlineAt: deadlineAt)
+        case .provisioning: .provisioning(deadlineAt: deadlineAt)
+        case .starting: .starting(stored?.operation ?? .start, deadlineAt: deadlineAt)
+        case .running: .running
+        case .pausing: .pausing(deadlineAt: deadlineAt)
+        case .paused: .paused
+        case .stopping: .stopping(deadlineAt: deadlineAt)
+        case .stopped: .stopped
+        case .destroying: .destroying(deadlineAt: deadlineAt)
+        case .destroyed: .destroyed
+        case .error:
+            .error(record.cause ?? EnvironmentCause(.provision, .internal, "the cause was not recorded"))
+        }
+    }
+
+    /// Writes what changed, fenced by what was read. Throws `stale` when the row has moved on.
+    static func write(
+        _ machine: EnvironmentMachine,
+        over old: StoredEnvironment,
+        message: String?,
+        limitations: [String]?,
+        at now: Timestamp,
+        in connection: any SQLConnection
+    ) throws {
+        var cause: StoredCause?
+        if case .error(let known) = machine.status { cause = StoredCause(cause: known) }
+        if case .starting(let operation, _) = machine.status { cause = StoredCause(operation: operation) }
+        let record = old.record
+        let changed = try connection.run(
+            update,
+            record.id,
+            record.organizationID,
+            record.version,
+            old.machine.instance,
+            machine.desired.rawValue,
+            machine.state.rawValue,
+            machine.cause?.message ?? message,
+            try cause.map(text),
+            machine.instance,
+            machine.isProvisioned ? record.id.text : nil,
+            machine.state == record.state ? record.stateEnteredAt : now,
+            machine.deadlineAt,
+            machine.state == .destroyed ? now : nil,
+            try limitations.map(text)
+        )
+        guard changed == 1 else {
+            throw BerthError.stale("version of environment \(record.id)", held: record.version, current: "a later one")
+        }
+    }
+
+    static func text(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+}
+
+/// The column `state_cause`: why it is in error, or which operation `starting` stands for.
+struct StoredCause: Codable {
+    var cause: EnvironmentCause?
+    var operation: EnvironmentOperation?
+}

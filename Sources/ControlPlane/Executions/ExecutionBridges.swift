@@ -1,0 +1,51 @@
+public import Base
+public import Domain
+public import WorkerProtocol
+
+/// What executions need of the connected workers; wired to `Workers` by the composition root.
+public protocol WorkerPool: Sendable {
+    /// Ready workers with a free slot, by id.
+    func candidates() -> [WorkerCandidate]
+    /// Takes a slot; false when there is none any more.
+    func reserve(_ worker: WorkerID, for key: AttemptKey) -> Bool
+    @discardableResult
+    func release(_ worker: WorkerID, _ key: AttemptKey) -> Bool
+    /// The books say that this worker holds an attempt; unless it is connected it has until `lostAt` to come.
+    func expect(_ worker: WorkerID, organization: OrganizationID, holding key: AttemptKey, lostAt: Uptime)
+    /// false when the worker has gone and did not receive it.
+    func assign(_ key: AttemptKey, _ message: ServerMessage.Assign, to worker: WorkerID) async -> Bool
+    func cancel(_ key: AttemptKey, at worker: WorkerID) async
+    func forget(_ key: AttemptKey, at worker: WorkerID) async
+}
+
+/// What executions need of environments; wired to `Environments` by the composition root.
+public protocol EnvironmentWaking: Sendable {
+    /// Starts or resumes the environment where necessary. Returns at once: nil when it comes, or why it never will.
+    func wake(_ environment: EnvironmentID, organization: OrganizationID) async throws -> FailureReason?
+}
+
+/// Who wants to know what becomes of a workspace's executions, after it is durable; wired by the composition root.
+public protocol WorkspaceObserver: Sendable {
+    func executionChanged(
+        _ execution: ExecutionID,
+        workspace: WorkspaceID,
+        organization: OrganizationID,
+        state: ExecutionState,
+        outcome: WorkspaceOutcome?,
+        failure: FailureReason?
+    ) async
+}
+
+/// Output bytes by attempt and stream. Offsets count stored bytes: the start of the stream and, where it was capped, its
+/// last bytes right behind.
+public protocol OutputStoring: Sendable {
+    /// Bytes stored; 0 for an unknown stream.
+    func length(_ key: AttemptKey, _ stream: OutputStream) async throws -> Int64
+    /// Stores bytes; what is there already is skipped, a gap is refused. Returns the length afterwards.
+    func append(_ key: AttemptKey, _ stream: OutputStream, at offset: Int64, _ bytes: ArraySlice<UInt8>) async throws
+        -> Int64
+    /// Up to `limit` bytes from `offset` on; none at the end and past it.
+    func read(_ key: AttemptKey, _ stream: OutputStream, from offset: Int64, limit: Int) async throws -> [UInt8]
+    /// Nothing follows. The same mark again is fine.
+    func finish(_ key: AttemptKey, _ stream: OutputStream, _ mark: OutputMark) async throws
+}

@@ -1,0 +1,152 @@
+public import Base
+import Database
+public import Domain
+import OpenSSL
+
+// Bytes from workers. The fence is the attempt's place among the live ones; bytes of different attempts never share a file.
+extension ExecutionService {
+    public func openOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID) async throws -> Int64 {
+        _ = try await owner(of: key, worker)
+        return try await output.length(key, stream)
+    }
+
+    public func appendOutput(
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        worker: WorkerID,
+        at offset: Int64,
+        _ bytes: ArraySlice<UInt8>
+    ) async throws -> Int64 {
+        _ = try await owner(of: key, worker)
+        let length = try await output.append(key, stream, at: offset, bytes)
+        bells.ring(key.executionID)
+        return length
+    }
+
+    public func appendTail(
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        worker: WorkerID,
+        at offset: Int64,
+        _ bytes: ArraySlice<UInt8>
+    ) async throws {
+        let owner = try await owner(of: key, worker)
+        // The head is as long as the cap; a tail that is sent again finds itself there.
+        let length = try await output.length(key, stream)
+        _ = try await output.append(key, stream, at: min(length, owner.outputLimit), bytes)
+        bells.ring(key.executionID)
+    }
+
+    /// A documented peer's chunk: behind what is there, up to the cap; past it bytes are counted and hashed only.
+    public func appendOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID, text: String) async throws {
+        let owner = try await owner(of: key, worker)
+        var tally = try await tally(key, stream, owner)
+        let bytes = Array(text.utf8)
+        let room = max(0, owner.outputLimit - tally.stored)
+        // A gap, once made, stays: nothing is stored behind bytes that were not.
+        let kept = tally.stored == tally.total ? bytes[..<Int(min(Int64(bytes.count), room))] : []
+        if !kept.isEmpty { tally.stored = try await output.append(key, stream, at: tally.stored, kept) }
+        tally.total += Int64(bytes.count)
+        tally.hash.update(bytes)
+        live.setTally(tally, key, stream)
+        bells.ring(key.executionID)
+    }
+
+    private func tally(_ key: AttemptKey, _ stream: OutputStream, _ owner: LiveAttempts.Live) async throws -> ChunkTally
+    {
+        if let tally = owner.tallies[stream] { return tally }
+        // After a restart: what is stored is hashed again.
+        let stored = try await output.length(key, stream)
+        var tally = ChunkTally(total: 0, stored: stored, hash: SHA256())
+        while tally.total < stored {
+            let part = try await output.read(key, stream, from: tally.total, limit: 1 << 20)
+            guard !part.isEmpty else { break }
+            tally.hash.update(part)
+            tally.total += Int64(part.count)
+        }
+        return tally
+    }
+
+    /// Ends the streams. A documented peer reports no marks: the server made them. A mark that promises more than was
+    /// handed over is cut to what is there, so that it stays true.
+    func withMarks(_ report: ExecutionReport, _ key: AttemptKey, _ owner: LiveAttempts.Live) async throws
+        -> ExecutionReport
+    {
+        var report = report
+        report.stdout = try await mark(report.stdout, key, .stdout, owner)
+        report.stderr = try await mark(report.stderr, key, .stderr, owner)
+        return report
+    }
+
+    private func mark(
+        _ reported: OutputMark?,
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        _ owner: LiveAttempts.Live
+    ) async throws -> OutputMark {
+        let stored = try await output.length(key, stream)
+        var mark: OutputMark
+        if let reported {
+            mark = reported
+            if mark.headBytes + mark.tailBytes != stored {
+                log.error(
+                    "output differs from its mark",
+                    ["attempt": key, "stream": stream.rawValue, "stored": stored, "head": mark.headBytes]
+                )
+                mark.headBytes = min(stored, mark.totalBytes)
+                mark.tailBytes = 0
+            }
+        } else {
+            let tally = try await tally(key, stream, live[key] ?? owner)
+            mark = OutputMark(
+                totalBytes: tally.total,
+                headBytes: tally.stored,
+                tailBytes: 0,
+                sha256: Hex.encode(tally.hash.digest)
+            )
+        }
+        do {
+            try await output.finish(key, stream, mark)
+        } catch let error as BerthError where error.code == .conflict || error.code == .protocolViolation {
+            log.error("output not ended", ["attempt": key, "stream": stream.rawValue, "error": error.message])
+        }
+        return mark
+    }
+}
+
+// Reading.
+extension ExecutionService {
+    /// What is stored of an execution's streams, of the attempt that counts.
+    public func outputs(_ execution: ExecutionRecord) async throws -> [OutputStatus] {
+        let key = AttemptKey(execution.id, execution.attempt)
+        let rows = try await database.read { connection in
+            try connection.rows(ExecutionStore.streams, key.executionID, key.attempt, execution.organizationID)
+        }
+        var marks: [OutputStream: OutputMark] = [:]
+        for row in rows {
+            marks[try row.value("stream")] = OutputMark(
+                totalBytes: try row.integer("total_bytes"),
+                headBytes: try row.integer("head_bytes"),
+                tailBytes: try row.integer("tail_bytes"),
+                sha256: try row.text("digest")
+            )
+        }
+        var statuses: [OutputStatus] = []
+        for stream in OutputStream.allCases {
+            let stored = try await output.length(key, stream)
+            statuses.append(OutputStatus(stream: stream, storedBytes: stored, mark: marks[stream]))
+        }
+        return statuses
+    }
+
+    /// Up to `limit` bytes from `offset` on. An offset past what is stored gives none.
+    public func readOutput(_ key: AttemptKey, _ stream: OutputStream, from offset: Int64, limit: Int) async throws
+        -> OutputSlice
+    {
+        guard offset >= 0 else {
+            throw BerthError(.invalidValue, "\(offset) is negative", field: "offset", remedy: "offsets count from 0")
+        }
+        let bytes = try await output.read(key, stream, from: offset, limit: max(0, limit))
+        return OutputSlice(offset: offset, bytes: bytes, storedBytes: try await output.length(key, stream))
+    }
+}

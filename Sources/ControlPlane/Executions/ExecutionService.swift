@@ -1,0 +1,266 @@
+public import Base
+public import Crypto
+public import Database
+public import Domain
+import FoundationEssentials
+import OpenSSL
+
+/// Executions from request to recorded end. Every public call names the organization; an id of another is `not_found`.
+public struct ExecutionService: Sendable {
+    let database: any SQLDatabase
+    let feed: Feed
+    let sealing: InputSealing
+    let workers: any WorkerPool
+    let environments: any EnvironmentWaking
+    let output: any OutputStoring
+    let workspaces: any WorkspaceObserver
+    let time: any TimeSource
+    let ids: IDSource
+    let times: ExecutionTimes
+    let log: Log
+    let live = LiveAttempts()
+    let bells = ExecutionBells()
+    /// Rings when something may be dispatched.
+    let dispatchBell = Wakeup()
+    let deadlines = DeadlineWatch()
+
+    public init(
+        database: any SQLDatabase,
+        feed: Feed,
+        sealer: Sealer,
+        workers: any WorkerPool,
+        environments: any EnvironmentWaking,
+        output: any OutputStoring,
+        workspaces: any WorkspaceObserver,
+        time: any TimeSource,
+        ids: IDSource,
+        times: ExecutionTimes = ExecutionTimes(),
+        log: Log
+    ) {
+        self.database = database
+        self.feed = feed
+        sealing = InputSealing(sealer: sealer)
+        self.workers = workers
+        self.environments = environments
+        self.output = output
+        self.workspaces = workspaces
+        self.time = time
+        self.ids = ids
+        self.times = times
+        self.log = log
+    }
+
+    /// For the test that prepares every statement.
+    public static var statements: [SQL] { ExecutionStore.statements }
+
+    /// What one write did.
+    struct Change: Sendable {
+        var stored: StoredExecution
+        var effects: [ExecutionMachine.Effect]
+        var seq: Int64?
+        var record: ExecutionRecord { stored.record }
+    }
+
+    /// Reads the row, lets the machine take `event`, writes what changed under the fence of what was read, records the
+    /// fact; then, outside, carries out the effects.
+    @discardableResult
+    func change(
+        _ id: ExecutionID,
+        _ organization: OrganizationID,
+        actor: UserID? = nil,
+        worker: WorkerID? = nil,
+        report: ExecutionReport? = nil,
+        _ event: @escaping @Sendable (inout ExecutionMachine, ExecutionRecord) throws -> [ExecutionMachine.Effect]
+    ) async throws -> Change {
+        let now = time.now
+        let times = times
+        let committed = try await feed.transaction(organization: organization) { transaction in
+            guard let row = try transaction.first(ExecutionStore.byID, id, organization) else { throw Self.unknown(id) }
+            let stored = try ExecutionStore.stored(row, times: times)
+            if let worker, let claim = stored.machine.claim, claim.workerID != worker {
+                throw BerthError.stale("worker", held: worker, current: claim.workerID)
+            }
+            var machine = stored.machine
+            let effects = try event(&machine, stored.record)
+            guard machine != stored.machine else { return Change(stored: stored, effects: effects, seq: nil) }
+            try ExecutionStore.write(machine, over: stored, report: report, at: now, in: transaction)
+            guard let row = try transaction.first(ExecutionStore.byID, id, organization) else { throw Self.unknown(id) }
+            let after = try ExecutionStore.stored(row, times: times)
+            transaction.record(
+                try ExecutionFact.event(after, cancelWas: stored.machine.cancelRequest, by: actor, at: now)
+            )
+            return Change(stored: after, effects: effects, seq: nil)
+        }
+        var change = committed.value
+        change.seq = committed.seq
+        await perform(change.effects, change.stored)
+        return change
+    }
+
+    func perform(_ effects: [ExecutionMachine.Effect], _ stored: StoredExecution) async {
+        let id = stored.record.id
+        if let deadlineAt = stored.record.deadlineAt { deadlines.note(deadlineAt) }
+        for effect in effects {
+            switch effect {
+            case .dispatch: dispatchBell.ring()
+            case .sendCancel(let claim): await workers.cancel(AttemptKey(id, claim.attempt), at: claim.workerID)
+            case .sendForget(let claim): await workers.forget(AttemptKey(id, claim.attempt), at: claim.workerID)
+            case .releaseSlot(let claim):
+                let key = AttemptKey(id, claim.attempt)
+                live.remove(key)
+                if workers.release(claim.workerID, key) { dispatchBell.ring() }
+            case .recordEnd(let end):
+                log.info("execution ended", ["execution_id": id, "outcome": end.outcome.rawValue])
+            }
+        }
+        bells.ring(id)
+        await tellWorkspace(stored.record)
+    }
+
+    func tellWorkspace(_ record: ExecutionRecord) async {
+        guard let workspace = record.workspaceID else { return }
+        await workspaces.executionChanged(
+            record.id,
+            workspace: workspace,
+            organization: record.organizationID,
+            state: record.state,
+            outcome: record.report?.workspace,
+            failure: record.failure
+        )
+    }
+
+    static func unknown(_ id: ExecutionID) -> BerthError {
+        BerthError(.notFound, "there is no execution \(id)", remedy: "list them with 'berth ls'")
+    }
+}
+
+// Reading.
+extension ExecutionService {
+    /// - Parameter user: nil to see those of every member.
+    public func get(_ id: ExecutionID, organization: OrganizationID, visibleTo user: UserID?) async throws
+        -> ExecutionRecord
+    {
+        let times = times
+        let stored = try await database.read { connection -> StoredExecution? in
+            try connection.first(ExecutionStore.byID, id, organization).map {
+                try ExecutionStore.stored($0, times: times)
+            }
+        }
+        guard let stored, user == nil || stored.record.ownerID == user else { throw Self.unknown(id) }
+        return try titled(stored)
+    }
+
+    /// Newest first. `after` is the last page's `next`.
+    public func list(
+        _ filter: ExecutionFilter,
+        organization: OrganizationID,
+        visibleTo user: UserID?,
+        after: ExecutionID? = nil,
+        limit: Int = 50
+    ) async throws -> ExecutionPage {
+        let times = times
+        let values: [SQLValue] =
+            [
+                organization.sqlValue, user.sqlValue, filter.environmentID.sqlValue, filter.workspaceID.sqlValue,
+                filter.personaID.sqlValue, after.sqlValue, .integer(Int64(limit + 1)),
+            ] + filter.states.map { .text($0.rawValue) }
+        let stored = try await database.read { connection in
+            try connection.rows(ExecutionStore.list(filter), values: values).map {
+                try ExecutionStore.stored($0, times: times)
+            }
+        }
+        let page = try stored.prefix(limit).map(titled)
+        return ExecutionPage(executions: page, next: stored.count > limit ? page.last?.id : nil)
+    }
+
+    /// The whole prompt.
+    public func prompt(_ id: ExecutionID, organization: OrganizationID, visibleTo user: UserID?) async throws -> String
+    {
+        _ = try await get(id, organization: organization, visibleTo: user)
+        let sealed = try await database.read { connection in
+            try connection.first(ExecutionStore.input, id, organization)?.blob("prompt_sealed")
+        }
+        guard let sealed else { throw Self.unknown(id) }
+        return String(decoding: try sealing.open(sealed, "prompt", id, organization), as: UTF8.self)
+    }
+
+    /// What happened to it after `seq`, oldest first.
+    public func history(_ id: ExecutionID, organization: OrganizationID, after seq: Int64 = 0, limit: Int = 1000)
+        async throws -> [ExecutionEvent]
+    {
+        try await database.read { connection in
+            try connection.rows(ExecutionStore.events, organization, id, seq, limit).map { row in
+                ExecutionEvent(
+                    seq: try row.integer("seq"),
+                    type: try row.text("type"),
+                    payload: try row.text("payload"),
+                    at: try row.timestamp("recorded_at")
+                )
+            }
+        }
+    }
+
+    /// Rings for every change of the execution: state, progress, output. Take `count`, read, then wait after that count.
+    public func bell(for id: ExecutionID) -> Wakeup { bells.bell(for: id) }
+
+    /// Attempts that workers hold in an environment.
+    public func openCount(in environment: EnvironmentID, organization: OrganizationID) async throws -> Int {
+        try await database.read { try $0.first(ExecutionStore.openIn, environment, organization)?.int("count") ?? 0 }
+    }
+
+    func titled(_ stored: StoredExecution) throws -> ExecutionRecord {
+        var record = stored.record
+        guard let sealed = stored.titleSealed else { return record }
+        let title = try sealing.open(sealed, "title", record.id, record.organizationID)
+        record.title = String(decoding: title, as: UTF8.self)
+        return record
+    }
+}
+
+// Ending.
+extension ExecutionService {
+    /// An environment came up, or went into error: what waits for it is looked at again.
+    public func environmentChanged(_ environment: EnvironmentID, organization: OrganizationID) async {
+        dispatchBell.ring()
+    }
+
+    /// Wins unless it has ended already (`illegal_transition`). A run that a worker holds is `cancelled` when the worker
+    /// has ended it, or 15 s later.
+    public func cancel(_ id: ExecutionID, organization: OrganizationID, by user: UserID, visibleTo: UserID?)
+        async throws -> ExecutionRecord
+    {
+        _ = try await get(id, organization: organization, visibleTo: visibleTo)
+        let now = time.now
+        let change = try await change(id, organization, actor: user) { machine, _ in
+            try machine.cancel(by: user.text, at: now)
+        }
+        return try titled(change.stored)
+    }
+
+    /// An incarnation of an environment has ended, and with it what ran there.
+    public func environmentEnded(
+        _ environment: EnvironmentID,
+        organization: OrganizationID,
+        instance: Int64,
+        _ reason: FailureReason
+    ) async throws {
+        let times = times
+        let held = try await database.read { connection in
+            try connection.rows(ExecutionStore.heldByInstance, environment, organization, instance).map {
+                try ExecutionStore.stored($0, times: times)
+            }
+        }
+        let now = time.now
+        for stored in held {
+            guard let claim = stored.machine.claim else { continue }
+            do {
+                try await change(stored.record.id, organization, worker: claim.workerID) { machine, _ in
+                    try machine.lose(attempt: claim.attempt, reason, at: now)
+                }
+            } catch let error as BerthError where [.stale, .illegalTransition].contains(error.code) {
+                // It ended, or moved on, by itself in the meantime.
+                log.debug("lost attempt had moved on", ["execution_id": stored.record.id])
+            }
+        }
+    }
+}

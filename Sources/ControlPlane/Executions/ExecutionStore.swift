@@ -1,0 +1,161 @@
+import Base
+import Database
+import Domain
+import FoundationEssentials
+import WorkerProtocol
+
+/// A row together with the machine that it stands for.
+struct StoredExecution: Sendable {
+    var record: ExecutionRecord
+    var titleSealed: [UInt8]?
+    var instance: Int64?
+    var machine: ExecutionMachine
+}
+
+/// The rows of `executions` and what hangs on them. Every statement names the organization, except those of the
+/// dispatcher and the deadlines, which work for all of them.
+enum ExecutionStore {
+    static let columns: SQL = """
+        SELECT e.id, e.organization_id, e.owner_id, e.environment_id, e.workspace_id, e.persona_id, e.state, e.spec,
+            e.title_sealed, e.attempt, e.version, e.cancel_requested_at, e.cancelled_by, e.exit_code, e.failure_code,
+            e.failure_message, e.result, e.created_at, e.assigned_at, e.started_at, e.ended_at, e.deadline_at,
+            e.state_entered_at, a.worker_id, a.instance
+        FROM executions e
+        LEFT JOIN execution_attempts a ON a.execution_id = e.id AND a.attempt = e.attempt
+        """
+    static let byID: SQL =
+        columns + """
+             WHERE e.id = $1 AND e.organization_id = $2
+            """
+    static let insert: SQL = """
+        INSERT INTO executions
+            (id, organization_id, owner_id, environment_id, workspace_id, persona_id, agent, state, spec, title_sealed,
+             model, attempt, created_at, assigned_at, deadline_at, state_entered_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        """
+    static let insertInput: SQL = """
+        INSERT INTO execution_inputs
+            (execution_id, organization_id, owner_id, command_sealed, secrets_sealed, prompt_sealed)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        """
+    static let input: SQL = """
+        SELECT command_sealed, secrets_sealed, prompt_sealed FROM execution_inputs
+        WHERE execution_id = $1 AND organization_id = $2
+        """
+    static let clearSecrets: SQL = """
+        UPDATE execution_inputs SET secrets_sealed = NULL WHERE execution_id = $1 AND organization_id = $2
+        """
+    /// The fence is in the statement: attempt and version as they were read.
+    static let update: SQL = """
+        UPDATE executions
+        SET state = $5, attempt = $6, cancel_requested_at = $7, cancelled_by = $8, assigned_at = $9, started_at = $10,
+            deadline_at = $11, state_entered_at = $12, version = version + 1
+        WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4
+            AND state IN ('queued', 'assigned', 'running')
+        """
+    static let recordEnd: SQL = """
+        UPDATE executions
+        SET exit_code = $3, failure_code = $4, failure_message = $5, agent_session_id = $6, model = COALESCE($7, model),
+            input_tokens = $8, output_tokens = $9, cost_usd_micros = $10, turns = $11, duration_ms = $12, result = $13,
+            ended_at = $14
+        WHERE id = $1 AND organization_id = $2 AND ended_at IS NULL
+        """
+    static let insertAttempt: SQL = """
+        INSERT INTO execution_attempts
+            (execution_id, attempt, organization_id, owner_id, worker_id, environment_id, instance, assigned_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        """
+    static let startAttempt: SQL = """
+        UPDATE execution_attempts SET started_at = $3
+        WHERE execution_id = $1 AND attempt = $2 AND started_at IS NULL AND ended_at IS NULL
+        """
+    static let endAttempt: SQL = """
+        UPDATE execution_attempts SET ended_at = $3, outcome = $4, accepted_end = $5
+        WHERE execution_id = $1 AND attempt = $2 AND ended_at IS NULL
+        """
+    static let insertStream: SQL = """
+        INSERT INTO output_streams
+            (execution_id, attempt, stream, organization_id, owner_id, acknowledged_offset, total_bytes, head_bytes,
+             tail_bytes, digest, ended_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        ON CONFLICT (execution_id, attempt, stream) DO NOTHING
+        """
+    static let streams: SQL = """
+        SELECT stream, acknowledged_offset, total_bytes, head_bytes, tail_bytes, digest FROM output_streams
+        WHERE execution_id = $1 AND attempt = $2 AND organization_id = $3 ORDER BY stream
+        """
+    static let attemptOwner: SQL = """
+        SELECT e.organization_id, e.owner_id, a.worker_id, e.spec FROM executions e
+        JOIN execution_attempts a ON a.execution_id = e.id AND a.attempt = e.attempt
+        WHERE e.id = $1 AND e.attempt = $2 AND e.state IN ('assigned', 'running')
+        """
+    static let heldByWorker: SQL =
+        columns + """
+             WHERE a.worker_id = $1 AND a.ended_at IS NULL AND e.organization_id = $2
+                AND e.state IN ('assigned', 'running') ORDER BY e.id
+            """
+    static let heldByInstance: SQL =
+        columns + """
+             WHERE e.environment_id = $1 AND e.organization_id = $2 AND e.state IN ('assigned', 'running')
+                AND a.instance <= $3 ORDER BY e.id
+            """
+    static let queuedIn: SQL =
+        columns + """
+             WHERE e.environment_id = $1 AND e.organization_id = $2 AND e.state = 'queued' ORDER BY e.id LIMIT $3
+            """
+    static let queuedAlone: SQL =
+        columns + """
+             WHERE e.environment_id IS NULL AND e.organization_id = $1 AND e.state = 'queued' ORDER BY e.id LIMIT $2
+            """
+    static let waitingEnvironments: SQL = """
+        SELECT DISTINCT environment_id, organization_id FROM executions
+        WHERE state = 'queued' AND environment_id IS NOT NULL ORDER BY environment_id
+        """
+    static let anyQueued: SQL = "SELECT 1 AS found FROM executions WHERE state = 'queued' LIMIT 1"
+    static let open: SQL = columns + " WHERE e.state IN ('assigned', 'running') ORDER BY e.id"
+    static let openIn: SQL = """
+        SELECT COUNT(*) AS count FROM executions
+        WHERE environment_id = $1 AND organization_id = $2 AND state IN ('assigned', 'running')
+        """
+    static let due: SQL = """
+        SELECT id, organization_id FROM executions
+        WHERE deadline_at IS NOT NULL AND state IN ('queued', 'assigned', 'running') AND deadline_at <= $1
+        ORDER BY deadline_at LIMIT 100
+        """
+    static let nextDeadline: SQL = """
+        SELECT MIN(deadline_at) AS at FROM executions
+        WHERE deadline_at IS NOT NULL AND state IN ('queued', 'assigned', 'running')
+        """
+    static let events: SQL = """
+        SELECT seq, type, payload, recorded_at FROM events
+        WHERE organization_id = $1 AND subject = $2 AND seq > $3 ORDER BY seq LIMIT $4
+        """
+    static let claimKey: SQL = """
+        SELECT request_hash, subject FROM idempotency_keys
+        WHERE organization_id = $1 AND owner_id = $2 AND operation = 'execution.create' AND key = $3
+        """
+    static let insertKey: SQL = """
+        INSERT INTO idempotency_keys (organization_id, owner_id, operation, key, request_hash, subject, created_at)
+        VALUES ($1, $2, 'execution.create', $3, $4, $5, $6)
+        """
+
+    /// For the test that prepares every statement.
+    static let statements = [
+        byID, insert, insertInput, input, clearSecrets, update, recordEnd, insertAttempt, startAttempt, endAttempt,
+        insertStream, streams, attemptOwner, heldByWorker, heldByInstance, queuedIn, queuedAlone, waitingEnvironments,
+        anyQueued, open, openIn, due, nextDeadline, events, claimKey, insertKey,
+        list(ExecutionFilter(states: [.queued, .running]), from: 8),
+    ]
+
+    /// Parameters: organization, user or null, environment, workspace, persona, cursor, limit, then the states.
+    static func list(_ filter: ExecutionFilter, from first: Int = 8) -> SQL {
+        let states: SQL =
+            filter.states.isEmpty
+            ? "" : " AND e.state IN (" + SQL.placeholders(from: first, count: filter.states.count) + ")"
+        return columns + """
+             WHERE e.organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR e.owner_id = $2)
+                AND (CAST($3 AS TEXT) IS NULL OR e.environment_id = $3) AND (CAST($4 AS TEXT) IS NULL OR e.workspace_id = $4)
+                AND (CAST($5 AS TEXT) IS NULL OR e.persona_id = $5) AND (CAST($6 AS TEXT) IS NULL OR e.id < $6)
+            """ + states + " ORDER BY e.id DESC LIMIT $7"
+    }
+}

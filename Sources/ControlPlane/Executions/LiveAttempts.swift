@@ -1,0 +1,43 @@
+import Base
+import Domain
+import OpenSSL
+import Synchronization
+
+/// Who may write output now: the fence of bytes, which no statement can carry. Memory only; filled when an attempt is
+/// assigned and from the rows after a restart.
+final class LiveAttempts: Sendable {
+    struct Live: Sendable {
+        var organizationID: OrganizationID
+        var ownerID: UserID
+        var workerID: WorkerID
+        var outputLimit: Int64
+        /// A documented peer's streams, whose marks the server makes.
+        var tallies: [OutputStream: ChunkTally] = [:]
+    }
+
+    private let attempts = Mutex<[AttemptKey: Live]>([:])
+
+    func add(_ key: AttemptKey, _ live: Live) { attempts.withLock { $0[key] = live } }
+
+    func remove(_ key: AttemptKey) { attempts.withLock { $0[key] = nil } }
+
+    subscript(_ key: AttemptKey) -> Live? { attempts.withLock { $0[key] } }
+
+    func setTally(_ tally: ChunkTally, _ key: AttemptKey, _ stream: OutputStream) {
+        attempts.withLock { $0[key]?.tallies[stream] = tally }
+    }
+}
+
+/// All that a documented peer wrote to one stream, stored or not.
+struct ChunkTally: Sendable {
+    var total: Int64
+    var stored: Int64
+    var hash: SHA256
+}
+
+extension LiveAttempts {
+    func held(by worker: WorkerID) -> [AttemptKey] {
+        attempts.withLock { $0.filter { $0.value.workerID == worker }.map(\.key) }
+            .sorted { ($0.executionID, $0.attempt) < ($1.executionID, $1.attempt) }
+    }
+}

@@ -1,0 +1,46 @@
+public import Base
+public import Domain
+public import WorkerProtocol
+
+/// What the workers' side needs of executions; wired to `Executions` by the composition root. Every call is fenced by
+/// the attempt and the worker: a stale one throws `stale`, one about nothing throws `not_found`.
+public protocol AttemptBridge: Sendable {
+    /// Answers a hello: one point per attempt that the worker names, and what it holds by the server's books afterwards.
+    /// - Parameter attempts: nil from a documented peer, which cannot say; it keeps what it had.
+    func resume(worker: WorkerID, organization: OrganizationID, attempts: [WorkerMessage.AttemptPosition]?)
+        async throws -> WorkerResume
+    func started(_ key: AttemptKey, worker: WorkerID) async throws
+    func progress(_ key: AttemptKey, worker: WorkerID, stage: String, message: String) async throws
+    func personaEvent(_ key: AttemptKey, worker: WorkerID, type: String, payload: JSONValue) async throws
+    func completed(_ key: AttemptKey, worker: WorkerID, _ report: ExecutionReport) async throws
+    /// The attempts are gone with their worker, or it says that it does not run them.
+    func lost(_ keys: [AttemptKey], worker: WorkerID, _ reason: FailureReason) async throws
+    /// A slot may have become free.
+    func workerReady(_ worker: WorkerID) async
+
+    /// Bytes of the stream that are stored.
+    func openOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID) async throws -> Int64
+    /// Stores `bytes` at `offset`; returns the bytes stored from the start.
+    func appendOutput(
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        worker: WorkerID,
+        at offset: Int64,
+        _ bytes: ArraySlice<UInt8>
+    ) async throws -> Int64
+    /// Stores a documented peer's chunk behind what is there.
+    func appendOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID, text: String) async throws
+    func appendTail(
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        worker: WorkerID,
+        at offset: Int64,
+        _ bytes: ArraySlice<UInt8>
+    ) async throws
+}
+
+/// What the workers' side needs of environments; wired to `Environments` by the composition root.
+public protocol InstanceBridge: Sendable {
+    /// A worker of this incarnation can take work. Throws `stale` for an incarnation that has passed.
+    func workerReady(_ environment: EnvironmentID, organization: OrganizationID, instance: Int64) async throws
+}

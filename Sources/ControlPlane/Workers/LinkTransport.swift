@@ -1,0 +1,8 @@
+/// The socket under a worker's connection.
+public protocol LinkTransport: Sendable {
+    /// A text frame (UTF-8). Waits while the peer does not read.
+    func send(text: [UInt8]) async throws
+    func send(binary: [UInt8]) async throws
+    /// Sends the close frame and lets the reader end. Does nothing when closed.
+    func close(code: UInt16, reason: String) async
+}

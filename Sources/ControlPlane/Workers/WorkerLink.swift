@@ -1,0 +1,191 @@
+import Base
+import Domain
+import WorkerProtocol
+
+/// Carries out what a ``WorkerSession`` says, for one connection. The owner of the socket calls `receive` in the order
+/// of arrival, one at a time, which is also the back-pressure: a frame is not answered before it is stored.
+public actor WorkerLink {
+    private var session: WorkerSession
+    private let identity: WorkerIdentity
+    private let transport: any LinkTransport
+    private let service: WorkerService
+    private let log: Log
+    private var workerID: WorkerID?
+    private var connection: Int64 = 0
+    private let changed = Wakeup()
+
+    init(identity: WorkerIdentity, transport: any LinkTransport, service: WorkerService) {
+        self.identity = identity
+        self.transport = transport
+        self.service = service
+        log = service.log
+        session = WorkerSession(now: service.time.uptime)
+    }
+
+    /// A text frame.
+    public func receive(text bytes: [UInt8]) async {
+        do {
+            guard let message = try MessageCodec.decode(WorkerMessage.self, from: bytes) else { return }
+            await perform(session.receive(message, now: service.time.uptime))
+        } catch {
+            await perform(session.receiveMalformed(error))
+        }
+    }
+
+    /// A binary frame.
+    public func receive(binary bytes: [UInt8]) async {
+        do {
+            await perform(session.receive(try ChannelFrame(decoding: bytes), now: service.time.uptime))
+        } catch {
+            await perform(session.receiveMalformed(error))
+        }
+    }
+
+    /// Keeps the connection's deadlines; returns when it is closed. Runs beside the reading of the socket.
+    public func run() async {
+        while let deadline = session.deadline {
+            do {
+                let count = changed.count
+                try await changed.wait(after: count, until: deadline, time: service.time)
+            } catch { return }
+            await perform(session.expire(now: service.time.uptime))
+        }
+    }
+
+    /// The socket has ended, for whatever reason.
+    public func disconnected() async {
+        let heardAt = session.heardAt
+        session.disconnected()
+        changed.ring()
+        guard let workerID else { return }
+        self.workerID = nil
+        await service.disconnected(workerID, identity, connection: connection, heardAt: heardAt)
+    }
+
+    /// Ends the connection in good order.
+    public func close(code: UInt16, reason: String) async { await perform(session.close(code, reason)) }
+
+    /// Returns false when the connection is gone.
+    func send(_ message: ServerMessage) async -> Bool {
+        guard !session.isClosed, workerID != nil else { return false }
+        do {
+            try await transport.send(text: try MessageCodec.encode(message))
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    func assign(_ key: AttemptKey, _ message: ServerMessage) async -> Bool {
+        session.assigned(key)
+        return await send(message)
+    }
+
+    func forget(_ key: AttemptKey) async {
+        session.forget(key)
+        guard session.speaksResume else { return }
+        _ = await send(.forget(.init(executionId: key.executionID, attempt: key.attempt)))
+    }
+
+    private func perform(_ actions: [WorkerAction]) async {
+        for action in actions {
+            do {
+                try await perform(action)
+            } catch {
+                await fail(action, BerthError(wrapping: error))
+            }
+        }
+    }
+
+    private func perform(_ action: WorkerAction) async throws {
+        switch action {
+        case .send(let message): try await transport.send(text: try MessageCodec.encode(message))
+        case .sendFrame(let frame): try await transport.send(binary: frame.encoded())
+        case .note(let text): log.debug("worker message passed over", ["note": text])
+        case .close(let code, let reason):
+            log.info("worker connection closed", ["code": code, "reason": reason])
+            changed.ring()
+            await transport.close(code: code, reason: reason)
+        case .admit(let hello): try await admit(hello)
+        default:
+            guard let workerID else { return }
+            try await perform(action, worker: workerID)
+        }
+    }
+
+    private func perform(_ action: WorkerAction, worker: WorkerID) async throws {
+        let attempts = service.attempts
+        switch action {
+        case .becomeReady(let slots):
+            service.registry.becomeReady(worker, connection: connection, slots: slots)
+            if case .environment(_, let environment, let instance) = identity.place {
+                try await service.instances.workerReady(
+                    environment,
+                    organization: identity.organizationID,
+                    instance: instance
+                )
+            }
+            await attempts.workerReady(worker)
+        case .surrender(let keys):
+            let reason = FailureReason(.infrastructureLost, "its worker came back without it")
+            try await attempts.lost(keys, worker: worker, reason)
+        case .started(let key): try await attempts.started(key, worker: worker)
+        case .progress(let key, let stage, let message):
+            try await attempts.progress(key, worker: worker, stage: stage, message: message)
+        case .personaEvent(let key, let type, let payload):
+            try await attempts.personaEvent(key, worker: worker, type: type, payload: payload)
+        case .complete(let key, let report): try await attempts.completed(key, worker: worker, report)
+        case .openOutput(let channel, let key, let stream, _):
+            let durable = try await attempts.openOutput(key, stream, worker: worker)
+            await perform(session.opened(channel: channel, key, stream, durable: durable))
+        case .append(let channel, let key, let stream, let offset, let bytes):
+            let durable = try await attempts.appendOutput(key, stream, worker: worker, at: offset, bytes)
+            await perform(session.stored(channel: channel, durable: durable))
+        case .appendChunk(let key, let stream, let text):
+            try await attempts.appendOutput(key, stream, worker: worker, text: text)
+        case .appendTail(let key, let stream, let offset, let bytes):
+            try await attempts.appendTail(key, stream, worker: worker, at: offset, bytes)
+        // The report carries the total and the digest; the frame only closes the books of the channel.
+        case .endOutput: break
+        case .send, .sendFrame, .admit, .close, .note: break
+        }
+    }
+
+    private func admit(_ hello: WorkerMessage.Hello) async throws {
+        let admission: Admission
+        do {
+            admission = try await service.admit(hello, identity, link: self)
+        } catch {
+            await perform(session.refuse(BerthError(wrapping: error)))
+            return
+        }
+        guard !session.isClosed else {
+            await service.disconnected(admission.workerID, identity, connection: admission.connection, heardAt: nil)
+            return
+        }
+        workerID = admission.workerID
+        connection = admission.connection
+        changed.ring()
+        await perform(session.admit(admission.ack, holding: admission.held, now: service.time.uptime))
+    }
+
+    /// What is stale or unknown is dropped, and the worker told so; anything else is ours, so the connection ends with
+    /// 1011 and the worker sends again what was not acknowledged.
+    private func fail(_ action: WorkerAction, _ error: BerthError) async {
+        let isRefusal = [.stale, .notFound, .illegalTransition].contains(error.code)
+        guard isRefusal else {
+            log.error("worker message not carried out", ["code": error.code, "error": error.message])
+            await perform(session.close(1011, "the server could not store a message; connect again"))
+            return
+        }
+        log.info("worker message refused", ["code": error.code, "reason": error.message])
+        switch action {
+        case .complete(let key, _): await forget(key)
+        case .openOutput(let channel, let key, _, _), .append(let channel, let key, _, _, _):
+            session.drop(channel: channel)
+            let cancel = ServerMessage.Cancel(executionId: key.executionID.text, attempt: key.attempt)
+            _ = await send(.cancel(cancel))
+        default: break
+        }
+    }
+}

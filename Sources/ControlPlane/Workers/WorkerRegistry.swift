@@ -1,0 +1,177 @@
+public import Base
+public import Domain
+import Synchronization
+
+/// Which workers are connected, what each holds, and when a silent one is lost. Memory only: rebuilt from hellos after
+/// a restart. Every method returns at once.
+public final class WorkerRegistry: Sendable {
+    struct Entry: Sendable {
+        var candidate: WorkerCandidate
+        /// nil while it is away.
+        var link: WorkerLink?
+        var connection: Int64
+        var slots: Int
+        var isReady: Bool
+        var held: [ExecutionID: Int]
+        /// While away: when its attempts are given up.
+        var lostAt: Uptime?
+    }
+
+    private let entries = Mutex<[WorkerID: Entry]>([:])
+    /// Rings when somebody went away or came back.
+    let changed = Wakeup()
+
+    public init() {}
+
+    /// Ready workers with a free slot, by id.
+    public func candidates() -> [WorkerCandidate] {
+        entries.withLock { entries in
+            entries.values.filter { $0.link != nil && $0.isReady && $0.candidate.freeSlots > 0 }.map(\.candidate)
+        }
+        .sorted { $0.workerID < $1.workerID }
+    }
+
+    public func isConnected(_ worker: WorkerID) -> Bool {
+        entries.withLock { $0[worker]?.link != nil }
+    }
+
+    /// Connected, ready workers of an instance.
+    public func isReady(environment: EnvironmentID, instance: Int64) -> Bool {
+        entries.withLock { entries in
+            entries.values.contains {
+                $0.link != nil && $0.isReady && $0.candidate.environmentID == environment
+                    && $0.candidate.instance == instance
+            }
+        }
+    }
+
+    /// Takes a slot for an attempt; false when there is none, or the worker has gone.
+    public func reserve(_ worker: WorkerID, for key: AttemptKey) -> Bool {
+        entries.withLock { entries in
+            guard var entry = entries[worker], entry.link != nil, entry.isReady, entry.candidate.freeSlots > 0 else {
+                return false
+            }
+            entry.held[key.executionID] = key.attempt
+            entry.countSlots()
+            // A documented peer says `ready` again when it can take the next one.
+            if entry.candidate.protocolVersion == nil { entry.isReady = false }
+            entries[worker] = entry
+            return true
+        }
+    }
+
+    /// Gives the slot back. Returns whether the worker can take work now.
+    @discardableResult
+    public func release(_ worker: WorkerID, _ key: AttemptKey) -> Bool {
+        entries.withLock { entries in
+            guard var entry = entries[worker], entry.held[key.executionID] == key.attempt else { return false }
+            entry.held[key.executionID] = nil
+            entry.countSlots()
+            if entry.link == nil, entry.held.isEmpty { entries[worker] = nil } else { entries[worker] = entry }
+            return entry.link != nil && entry.isReady && entry.candidate.freeSlots > 0
+        }
+    }
+
+    /// After a restart of the server: the books say that this worker holds an attempt; it has until `lostAt` to come.
+    public func expect(_ worker: WorkerID, organization: OrganizationID, holding key: AttemptKey, lostAt: Uptime) {
+        entries.withLock { entries in
+            var entry =
+                entries[worker]
+                ?? Entry(
+                    candidate: WorkerCandidate(
+                        workerID: worker,
+                        organizationID: organization,
+                        environmentID: nil,
+                        instance: nil,
+                        capabilities: [],
+                        protocolVersion: nil,
+                        freeSlots: 0
+                    ),
+                    link: nil,
+                    connection: 0,
+                    slots: 0,
+                    isReady: false,
+                    held: [:],
+                    lostAt: lostAt
+                )
+            if entry.link == nil { entry.held[key.executionID] = key.attempt }
+            entries[worker] = entry
+        }
+        changed.ring()
+    }
+
+    func links() -> [WorkerLink] {
+        entries.withLock { $0.sorted { $0.key < $1.key }.compactMap(\.value.link) }
+    }
+
+    func link(of worker: WorkerID) -> WorkerLink? { entries.withLock { $0[worker]?.link } }
+
+    func held(by worker: WorkerID) -> [AttemptKey] {
+        entries.withLock { $0[worker]?.keys ?? [] }
+    }
+
+    /// A connection was admitted; returns the one that it replaces.
+    func connect(_ candidate: WorkerCandidate, link: WorkerLink, connection: Int64, held: [AttemptKey]) -> WorkerLink? {
+        defer { changed.ring() }
+        return entries.withLock { entries in
+            let earlier = entries[candidate.workerID]?.link
+            var entry = Entry(
+                candidate: candidate,
+                link: link,
+                connection: connection,
+                slots: 0,
+                isReady: false,
+                held: [:],
+                lostAt: nil
+            )
+            for key in held { entry.held[key.executionID] = key.attempt }
+            entries[candidate.workerID] = entry
+            return earlier
+        }
+    }
+
+    func becomeReady(_ worker: WorkerID, connection: Int64, slots: Int) {
+        entries.withLock { entries in
+            guard var entry = entries[worker], entry.connection == connection else { return }
+            entry.slots = slots
+            entry.isReady = true
+            entry.countSlots()
+            entries[worker] = entry
+        }
+    }
+
+    /// Its socket is gone. Returns false when a newer connection has taken its place.
+    func disconnect(_ worker: WorkerID, connection: Int64, lostAt: Uptime) -> Bool {
+        defer { changed.ring() }
+        return entries.withLock { entries in
+            guard var entry = entries[worker], entry.connection == connection else { return false }
+            entry.link = nil
+            entry.isReady = false
+            entry.lostAt = lostAt
+            entries[worker] = entry.held.isEmpty ? nil : entry
+            return true
+        }
+    }
+
+    var nextLoss: Uptime? {
+        entries.withLock { $0.values.compactMap { $0.link == nil ? $0.lostAt : nil }.min() }
+    }
+
+    /// Removes and returns who has been away too long.
+    func takeLost(now: Uptime) -> [(worker: WorkerID, held: [AttemptKey])] {
+        entries.withLock { entries in
+            let lost = entries.filter { $0.value.link == nil && ($0.value.lostAt ?? now) <= now }
+                .sorted { $0.key < $1.key }
+            for (worker, _) in lost { entries[worker] = nil }
+            return lost.map { ($0.key, $0.value.keys) }
+        }
+    }
+
+    func entry(_ worker: WorkerID) -> Entry? { entries.withLock { $0[worker] } }
+}
+
+extension WorkerRegistry.Entry {
+    var keys: [AttemptKey] { held.sorted { $0.key < $1.key }.map { AttemptKey($0.key, $0.value) } }
+
+    mutating func countSlots() { candidate.freeSlots = max(0, slots - held.count) }
+}

@@ -1,0 +1,216 @@
+public import Base
+public import Database
+import Domain
+import WorkerProtocol
+
+/// What a hello was answered with.
+struct Admission: Sendable {
+    var workerID: WorkerID
+    var connection: Int64
+    var ack: ServerMessage.Ack
+    var held: [AttemptKey]
+}
+
+/// Workers' identities and connections.
+public struct WorkerService: Sendable {
+    public let registry: WorkerRegistry
+    let attempts: any AttemptBridge
+    let instances: any InstanceBridge
+    let time: any TimeSource
+    let log: Log
+    private let database: any SQLDatabase
+    private let feed: Feed
+    private let ids: IDSource
+    private let randomness: any Randomness
+
+    public init(
+        database: any SQLDatabase,
+        feed: Feed,
+        registry: WorkerRegistry,
+        attempts: any AttemptBridge,
+        instances: any InstanceBridge,
+        time: any TimeSource,
+        ids: IDSource,
+        randomness: any Randomness,
+        log: Log
+    ) {
+        self.database = database
+        self.feed = feed
+        self.registry = registry
+        self.attempts = attempts
+        self.instances = instances
+        self.time = time
+        self.ids = ids
+        self.randomness = randomness
+        self.log = log
+    }
+
+    /// A new connection. Call `run` beside the reading of the socket, `receive` for each frame and `disconnected` at its
+    /// end.
+    public func connect(_ identity: WorkerIdentity, over transport: any LinkTransport) -> WorkerLink {
+        WorkerLink(identity: identity, transport: transport, service: self)
+    }
+
+    /// Gives up the attempts of workers that have been away too long. One of the composition root's tasks.
+    public func run() async throws {
+        while true {
+            let count = registry.changed.count
+            for (worker, held) in registry.takeLost(now: time.uptime) where !held.isEmpty {
+                let reason = FailureReason(
+                    .infrastructureLost,
+                    "its worker was not heard for \(ProtocolLimits.lostAfter)",
+                    remedy: "run it again; 'retry: idempotent' lets Berth do so by itself"
+                )
+                do {
+                    try await attempts.lost(held, worker: worker, reason)
+                } catch {
+                    log.error("lost worker not recorded", ["worker_id": worker, "error": "\(error)"])
+                    try Task.checkCancellation()
+                }
+            }
+            let deadline = registry.nextLoss ?? time.uptime + .seconds(3600)
+            try await registry.changed.wait(after: count, until: deadline, time: time)
+        }
+    }
+
+    public func list(
+        _ organization: OrganizationID,
+        visibleTo user: UserID?,
+        after: WorkerID?,
+        limit: Int
+    ) async throws -> [WorkerRecord] {
+        let rows = try await database.read {
+            try $0.rows(WorkerStore.list, organization, user, after?.text ?? "", limit)
+        }
+        return try rows.map { row in
+            let id: WorkerID = try row.id("id")
+            let entry = registry.entry(id)
+            return WorkerRecord(
+                id: id,
+                name: try row.text("name"),
+                environmentID: try row.optionalID("environment_id"),
+                instance: try row.optionalInteger("instance"),
+                version: try row.optionalText("version"),
+                protocolVersion: try row.optionalInt("protocol"),
+                capabilities: try WorkerStore.capabilities(try row.text("capabilities")),
+                slots: entry?.slots ?? 0,
+                executions: entry?.keys.map(\.executionID) ?? [],
+                isConnected: entry?.link != nil,
+                connectedAt: try row.optionalTimestamp("connected_at"),
+                lastHeardAt: try row.optionalTimestamp("last_heard_at"),
+                createdAt: try row.timestamp("created_at")
+            )
+        }
+    }
+}
+
+extension WorkerService {
+    /// The server stops: workers are told, keep what they run and connect again.
+    public func closeAll(reason: String) async {
+        for link in registry.links() { await link.close(code: 1001, reason: reason) }
+    }
+}
+
+// Connections.
+extension WorkerService {
+    func admit(_ hello: WorkerMessage.Hello, _ identity: WorkerIdentity, link: WorkerLink) async throws -> Admission {
+        if let spoken = hello.protocol, spoken < 1 {
+            throw BerthError(.protocolViolation, "hello.protocol must be 1 or more, or absent")
+        }
+        let organization = identity.organizationID
+        let workerID = try await workerID(of: hello, identity)
+        async let connecting = recordConnection(workerID, hello, identity)
+        async let resuming = attempts.resume(worker: workerID, organization: organization, attempts: hello.attempts)
+        let (connection, resumption) = (try await connecting, try await resuming)
+        var candidate = WorkerCandidate(
+            workerID: workerID,
+            organizationID: organization,
+            environmentID: nil,
+            instance: nil,
+            capabilities: hello.capabilities,
+            protocolVersion: hello.protocol,
+            freeSlots: 0
+        )
+        if case .environment(_, let environment, let instance) = identity.place {
+            candidate.environmentID = environment
+            candidate.instance = instance
+        }
+        let earlier = registry.connect(candidate, link: link, connection: connection, held: resumption.held)
+        await earlier?.close(code: 1008, reason: "replaced by a newer connection of the same worker")
+        var ack = ServerMessage.Ack(workerId: hello.workerId, sessionToken: Hex.encode(randomness.bytes(16)))
+        if let spoken = hello.protocol {
+            ack.protocol = min(spoken, ProtocolLimits.version)
+            ack.heartbeatMs = ProtocolLimits.heartbeat.wholeMilliseconds
+            ack.resume = resumption.points
+        }
+        log.info("worker connected", ["worker_id": workerID, "name": hello.workerId, "version": hello.version])
+        return Admission(workerID: workerID, connection: connection, ack: ack, held: resumption.held)
+    }
+
+    private func workerID(of hello: WorkerMessage.Hello, _ identity: WorkerIdentity) async throws -> WorkerID {
+        switch identity.place {
+        case .environment(let id, let environment, let instance):
+            guard hello.environmentId == nil || hello.environmentId == environment,
+                hello.instance == nil || hello.instance == instance
+            else {
+                throw BerthError(.stale, "the hello names another environment or incarnation than the token")
+            }
+            return id
+        case .alone:
+            let id: WorkerID = ids.make()
+            let now = time.now
+            let organization = identity.organizationID
+            return try await feed.transaction(organization: organization) { transaction in
+                let row = try transaction.first(WorkerStore.insertAlone, id, organization, hello.workerId, now)
+                let known: WorkerID = try row?.id("id") ?? id
+                transaction.record(NewEvent("worker.registered", subject: known, ownerID: nil, at: now))
+                return known
+            }
+            .value
+        }
+    }
+
+    private func recordConnection(_ id: WorkerID, _ hello: WorkerMessage.Hello, _ identity: WorkerIdentity)
+        async throws -> Int64
+    {
+        let capabilities = try WorkerStore.capabilitiesText(hello.capabilities)
+        let now = time.now
+        let organization = identity.organizationID
+        return try await feed.transaction(organization: organization) { transaction in
+            let row = try transaction.first(
+                WorkerStore.connect,
+                organization,
+                id,
+                String(hello.version.prefix(100)),
+                hello.protocol,
+                capabilities,
+                now
+            )
+            guard let row else { throw BerthError(.stale, "the worker's token was withdrawn") }
+            transaction.record(NewEvent("worker.connected", subject: id, ownerID: identity.ownerID, at: now))
+            return try row.integer("connection")
+        }
+        .value
+    }
+
+    func disconnected(_ id: WorkerID, _ identity: WorkerIdentity, connection: Int64, heardAt: Uptime?) async {
+        let lostAt = (heardAt ?? time.uptime) + ProtocolLimits.lostAfter
+        guard registry.disconnect(id, connection: connection, lostAt: lostAt) else { return }
+        let now = time.now
+        do {
+            _ = try await feed.transaction(organization: identity.organizationID) { transaction in
+                let count = try transaction.run(
+                    WorkerStore.disconnect,
+                    identity.organizationID,
+                    id,
+                    connection,
+                    now
+                )
+                guard count > 0 else { return }
+                transaction.record(NewEvent("worker.disconnected", subject: id, ownerID: identity.ownerID, at: now))
+            }
+        } catch {
+            log.warning("disconnection not recorded", ["worker_id": id, "error": "\(error)"])
+        }
+    }
+}

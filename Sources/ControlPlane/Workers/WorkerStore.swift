@@ -1,0 +1,76 @@
+import Base
+import Database
+import Domain
+import FoundationEssentials
+import WorkerProtocol
+
+/// The rows of `workers`.
+enum WorkerStore {
+    static let insertForInstance: SQL = """
+        INSERT INTO workers
+            (id, organization_id, owner_id, environment_id, instance, name, token_hash, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (environment_id, instance) WHERE environment_id IS NOT NULL
+            DO UPDATE SET token_hash = excluded.token_hash, revoked_at = NULL
+        RETURNING id
+        """
+    static let revokeEarlier: SQL = """
+        UPDATE workers SET revoked_at = $4
+        WHERE organization_id = $1 AND environment_id = $2 AND instance <= $3 AND revoked_at IS NULL
+        """
+    static let byToken: SQL = """
+        SELECT id, organization_id, owner_id, environment_id, instance FROM workers
+        WHERE token_hash = $1 AND revoked_at IS NULL
+        """
+    static let insertAlone: SQL = """
+        INSERT INTO workers (id, organization_id, name, created_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (organization_id, name) WHERE environment_id IS NULL DO UPDATE SET name = excluded.name
+        RETURNING id
+        """
+    static let connect: SQL = """
+        UPDATE workers
+        SET version = $3, protocol = $4, capabilities = $5, connection = connection + 1, connected_at = $6,
+            last_heard_at = $6, disconnected_at = NULL
+        WHERE id = $2 AND organization_id = $1 AND revoked_at IS NULL
+        RETURNING connection
+        """
+    static let disconnect: SQL = """
+        UPDATE workers SET disconnected_at = $4, last_heard_at = $4
+        WHERE id = $2 AND organization_id = $1 AND connection = $3
+        """
+    static let list: SQL = """
+        SELECT id, name, environment_id, instance, version, protocol, capabilities, connected_at, disconnected_at,
+            last_heard_at, created_at
+        FROM workers
+        WHERE organization_id = $1 AND revoked_at IS NULL AND (CAST($2 AS TEXT) IS NULL OR owner_id IS NULL OR owner_id = $2)
+            AND id > $3
+        ORDER BY id LIMIT $4
+        """
+
+    /// For the test that prepares every statement.
+    static let statements = [
+        insertForInstance, revokeEarlier, byToken, insertAlone, connect, disconnect, list,
+    ]
+
+    static func identity(_ row: Row) throws -> WorkerIdentity {
+        let id: WorkerID = try row.id("id")
+        let environment: EnvironmentID? = try row.optionalID("environment_id")
+        let instance = try row.optionalInteger("instance")
+        var place = WorkerIdentity.Place.alone
+        if let environment, let instance { place = .environment(id, environment, instance: instance) }
+        return WorkerIdentity(
+            organizationID: try row.id("organization_id"),
+            ownerID: try row.optionalID("owner_id"),
+            place: place
+        )
+    }
+
+    static func capabilitiesText(_ capabilities: [String]) throws -> String {
+        let bounded = capabilities.prefix(100).map { String($0.prefix(100)) }
+        return String(decoding: try JSONEncoder().encode(bounded), as: UTF8.self)
+    }
+
+    static func capabilities(_ text: String) throws -> [String] {
+        try JSONDecoder().decode([String].self, from: Data(text.utf8))
+    }
+}
