@@ -56,9 +56,10 @@ public actor WorkerLink {
     public func disconnected() async {
         let heardAt = session.disconnected()
         changed.ring()
-        guard let workerID else { return }
-        self.workerID = nil
-        await service.disconnected(workerID, identity, connection: connection, heardAt: heardAt)
+        let worker = workerID
+        workerID = nil
+        guard let worker else { return }
+        await service.disconnected(worker, identity, connection: connection, heardAt: heardAt)
     }
 
     /// Ends the connection in good order.
