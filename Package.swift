@@ -59,6 +59,7 @@ let package = Package(
         .target(name: "CLLHTTP", path: "Sources/C/CLLHTTP", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CShims", path: "Sources/C/CShims"),
         .target(name: "CSplice", path: "Sources/C/CSplice"),
+        .target(name: "CMemory", path: "Sources/C/CMemory"),
 
         swiftTarget("Base", []),
         swiftTarget("EventLoop", ["Base", "CUV"]),
@@ -67,7 +68,7 @@ let package = Package(
         swiftTarget("Transport", ["Base", "EventLoop", "OpenSSL", "CLLHTTP", "CZlib"]),
         swiftTarget("HolderProtocol", []),
         swiftTarget("Holder", ["HolderProtocol", "CShims"]),
-        swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "OutputStore"]),
+        swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "CMemory", "OutputStore"]),
         swiftTarget("Database", ["Base", "CSQLite"]),
         swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
@@ -76,7 +77,10 @@ let package = Package(
         swiftTarget("API", ["Base", "Domain"]),
         swiftTarget(
             "BerthCore",
-            ["Base", "EventLoop", "OpenSSL", "Domain", "AgentProtocol", "Subprocess", "Database", "OutputStore"]
+            [
+                "Base", "EventLoop", "OpenSSL", "Domain", "AgentProtocol", "HolderProtocol", "Subprocess", "Database",
+                "OutputStore",
+            ]
         ),
         swiftTarget("Providers", ["Base", "Domain", "EventLoop", "CShims"]),
         .target(
@@ -106,13 +110,13 @@ let package = Package(
             "Worker",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-                "WorkerProtocol", "AgentProtocol", "BerthCore", "Domain",
+                "WorkerProtocol", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain",
             ]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
         swiftTarget(
             "CLI",
-            ["Base", "API", "AgentProtocol", "Domain", "Client", "Transport", "EventLoop", "Server", "Worker"]
+            ["Base", "API", "AgentProtocol", "Domain", "WorkerProtocol", "Client", "Transport", "EventLoop", "Server", "Worker"]
         ),
 
         program("berth", ["CLI"]),
@@ -141,8 +145,10 @@ let package = Package(
         ),
         tests(
             "SubprocessTests",
-            ["Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "OpenSSL", "berth-hold",
-             "subprocess-fixture"]
+            [
+                "Subprocess", "Holder", "HolderProtocol", "EventLoop", "OutputStore", "OpenSSL", "berth-hold",
+                "subprocess-fixture",
+            ]
         ),
         tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),

@@ -45,6 +45,8 @@ public struct CreateExecution: Sendable, Codable, Equatable {
     public var env: [String: String]?
     public var gitCredentials: [GitLogin]?
     public var config: RunConfig?
+    /// `never` (the default) or `idempotent`: whether a run that had started may be repeated after its machine was lost.
+    public var retry: String?
 
     public struct Checkout: Sendable, Codable, Equatable {
         public var url: String

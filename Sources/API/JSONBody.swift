@@ -38,14 +38,9 @@ public enum JSONBody {
             throw BerthError(.invalidJSON, "the body is empty", remedy: "send a JSON object")
         }
         do {
-            return try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+            return try JSONValue(parsing: bytes)
         } catch {
-            throw BerthError(
-                .invalidJSON,
-                "the body is not valid JSON",
-                remedy: "check quotes, commas and brackets",
-                detail: String(describing: error)
-            )
+            throw BerthError(.invalidJSON, "the body is not valid JSON: \(error.message)", remedy: error.remedy)
         }
     }
 

@@ -64,6 +64,7 @@ public enum RouteTable {
             query: [
                 .init("streams", .string(), "comma-separated: stdout, stderr, agent; default all that the agent has"),
                 .init("raw", .boolean, "all bytes as base64"),
+                .init("follow", .boolean, "default true; false: end after what is stored now"),
                 .init("after", .string(), "a position, for clients that cannot send Last-Event-ID"),
             ],
             answer: .serverSentEvents
@@ -184,7 +185,15 @@ public enum RouteTable {
             "Workers of the organization.",
             answer: .json(.page("WorkerPage", of: .worker))
         ),
-        Route(.workerConnect, .get, "/v1/worker", .worker, "The worker's WebSocket.", answer: .webSocket),
+        Route(
+            .workerConnect,
+            .get,
+            "/v1/worker",
+            .worker,
+            "The workers' WebSocket; also served at `/`.",
+            query: [.init("token", .string(), "the worker's token, for peers that cannot send a header")],
+            answer: .webSocket
+        ),
         Route(.whoAmI, .get, "/v1/whoami", .read, "Who the key belongs to.", answer: .json(.whoAmI)),
         Route(
             .changeList,
@@ -195,6 +204,7 @@ public enum RouteTable {
             query: [
                 .init("after", .integer(minimum: 0), "only later ones; default 0"),
                 .init("limit", .integer(minimum: 1, maximum: 1000), "default 100"),
+                .init("waitMs", .integer(minimum: 0, maximum: 60_000), "wait this long for one; default 0"),
             ],
             answer: .json(.changePage)
         ),

@@ -60,7 +60,11 @@ extension Schema {
             .optional("limits", limits, "for an environment made by this request"),
             .optional("agent", .string(), "claude or command"),
             .optional("prompt", .string(), "the task, up to 8 MiB"),
-            .optional("command", .array(.string()), "argument vector, for agent command"),
+            .optional(
+                "command",
+                .array(.string()),
+                "argument vector, for agent command; the prompt is its standard input"
+            ),
             .optional("workingDirectory", .string(), "absolute, inside the environment"),
             .optional("personaId", .string(), "the persona that runs"),
             .optional("model", .string(), "the agent's model"),
@@ -69,6 +73,7 @@ extension Schema {
             .optional("env", .map(.string()), "variables of the agent's environment, sealed at rest"),
             .optional("gitCredentials", .array(gitLogin), "for git operations, never in the agent's environment"),
             .optional("config", runConfig, "caps"),
+            .optional("retry", .string(values: ["never", "idempotent"]), "after a lost machine; default never"),
         ]
     )
 

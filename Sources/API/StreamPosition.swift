@@ -1,9 +1,11 @@
 public import Base
 
 /// Where a viewer of an execution stands: the id of each server-sent event, and what `Last-Event-ID` resumes from.
-/// Text form: `stdout.stderr.agent.state`, four decimal numbers.
+/// Text form: `attempt.stdout.stderr.agent.state`, five decimal numbers.
 public struct StreamPosition: Sendable, Equatable, CustomStringConvertible {
-    /// Bytes of each stream that were delivered.
+    /// The attempt that the offsets belong to; 0 before the first.
+    public var attempt: Int
+    /// Offset behind what was delivered of each stream.
     public var stdout: Int64
     public var stderr: Int64
     /// Bytes of standard output whose agent events were delivered; the start of a line.
@@ -11,9 +13,10 @@ public struct StreamPosition: Sendable, Equatable, CustomStringConvertible {
     /// Number of the last state or progress event that was delivered.
     public var state: Int64
 
-    public static let start = StreamPosition(stdout: 0, stderr: 0, agent: 0, state: 0)
+    public static let start = StreamPosition(attempt: 0, stdout: 0, stderr: 0, agent: 0, state: 0)
 
-    public init(stdout: Int64, stderr: Int64, agent: Int64, state: Int64) {
+    public init(attempt: Int, stdout: Int64, stderr: Int64, agent: Int64, state: Int64) {
+        self.attempt = attempt
         self.stdout = stdout
         self.stderr = stderr
         self.agent = agent
@@ -22,8 +25,9 @@ public struct StreamPosition: Sendable, Equatable, CustomStringConvertible {
 
     public init(_ text: String, field: String = "Last-Event-ID") throws(BerthError) {
         let numbers = text.split(separator: ".", omittingEmptySubsequences: false).map { Int64($0) }
-        guard numbers.count == 4, let stdout = numbers[0], let stderr = numbers[1], let agent = numbers[2],
-            let state = numbers[3], min(stdout, stderr, agent, state) >= 0
+        guard numbers.count == 5, let attempt = numbers[0], let stdout = numbers[1], let stderr = numbers[2],
+            let agent = numbers[3], let state = numbers[4], min(attempt, stdout, stderr, agent, state) >= 0,
+            attempt <= Int32.max
         else {
             throw BerthError(
                 .invalidValue,
@@ -32,14 +36,14 @@ public struct StreamPosition: Sendable, Equatable, CustomStringConvertible {
                 remedy: "hand back the id of an event as it came, or leave it out to begin at the start"
             )
         }
-        self.init(stdout: stdout, stderr: stderr, agent: agent, state: state)
+        self.init(attempt: Int(attempt), stdout: stdout, stderr: stderr, agent: agent, state: state)
     }
 
-    public var description: String { "\(stdout).\(stderr).\(agent).\(state)" }
+    public var description: String { "\(attempt).\(stdout).\(stderr).\(agent).\(state)" }
 }
 
-/// `stdout` and `stderr` events: bytes from `offset` on, as text where they are UTF-8. An `offset` beyond the last
-/// byte delivered means that a capped stream lost its middle there.
+/// `stdout` and `stderr` events: bytes from `offset` on, as text where they are UTF-8. Offsets count stored bytes: a
+/// capped stream's kept end follows its start directly; the marks of the `end` event's report tell what lies between.
 public struct OutputEvent: Sendable, Codable, Equatable {
     public var offset: Int64
     public var text: String?

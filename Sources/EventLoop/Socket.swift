@@ -222,7 +222,11 @@ extension Socket: LoopFlushable {
 
 extension Socket: PollTarget {
     func ready(_ readiness: Readiness) {
-        if readiness.error != 0 { return end(BerthError(errno: readiness.error, "the connection broke")) }
+        if readiness.error != 0 {
+            // libuv reports any trouble as EBADF; the socket knows better.
+            let error = pendingError
+            return end(BerthError(errno: error == 0 ? readiness.error : error, "the connection broke"))
+        }
         if readiness.isWritable { sendQueued() }
         if readiness.isReadable, isOpen, wantsInput { readOnce() }
     }
@@ -245,6 +249,13 @@ extension Socket {
             return nil
         }
         return credentials
+    }
+
+    private var pendingError: CInt {
+        var error: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length)
+        return error
     }
 
     public var localAddress: SocketAddress? { SocketAddress(localOf: descriptor) }

@@ -8,6 +8,8 @@ struct HolderLoop {
     private static let maximumConnections = 8
     /// How long the worker may take to end by itself after the last child has.
     private static let workerPatienceMs: Int64 = 1000
+    /// How long after its grace a tree that does not end may hold up the holder's own end.
+    private static let stopPatienceMs: Int64 = 5000
 
     private let options: HolderOptions
     private let listener: Int32
@@ -17,6 +19,7 @@ struct HolderLoop {
     private var connections: [WorkerConnection] = []
     private var children: [ChildResources] = []
     private var nextConnection: ConnectionID = 1
+    private var stopAtMs: Int64?
     private var finishAtMs: Int64?
 
     init(options: HolderOptions, listener: Int32, signals: Int32) {
@@ -30,6 +33,7 @@ struct HolderLoop {
     mutating func run() {
         while true {
             startWorkerIfDue()
+            if let stopAtMs, stopAtMs <= Self.uptimeMs { finish() }
             if let finishAtMs, supervisor?.pid == nil || finishAtMs <= Self.uptimeMs { return }
             waitAndHandle()
         }
@@ -54,8 +58,8 @@ struct HolderLoop {
     }
 
     private var timeoutMs: Int32 {
-        let wake = [supervisor?.wakeAtMs, finishAtMs].compactMap(\.self).min()
-        guard let wake, finishAtMs != nil || supervisor?.wakeAtMs != nil else { return -1 }
+        let starts = finishAtMs == nil ? supervisor?.wakeAtMs : nil
+        guard let wake = [starts, stopAtMs, finishAtMs].compactMap(\.self).min() else { return -1 }
         return Int32(clamping: max(0, wake - Self.uptimeMs))
     }
 
@@ -95,7 +99,9 @@ extension HolderLoop {
             switch berth_next_signal(signals) {
             case 0: return
             case SIGCHLD: reap()
-            case SIGTERM, SIGINT: perform(machine.stop(graceMs: options.graceMs))
+            case SIGTERM, SIGINT:
+                stopAtMs = stopAtMs ?? Self.uptimeMs + Int64(options.graceMs) + Self.stopPatienceMs
+                perform(machine.stop(graceMs: options.graceMs))
             default: break
             }
         }
@@ -249,6 +255,7 @@ extension HolderLoop {
     }
 
     private mutating func finish() {
+        stopAtMs = nil
         guard finishAtMs == nil else { return }
         if let pid = supervisor?.pid { kill(pid, SIGTERM) }
         finishAtMs = Self.uptimeMs + Self.workerPatienceMs

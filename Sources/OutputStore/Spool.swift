@@ -63,9 +63,23 @@ public final class Spool: Sendable {
         case EAGAIN: return .empty
         // A terminal's master reports EIO once nobody has its slave open.
         case EIO, 0: return .ended
+        case EINVAL: return try copy(fromTerminal: master, tunnelIn: tunnelIn, tunnelOut: tunnelOut)
         case let error where error > 0: throw BerthError.file("splice", "terminal", error)
         default: return try receive(fromPipe: tunnelOut)
         }
+    }
+
+    /// For kernels that cannot splice from a terminal (5.8 to 5.10): the bytes are in this process for a moment, and lost
+    /// if it is killed in that one.
+    private func copy(fromTerminal master: Int32, tunnelIn: Int32, tunnelOut: Int32) throws -> SpoolIntake {
+        // The empty tunnel takes a page whole.
+        let count = withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+            let count = Glibc.read(master, buffer.baseAddress, buffer.count)
+            return count > 0 ? Glibc.write(tunnelIn, buffer.baseAddress, count) : count < 0 ? -Int(errno) : 0
+        }
+        if count == -Int(EAGAIN) { return .empty }
+        if count <= 0 { return .ended }
+        return try receive(fromPipe: tunnelOut)
     }
 
     /// Up to `count` bytes from `offset` on; none at ``length``. Throws `not_found` for bytes beyond it or acknowledged.

@@ -10,40 +10,165 @@ protocol ByteStreamSink: AnyObject {
     func streamClosed(_ error: BerthError?)
 }
 
-/// A socket with what lies between it and the protocol: nothing, or TLS. Touched only on its loop.
-final class ByteStream: SocketDelegate {
+/// A socket with what lies between it and the protocol: nothing, or TLS.
+///
+/// `@unchecked Sendable`: touched only on its loop.
+final class ByteStream: @unchecked Sendable {
     let socket: Socket
     /// Kept while open, let go at the end: that breaks the cycle with the connection.
     var sink: (any ByteStreamSink)?
+    private let tls: TLSSession?
+    /// What waits for the end of the handshake or of this turn, so that small writes share a record.
+    private var plain: [UInt8] = []
+    private var isUnflushed = false
+    private var isClosing = false
+    private var handshakeWaiter: Waiter<Void>?
 
-    init(_ socket: Socket) {
+    init(_ socket: Socket, tls: TLSSession? = nil) {
         self.socket = socket
+        self.tls = tls
         socket.delegate = self
     }
 
     var loop: EventLoop { socket.loop }
     var isOpen: Bool { socket.isOpen }
-    var isSecure: Bool { false }
-    var unsentBytes: Int { socket.unsentBytes }
+    var isSecure: Bool { tls != nil }
+    var unsentBytes: Int { plain.count + socket.unsentBytes }
     var isCongested: Bool { unsentBytes > Socket.highWater }
 
-    func write(_ bytes: UnsafeRawBufferPointer) { socket.write(bytes) }
+    // MARK: Out
+
+    func write(_ bytes: UnsafeRawBufferPointer) {
+        guard tls != nil else { return socket.write(bytes) }
+        guard isOpen, !isClosing else { return }
+        plain.append(contentsOf: bytes)
+        guard !isUnflushed else { return }
+        isUnflushed = true
+        loop.flushLater(self)
+    }
+
     func write(_ bytes: [UInt8]) { bytes.withUnsafeBytes { write($0) } }
     func write(_ text: StaticString) { text.withUTF8Buffer { write(UnsafeRawBufferPointer($0)) } }
+
+    func whenDrained(_ waiter: Waiter<Void>) {
+        encryptWaiting()
+        socket.whenDrained(waiter)
+    }
+
+    func drained() async throws {
+        encryptWaiting()
+        try await socket.drained()
+    }
+
+    private func encryptWaiting() {
+        guard let tls, tls.isReady, !plain.isEmpty, isOpen else { return }
+        let bytes = plain
+        plain = []
+        do {
+            try bytes.withUnsafeBytes { try tls.send($0) }
+            tls.takeOutput { socket.write($0) }
+        } catch {
+            socket.close(BerthError(wrapping: error))
+        }
+    }
+
+    // MARK: In
 
     func resumeReading() { socket.resumeReading() }
     func pauseReading() { socket.pauseReading() }
 
-    func whenDrained(_ waiter: Waiter<Void>) { socket.whenDrained(waiter) }
-    func drained() async throws { try await socket.drained() }
+    /// A client's handshake, until the server is known to be the right one.
+    func handshake(until deadline: Uptime) async throws {
+        guard let tls else { return }
+        try tls.start()
+        tls.takeOutput { socket.write($0) }
+        socket.resumeReading()
+        try await loop.suspend(until: deadline, what: "the TLS handshake") { self.whenHandshaken($0) }
+        socket.pauseReading()
+    }
 
-    func closeAfterFlush() { socket.closeAfterFlush() }
+    private func whenHandshaken(_ waiter: Waiter<Void>) {
+        if tls?.isReady == true {
+            waiter.resume()
+        } else if isOpen {
+            handshakeWaiter = waiter
+        } else {
+            waiter.resume(throwing: Socket.closedError)
+        }
+    }
+
+    // MARK: The end
+
+    func closeAfterFlush() {
+        encryptWaiting()
+        guard isOpen else { return }
+        isClosing = true
+        tls?.close()
+        tls?.takeOutput { socket.write($0) }
+        socket.closeAfterFlush()
+    }
+
     func close(_ error: BerthError? = nil) { socket.close(error) }
+}
 
-    func socketReceived(_ bytes: UnsafeRawBufferPointer) { sink?.streamReceived(bytes) }
-    func socketInputEnded() { sink?.streamInputEnded() }
+extension ByteStream: LoopFlushable {
+    func flush() {
+        isUnflushed = false
+        encryptWaiting()
+    }
+}
+
+extension ByteStream: SocketDelegate {
+    func socketReceived(_ bytes: UnsafeRawBufferPointer) {
+        guard let tls else {
+            sink?.streamReceived(bytes)
+            return
+        }
+        let wasReady = tls.isReady
+        do {
+            try tls.receive(bytes) { if isOpen { sink?.streamReceived($0) } }
+        } catch {
+            // The alert that tells the peer why still goes out.
+            tls.takeOutput { socket.write($0) }
+            fail(error)
+            return
+        }
+        guard isOpen else { return }
+        tls.takeOutput { socket.write($0) }
+        if !wasReady, tls.isReady {
+            handshakeWaiter?.resume()
+            handshakeWaiter = nil
+            encryptWaiting()
+        }
+        if tls.hasPeerClosed {
+            socket.pauseReading()
+            sink?.streamInputEnded()
+        }
+    }
+
+    private func fail(_ error: BerthError) {
+        handshakeWaiter?.resume(throwing: error)
+        handshakeWaiter = nil
+        if let sink {
+            self.sink = nil
+            sink.streamClosed(error)
+        }
+        socket.closeAfterFlush()
+    }
+
+    func socketInputEnded() {
+        guard let tls, !tls.hasPeerClosed else {
+            sink?.streamInputEnded()
+            return
+        }
+        // Without TLS's own goodbye the end may be an attacker's: nothing that came in may pass for complete.
+        socket.close(BerthError(.network, "the peer cut the TLS connection", isRetryable: true))
+    }
 
     func socketClosed(_ error: BerthError?) {
+        handshakeWaiter?.resume(throwing: error ?? Socket.closedError)
+        handshakeWaiter = nil
+        plain = []
         let sink = sink
         self.sink = nil
         sink?.streamClosed(error)

@@ -1,6 +1,7 @@
+import Glibc
 import Worker
 
 @main
 struct Main {
-    static func main() async { await WorkerProgram.main() }
+    static func main() async { exit(await WorkerProgram.main()) }
 }

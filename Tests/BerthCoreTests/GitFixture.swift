@@ -28,7 +28,7 @@ final class GitFixture: Sendable {
             Git.Configuration(
                 agentHome: directory.file("home"),
                 cacheDirectory: directory.file("cache"),
-                credentialHelper: "!'\(ProgramLocation.path("berth-worker"))' git-credential",
+                credentialHelper: "!'\(BuiltProduct.path("berth-worker"))' git-credential",
                 connectDeadline: connectDeadline
             ),
             runner: runner

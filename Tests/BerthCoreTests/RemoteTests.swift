@@ -152,7 +152,7 @@ import Testing
             name: "credential",
             loop: place.loop
         )
-        let helper = ProgramLocation.path("berth-worker")
+        let helper = BuiltProduct.path("berth-worker")
         for (host, answer) in [("127.0.0.1:4711", true), ("127.0.0.1:4712", false), ("example.org", false)] {
             let result = try await run(
                 [

@@ -13,13 +13,13 @@ import Testing
 
     /// Feeds `bytes` through a pipe, opening the spool anew after every `reopen` bytes.
     private func feed(_ bytes: [UInt8], limits: SpoolLimits, reopen: Int) throws -> Spool {
-        let pipe = Pipe()
+        let pipe = try NamedPipe()
         defer { close(pipe.read) }
         var spool = try Spool(root: scratch.path, key: key, limits: limits)
         var sinceReopen = 0
         for start in stride(from: 0, to: bytes.count, by: 60_000) {
             let part = Array(bytes[start..<min(start + 60_000, bytes.count)])
-            pipe.fill(part)
+            try pipe.fill(part)
             while case .moved = try spool.receive(fromPipe: pipe.read) {}
             sinceReopen += part.count
             if sinceReopen > reopen {
@@ -87,10 +87,10 @@ import Testing
     @Test func `acknowledged files are removed and the digest stays true across restarts`() throws {
         let limits = SpoolLimits(segmentBytes: 65_536)
         let bytes = pattern(0..<1_000_000)
-        let pipe = Pipe()
+        let pipe = try NamedPipe()
         var spool = try Spool(root: scratch.path, key: key, limits: limits)
         for start in stride(from: 0, to: bytes.count, by: 50_000) {
-            pipe.fill(Array(bytes[start..<start + 50_000]))
+            try pipe.fill(Array(bytes[start..<start + 50_000]))
             while case .moved = try spool.receive(fromPipe: pipe.read) {}
             try spool.acknowledge(upTo: spool.length)
             spool = try Spool(root: scratch.path, key: key, limits: limits)
@@ -122,10 +122,10 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1))) func `growth wakes the sender and the end gives the mark`() async throws {
-        let pipe = Pipe()
+        let pipe = try NamedPipe()
         let spool = try Spool(root: scratch.path, key: key)
         async let growth = spool.waitForGrowth(beyond: 0)
-        pipe.fill([1, 2, 3])
+        try pipe.fill([1, 2, 3])
         #expect(try spool.receive(fromPipe: pipe.read) == .moved(3))
         #expect(try await growth == .grown(3))
         #expect(try spool.receive(fromPipe: pipe.read) == .empty)

@@ -10,11 +10,13 @@ final class HolderFixture: Sendable {
     let scratch: TemporaryDirectory
     let loop: EventLoop
     let pid: pid_t
+    private let endSignal: Int32
 
     var socketPath: String { "\(scratch.path)/hold.sock" }
 
     /// `launcher` comes before the holder's own command line.
-    init(_ arguments: [String] = [], launcher: [String] = []) throws {
+    init(_ arguments: [String] = [], launcher: [String] = [], endSignal: Int32 = SIGTERM) throws {
+        self.endSignal = endSignal
         scratch = try TemporaryDirectory("hold")
         loop = try EventLoop(name: "test")
         loop.start()
@@ -26,7 +28,7 @@ final class HolderFixture: Sendable {
     }
 
     deinit {
-        kill(pid, SIGTERM)
+        kill(pid, endSignal)
         waitpid(pid, nil, 0)
         loop.stop()
     }
@@ -35,18 +37,15 @@ final class HolderFixture: Sendable {
 
     /// Starts a program with a pipe as its descriptor 3 and returns once it has written there.
     static func start(_ arguments: [String]) throws -> pid_t {
-        var ready: [Int32] = [-1, -1]
-        precondition(pipe(&ready) == 0)
-        // The parent's ends must not reach the child: its end of the pipe is the only one left then.
-        for end in ready { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        let pid = try launch(arguments, descriptors: [(ready[1], 3)])
-        close(ready[1])
+        let ready = try NamedPipe()
+        let pid = try launch(arguments, descriptors: [(ready.write, 3)])
+        close(ready.write)
         var byte: UInt8 = 0
-        guard read(ready[0], &byte, 1) == 1 else {
-            close(ready[0])
+        guard Glibc.read(ready.read, &byte, 1) == 1 else {
+            close(ready.read)
             throw BerthError(.internal, "'\(arguments[0])' did not become ready")
         }
-        close(ready[0])
+        close(ready.read)
         return pid
     }
 

@@ -125,6 +125,7 @@ import Testing
         try await withLoop { loop in
             let (cancelled, continuation) = AsyncStream.makeStream(of: Bool.self)
             let server = HTTPServer([loop]) { request in
+                continuation.yield(false)
                 do {
                     try await request.loop.time.wait(for: .seconds(60))
                 } catch {
@@ -135,9 +136,9 @@ import Testing
             let address = try await server.listen(on: .tcp(host: "127.0.0.1", port: 0))
             let peer = try await RawPeer.connect(address, on: loop)
             try await peer.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-            try await loop.time.wait(for: .milliseconds(20))
-            try await peer.close()
             var iterator = cancelled.makeAsyncIterator()
+            #expect(await iterator.next() == false)
+            try await peer.close()
             #expect(await iterator.next() == true)
             await server.shutdown(drainingFor: .seconds(1))
         }
@@ -181,13 +182,16 @@ import Testing
 
     @Test func `a shutdown lets a running request end`() async throws {
         try await withLoop { loop in
+            let (begun, continuation) = AsyncStream.makeStream(of: Void.self)
             let server = HTTPServer([loop]) { request in
+                continuation.yield()
                 try await request.loop.time.wait(for: .milliseconds(60))
                 return .text("done")
             }
             let address = try await server.listen(on: .tcp(host: "127.0.0.1", port: 0))
             async let answer = HTTPClient(loop: loop).fetch(HTTPClientRequest(.get, address.url()))
-            try await loop.time.wait(for: .milliseconds(20))
+            var iterator = begun.makeAsyncIterator()
+            await iterator.next()
             await server.shutdown(drainingFor: .seconds(5))
             let (status, headers, _) = try await answer
             #expect(status == 200)

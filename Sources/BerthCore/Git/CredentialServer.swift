@@ -43,7 +43,7 @@ public final class CredentialServer: Sendable {
             }
         }
         let text = String(decoding: question, as: UTF8.self)
-        guard let answer = CredentialHelper.answer(text, logins: logins) else { return }
+        guard let answer = CredentialProgram.answer(text, logins: logins) else { return }
         // Fits the socket's buffer many times over.
         _ = Array(answer.utf8).withUnsafeBytes {
             send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))

@@ -20,6 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+struct rlimit child_file_limit;
+
 void child_close_from(int first) {
     if (syscall(SYS_close_range, (unsigned)first, ~0u, 0) == 0) return;
     // Kernels before 5.9.
@@ -214,6 +216,7 @@ _Noreturn void child_become(const struct berth_spawn *spawn, int error_pipe) {
         if (spawn->set_ids && fchown(0, spawn->uid, (gid_t)-1) < 0) errno = 0;
     }
     raise_oom_score(spawn->oom_score_adj);
+    if (child_file_limit.rlim_cur > 0) setrlimit(RLIMIT_NOFILE, &child_file_limit);
     if (limit(RLIMIT_NPROC, spawn->max_processes) < 0 || limit(RLIMIT_NOFILE, spawn->max_files) < 0
         || limit(RLIMIT_AS, spawn->max_address_space) < 0)
         fail(error_pipe, BERTH_STEP_LIMITS, errno);

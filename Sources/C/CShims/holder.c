@@ -24,6 +24,7 @@ pid_t berth_start_worker(char *const *argv, char *const *envp) {
     if (pid != 0) return pid < 0 ? -errno : pid;
     setsid();
     child_reset_signals();
+    if (child_file_limit.rlim_cur > 0) setrlimit(RLIMIT_NOFILE, &child_file_limit);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != holder) _exit(127);
     int null = open("/dev/null", O_RDONLY);
@@ -57,6 +58,13 @@ int berth_next_signal(int descriptor) {
 int berth_protect(void) {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) return -errno;
     return prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
+}
+
+void berth_raise_descriptor_limit(void) {
+    struct rlimit now;
+    if (getrlimit(RLIMIT_NOFILE, &now) < 0 || now.rlim_cur == now.rlim_max) return;
+    struct rlimit raised = {.rlim_cur = now.rlim_max, .rlim_max = now.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) child_file_limit = now;
 }
 
 void berth_close_inherited(int kept) {

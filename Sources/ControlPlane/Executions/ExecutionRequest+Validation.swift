@@ -1,4 +1,4 @@
-import Base
+public import Base
 import Domain
 
 /// Sizes that the server accepts.
@@ -16,7 +16,7 @@ public enum ExecutionLimits {
 
 extension NewExecution {
     /// Throws for the first thing at fault, naming its field and the way out.
-    func validate() throws(BerthError) {
+    public func validate() throws(BerthError) {
         try validateAgent()
         try spec.caps.validate()
         try validatePrompt()

@@ -8,7 +8,7 @@ final class ClientConnection: @unchecked Sendable {
     enum Phase {
         case idle  // → awaitingHead, closed
         case awaitingHead(Expectation, Waiter<HTTPClientResponse>)  // → body, upgraded, closed
-        case body(IncomingBody, keepsAlive: Bool)  // → idle, closed
+        case body(BodyBuffer, keepsAlive: Bool)  // → idle, closed
         case upgraded  // the stream belongs to someone else
         case closed(BerthError?)
     }
@@ -232,8 +232,8 @@ extension ClientConnection: HTTPParserDelegate {
         guard case .awaitingHead(let expectation, let waiter) = phase else { return .refuse(status: 400) }
         let isInterim = head.status < 200 && head.status != 101
         if isInterim { return .noBody }
-        let body = IncomingBody(loop: stream.loop)
-        let response = HTTPClientResponse(status: head.status, headers: head.headers, body: body)
+        let body = BodyBuffer(loop: stream.loop)
+        let response = HTTPClientResponse(status: head.status, headers: head.headers, body: IncomingBody(body))
         if head.status == 101 {
             guard expectation.asksForUpgrade else { return .refuse(status: 400) }
             phase = .upgraded
@@ -245,6 +245,7 @@ extension ClientConnection: HTTPParserDelegate {
         }
         phase = .body(body, keepsAlive: head.keepsAlive)
         body.onDemand { [unowned self] in bodyWanted() }
+        body.onAbandoned { [unowned self] in close() }
         if let bodyTimeout = configuration.bodyTimeout { timer?.set(after: bodyTimeout) } else { timer?.set(nil) }
         waiter.resume(returning: response)
         return expectation.isHead ? .noBody : .notUpgraded

@@ -1,5 +1,6 @@
 public import Base
 public import EventLoop
+internal import OpenSSL
 
 /// An HTTP/1.1 client that keeps its connections. It lives on one loop; calls from elsewhere go there.
 public actor HTTPClient {
@@ -9,6 +10,7 @@ public actor HTTPClient {
     private var idle: [HTTPEndpoint: [ClientConnection]] = [:]
     private var busy: [ObjectIdentifier: ClientConnection] = [:]
     private var isClosed = false
+    private var tlsContext: TLSContext?
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.serialExecutor.asUnownedSerialExecutor() }
 
@@ -121,7 +123,13 @@ public actor HTTPClient {
     private func connect(to endpoint: HTTPEndpoint) async throws -> ClientConnection {
         guard !isClosed else { throw BerthError(.cancelled, "the client is closed") }
         let deadline = loop.time.uptime + configuration.connectTimeout
-        let stream = try await ByteStream.connect(to: endpoint, loop: loop, until: deadline)
+        var tls: TLSSession?
+        if endpoint.isSecure {
+            let context = try tlsContext ?? TLSContext.client(trust: configuration.trust)
+            tlsContext = context
+            tls = try TLSSession(context, serverName: endpoint.serverName)
+        }
+        let stream = try await ByteStream.connect(to: endpoint, tls: tls, loop: loop, until: deadline)
         return ClientConnection(stream: stream, endpoint: endpoint, configuration: configuration)
     }
 }
@@ -134,7 +142,27 @@ extension HTTPClientRequest.Body {
 
 extension ByteStream {
     /// Tries the addresses of the endpoint one after the other.
-    static func connect(to endpoint: HTTPEndpoint, loop: EventLoop, until deadline: Uptime) async throws -> ByteStream {
+    static func connect(
+        to endpoint: HTTPEndpoint,
+        tls: TLSSession?,
+        loop: EventLoop,
+        until deadline: Uptime
+    ) async throws -> ByteStream {
+        let stream = ByteStream(try await reach(endpoint, loop: loop, until: deadline), tls: tls)
+        do {
+            try await stream.handshake(until: deadline)
+        } catch {
+            stream.close()
+            throw error
+        }
+        return stream
+    }
+
+    private static func reach(
+        _ endpoint: HTTPEndpoint,
+        loop: EventLoop,
+        until deadline: Uptime
+    ) async throws -> Socket {
         let addresses: [SocketAddress]
         switch endpoint.place {
         case .unix(let path): addresses = [try SocketAddress.unix(path)]
@@ -143,7 +171,7 @@ extension ByteStream {
         var failure: (any Error)?
         for address in addresses {
             do {
-                return ByteStream(try await Socket.connect(to: address, loop: loop, until: deadline))
+                return try await Socket.connect(to: address, loop: loop, until: deadline)
             } catch {
                 if error is CancellationError { throw error }
                 failure = failure ?? error

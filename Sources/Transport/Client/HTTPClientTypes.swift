@@ -1,3 +1,5 @@
+public import OpenSSL
+
 public struct HTTPClientRequest: Sendable {
     public enum Body: Sendable {
         case none
@@ -48,6 +50,8 @@ public struct HTTPClientConfiguration: Sendable {
     public var maximumIdlePerEndpoint = 8
     public var maximumHeadBytes = 64 * 1024
     public var webSocket = WebSocketConfiguration()
+    /// Whom to believe on `https` and `wss`. Read only when the first such connection is made.
+    public var trust = TLSTrust.system
 
     public init() {}
 }

@@ -1,6 +1,7 @@
 public import Base
 public import EventLoop
 internal import Glibc
+internal import OpenSSL
 internal import Synchronization
 
 public typealias HTTPHandler = @Sendable (HTTPRequest) async throws -> HTTPResponse
@@ -72,19 +73,36 @@ public final class HTTPServer: Sendable {
         do {
             let socket = try Socket(adopting: descriptor, loop: place.loop)
             let who: HTTPPeer
+            var tls: TLSSession?
             if let peer {
                 socket.setNoDelay()
                 who = .tcp(peer)
+                tls = try secure(socket)
             } else {
                 let process = socket.peerProcess
                 who = .unix(userID: process?.userID, processID: process?.processID)
             }
             let count = connections.wrappingAdd(1, ordering: .relaxed).newValue
-            let connection = ServerConnection(stream: ByteStream(socket), peer: who, server: self, place: place)
+            let connection = ServerConnection(
+                stream: ByteStream(socket, tls: tls),
+                peer: who,
+                server: self,
+                place: place
+            )
             place.connections[ObjectIdentifier(connection)] = connection
             connection.start(isOverLimit: count > configuration.maximumConnections || place.isDraining)
         } catch {
             log.warning("connection refused", ["error": error.description])
+        }
+    }
+
+    private func secure(_ socket: Socket) throws(BerthError) -> TLSSession? {
+        guard let context = configuration.tls else { return nil }
+        do {
+            return try TLSSession(context)
+        } catch {
+            socket.close()
+            throw error
         }
     }
 

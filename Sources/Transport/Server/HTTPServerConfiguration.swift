@@ -1,4 +1,5 @@
 public import Base
+public import OpenSSL
 
 /// Limits and deadlines of a server. Times count from the last sign of progress of their phase.
 public struct HTTPServerConfiguration: Sendable {
@@ -20,6 +21,8 @@ public struct HTTPServerConfiguration: Sendable {
     /// Quiet time after which an event stream sends a comment.
     public var eventKeepAlive = Duration.seconds(15)
     public var webSocket = WebSocketConfiguration()
+    /// With it, TCP listeners speak TLS; unix sockets never do.
+    public var tls: TLSContext?
     /// Turns what a handler threw into its answer.
     public var renderError: @Sendable (BerthError) -> HTTPResponse = { error in
         HTTPResponse.json(

@@ -19,6 +19,7 @@ final class ServerConnection: @unchecked Sendable {
     /// One request and its answer.
     struct Exchange {
         let request: HTTPRequest
+        let body: BodyBuffer
         var facts: RequestFacts
         var task: LoopTask?
     }
@@ -109,7 +110,7 @@ final class ServerConnection: @unchecked Sendable {
             let code: ErrorCode = status == 413 ? .tooLarge : .protocolViolation
             let what =
                 status == 413 ? "is longer than \(configuration.maximumBodyBytes) bytes" : "is not what HTTP allows"
-            exchange.request.body.fail(BerthError(code, "the request's body \(what)"))
+            exchange.body.fail(BerthError(code, "the request's body \(what)"))
             exchange.facts.keepsAlive = false
             phase = .exchange(exchange)
             stream.pauseReading()
@@ -138,7 +139,7 @@ final class ServerConnection: @unchecked Sendable {
         case .idle:
             if parser?.hasStartedHead == true { refuse(408) } else { stream.close() }
         case .exchange(var exchange) where isReadingBody:
-            exchange.request.body.fail(
+            exchange.body.fail(
                 BerthError(.timedOut, "the request's body stopped for \(configuration.bodyTimeout)")
             )
             exchange.facts.keepsAlive = false
@@ -187,7 +188,7 @@ extension ServerConnection: ByteStreamSink {
             // Its client is gone or has shut its side: the handler is told, an answer it still gives is sent.
             exchange.facts.keepsAlive = false
             phase = .exchange(exchange)
-            exchange.request.body.fail(BerthError(.network, "the client closed the connection"))
+            exchange.body.fail(BerthError(.network, "the client closed the connection"))
             exchange.task?.cancel()
         case .closing: return
         default: stream.close()
@@ -196,7 +197,7 @@ extension ServerConnection: ByteStreamSink {
 
     func streamClosed(_ error: BerthError?) {
         if case .exchange(let exchange) = phase {
-            exchange.request.body.fail(error ?? BerthError(.network, "the connection is closed"))
+            exchange.body.fail(error ?? BerthError(.network, "the connection is closed"))
             exchange.task?.cancel()
         }
         ended()
@@ -227,7 +228,7 @@ extension ServerConnection: HTTPParserDelegate {
         guard let method = RequestRules.method(head.method),
             let (path, query) = RequestRules.target(text, method: method)
         else { return .refuse(status: 400) }
-        let body = IncomingBody(loop: loop)
+        let body = BodyBuffer(loop: loop)
         body.onDemand { [unowned self] in bodyWanted() }
         let request = HTTPRequest(
             id: server.ids.make(),
@@ -235,7 +236,7 @@ extension ServerConnection: HTTPParserDelegate {
             path: path,
             rawQuery: query,
             headers: headers,
-            body: body,
+            body: IncomingBody(body),
             peer: peer,
             isSecure: stream.isSecure,
             loop: loop
@@ -243,6 +244,7 @@ extension ServerConnection: HTTPParserDelegate {
         let isUpgrade = head.isUpgrade && request.asksForWebSocket
         var exchange = Exchange(
             request: request,
+            body: body,
             facts: RequestFacts(
                 isVersion10: head.minorVersion == 0,
                 keepsAlive: head.keepsAlive && !place.isDraining,
@@ -266,7 +268,7 @@ extension ServerConnection: HTTPParserDelegate {
             exchange.facts.awaitsContinue = false
             phase = .exchange(exchange)
         }
-        let body = exchange.request.body
+        let body = exchange.body
         body.append(bytes)
         if body.isFull {
             stream.pauseReading()
@@ -280,7 +282,7 @@ extension ServerConnection: HTTPParserDelegate {
     func parserReadMessage() {
         isReadingBody = false
         timer?.set(nil)
-        if case .exchange(let exchange) = phase { exchange.request.body.finish() }
+        if case .exchange(let exchange) = phase { exchange.body.finish() }
     }
 
     /// A reader has taken everything that came in.
@@ -403,7 +405,7 @@ extension ServerConnection {
     private func finishExchange() {
         guard case .exchange(let exchange) = phase else { return }
         guard exchange.facts.keepsAlive, !isReadingBody, stream.isOpen else {
-            exchange.request.body.fail(BerthError(.network, "the request has been answered"))
+            exchange.body.fail(BerthError(.network, "the request has been answered"))
             return closeAfterFlush()
         }
         phase = .idle

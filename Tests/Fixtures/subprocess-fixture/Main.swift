@@ -43,7 +43,13 @@ import Subprocess
         let key = OutputKey(executionID: try ExecutionID(arguments[3]), attempt: 1, stream: .stdout)
         let limits = SpoolLimits(headBytes: head, tailBytes: 65_536, segmentBytes: 1 << 20, slackBytes: 2 << 20)
         let spool = try Spool(root: arguments[2], key: key, limits: limits)
-        _ = try await OutputPump(source: source, spool: spool, loop: loop).run()
+        // A file size limit, which stands in for a full disk, is then an error and no signal.
+        signal(SIGXFSZ, SIG_IGN)
+        do {
+            _ = try await OutputPump(source: source, spool: spool, loop: loop).run()
+        } catch let error as BerthError {
+            exit(error.code.exitStatus)
+        }
         withExtendedLifetime(child) {}
         await client.close()
         exit(0)

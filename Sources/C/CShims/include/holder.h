@@ -85,6 +85,9 @@ int berth_next_signal(int descriptor);
 /// Makes this process a subreaper that its children can neither trace nor read through /proc. 0 or -errno.
 int berth_protect(void);
 
+/// Lets this process open as many descriptors as it may; its children get the limit it was started with.
+void berth_raise_descriptor_limit(void);
+
 /// Closes every inherited descriptor from 3 on except `kept` (-1 for none).
 void berth_close_inherited(int kept);
 

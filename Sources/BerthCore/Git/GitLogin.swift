@@ -19,7 +19,7 @@ public struct GitLogin: Sendable {
 
 /// The program that git calls for a credential (gitcredentials(7)): carries git's question to the worker's socket and
 /// the answer back, so that the secret is in no argument, environment or file.
-public enum CredentialHelper {
+public enum CredentialProgram {
     /// Path of the socket; a path, not a secret.
     public static let socketVariable = "BERTH_GIT_CREDENTIAL_SOCKET"
 

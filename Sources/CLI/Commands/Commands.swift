@@ -1,0 +1,11 @@
+import Base
+
+/// Every command of the program.
+enum Commands {
+    static let all: [Command] =
+        [ServeCommand.command, RunCommand.command, ExecCommand.command]
+        + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all
+        + [DoctorCommand.command, ConfigCommand.command, CompletionCommand.command, VersionCommand.command]
+
+    static let parser = ArgumentParser(commands: all)
+}

@@ -1,0 +1,76 @@
+import API
+import Base
+import Client
+import Domain
+
+/// `berth run`: a task for an agent, followed to its end.
+enum RunCommand {
+    static let command = Command(
+        path: ["run"],
+        summary: "Give an agent a task and watch it work.",
+        operands: [Operand(name: "TASK", count: .optional, about: "what to do; '-' or none reads standard input")],
+        options: options,
+        examples: [
+            Example(
+                line: #"berth run --repo https://github.com/me/app --secret ANTHROPIC_API_KEY "fix the failing test""#,
+                about: "A task in a repository, with the key taken from this shell's environment"
+            ),
+            Example(
+                line: "berth run --repo git@github.com:me/app --branch fix/login --push --timeout 30m < task.md",
+                about: "The task from a file; the branch is pushed at the end"
+            ),
+            Example(line: #"berth run --detach "tidy the workspace""#, about: "Do not wait; see berth logs -f"),
+        ],
+        discussion: """
+            Ctrl-C cancels the run; with --detach the command returns at once and the run goes on.
+            Exits with the agent's own status; see 'berth help exit-codes'.
+            """,
+        run: run
+    )
+
+    static let options: [Option] =
+        [
+            .value("repo", "URL", "Repository to check out: https, ssh, git@host:path or an absolute path."),
+            .value("base", "REF", "Branch, tag or commit to start from; default: the remote's default branch."),
+            .value("branch", "NAME", "Branch for the task; default: one named after it."),
+            .flag("push", "Push the branch when the run ends."),
+            .value("agent", "KIND", "Who does it; default claude.", choices: AgentKind.known.map(\.rawValue)),
+            .value("model", "NAME", "The agent's model."),
+            .value("max-cost", "USD", "Stop when the agent has cost this many US dollars."),
+            .value("max-turns", "N", "Stop after this many turns."),
+            .value("git-user", "NAME", "User name for the repository's host; default x-access-token."),
+            .value("git-secret", "NAME", "Password or token for the repository's host, given like --secret."),
+            .value("resume", "SESSION", "Continue the agent's own conversation."),
+        ] + SharedOptions.placement + SharedOptions.run
+
+    static func run(_ arguments: ParsedArguments, _ terminal: Terminal) async throws -> Int32 {
+        var request = CreateExecution()
+        let task = arguments.operands.first
+        request.prompt = try task == nil || task == "-" ? Input.standardInput(for: "the task") : task
+        request.agent = try arguments.choice("agent", of: AgentKind.known.map(\.rawValue)).map {
+            AgentKind(rawValue: $0)
+        }
+        request.model = arguments.text("model")
+        request.resumeAgentSessionId = arguments.text("resume")
+        if let url = arguments.text("repo") {
+            request.repository = CreateExecution.Checkout(
+                url: url,
+                base: arguments.text("base"),
+                branch: arguments.text("branch"),
+                push: arguments.has("push") ? true : nil
+            )
+            request.gitCredentials = try Input.gitLogin(arguments, url: url, terminal: terminal).map { [$0] }
+        } else {
+            for name in ["base", "branch", "git-secret"] where arguments.text(name) != nil {
+                throw BerthError(.usage, "the option needs a repository", field: "--\(name)", remedy: "add --repo URL")
+            }
+        }
+        try SharedOptions.apply(arguments, to: &request, terminal: terminal)
+        request.config?.maxCostUsd = try arguments.number("max-cost")
+        request.config?.maxTurns = try arguments.integer("max-turns", in: 1...100_000)
+        let isClaude = (request.agent ?? .claude) == .claude
+        return try await ServerSession.with(arguments, terminal) { [request] session in
+            try await session.runAndFollow(request, as: isClaude ? .agent : .raw, isDetached: arguments.has("detach"))
+        }
+    }
+}

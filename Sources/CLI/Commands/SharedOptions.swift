@@ -1,0 +1,103 @@
+import API
+import Base
+import Domain
+
+/// Options that `run`, `exec` and `env create` share.
+enum SharedOptions {
+    static let provider = Option.value(
+        "provider",
+        "KIND",
+        "Where a new environment lives: local (a sandbox, the default) or host (NO isolation).",
+        choices: [ProviderKind.local.rawValue, ProviderKind.host.rawValue]
+    )
+
+    static let network: [Option] = [
+        .value(
+            "network",
+            "KIND",
+            "What a new environment may reach: open (the internet) or none.",
+            choices: NetworkPolicy.Kind.allCases.map(\.rawValue)
+        ),
+        .value("host-port", "PORT", "Loopback port of this machine that a new environment may reach.", repeats: true),
+    ]
+
+    static let limits: [Option] = [
+        .value("cpus", "N", "Processors of a new environment, such as 1.5."),
+        .value("memory", "SIZE", "Memory of a new environment, such as 2G."),
+        .value("disk", "SIZE", "Disk of a new environment, such as 10G."),
+        .value("processes", "N", "Processes of a new environment."),
+    ]
+
+    static let placement: [Option] =
+        [
+            .value(
+                "environment",
+                short: "e",
+                "NAME",
+                "Environment by name or id; 'new' for one of its own; default: yours."
+            ),
+            provider,
+        ] + network + limits
+
+    static let run: [Option] = [
+        .value("env", "NAME=VALUE", "Variable of the agent's environment.", repeats: true),
+        .value(
+            "secret",
+            "NAME",
+            "Secret variable: NAME takes it from this shell, NAME=@FILE from a file, NAME=- from stdin.",
+            repeats: true
+        ),
+        .value("timeout", "TIME", "Time limit, such as 90s, 30m or 2h."),
+        .value("max-output", "SIZE", "Stored bytes of each stream's start; default 10000000."),
+        .flag("detach", short: "d", "Return at once; the run goes on."),
+    ]
+
+    static func apply(_ arguments: ParsedArguments, to request: inout CreateExecution, terminal: Terminal)
+        throws(BerthError)
+    {
+        request.environment = arguments.text("environment")
+        request.provider = try provider(arguments, terminal: terminal)
+        request.network = try network(arguments)
+        request.limits = try limits(arguments)
+        request.env = try Input.variables(arguments, terminal: terminal)
+        request.config = RunConfig(
+            timeoutMs: try arguments.milliseconds("timeout"),
+            maxOutputBytes: try arguments.bytes("max-output")
+        )
+    }
+
+    static func provider(_ arguments: ParsedArguments, terminal: Terminal) throws(BerthError) -> ProviderKind? {
+        let name = try arguments.choice("provider", of: provider.choices)
+        if name == ProviderKind.host.rawValue {
+            let style = terminal.errorStyle
+            terminal.writeError(
+                style.red(style.bold("WARNING: provider host gives NO isolation."))
+                    + " The agent runs as this machine's user, with all of that user's files and network.\n"
+            )
+        }
+        return name.map { ProviderKind(rawValue: $0) }
+    }
+
+    static func network(_ arguments: ParsedArguments) throws(BerthError) -> NetworkPolicy? {
+        let kind = try arguments.choice("network", of: NetworkPolicy.Kind.allCases.map(\.rawValue))
+        var ports: [Int] = []
+        for text in arguments.all("host-port") {
+            guard let port = Int(text), (1...65535).contains(port) else {
+                throw BerthError(.usage, "'\(text)' is not a TCP port", field: "--host-port", remedy: "1 to 65535")
+            }
+            ports.append(port)
+        }
+        guard kind != nil || !ports.isEmpty else { return nil }
+        return try NetworkPolicy(kind == NetworkPolicy.Kind.none.rawValue ? .none : .open, hostPorts: ports)
+    }
+
+    static func limits(_ arguments: ParsedArguments) throws(BerthError) -> ResourceLimits? {
+        var limits = ResourceLimits.standard
+        let standard = limits
+        if let cpus = try arguments.number("cpus") { limits.cpus = cpus }
+        if let memory = try arguments.bytes("memory") { limits.memoryBytes = memory }
+        if let disk = try arguments.bytes("disk") { limits.diskBytes = disk }
+        if let processes = try arguments.integer("processes", in: 8...4_194_304) { limits.processes = processes }
+        return limits == standard ? nil : limits
+    }
+}

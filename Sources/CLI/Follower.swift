@@ -1,0 +1,137 @@
+import API
+import Base
+import Client
+import Domain
+import EventLoop
+import Glibc
+
+/// How a run's output is shown.
+enum FollowMode: Sendable {
+    /// What the agent does, in readable form.
+    case agent
+    /// Its bytes, streams apart.
+    case raw
+}
+
+extension ServerSession {
+    func runAndFollow(_ request: CreateExecution, as mode: FollowMode, isDetached: Bool) async throws -> Int32 {
+        let execution: Execution = try await client.call(
+            .executionCreate,
+            body: request,
+            idempotencyKey: Idempotency.key()
+        )
+        if isDetached {
+            try print(execution) { "\(execution.id)\n" }
+            return 0
+        }
+        if mode == .agent, !isJSON { say("\(execution.id) — follow elsewhere with: berth logs -f \(execution.id)") }
+        return try await follow(execution.id, as: mode, cancelsOnInterrupt: true)
+    }
+
+    /// Shows an execution until its end. The first interrupt cancels it (or leaves it), the second leaves at once.
+    func follow(_ id: ExecutionID, as mode: FollowMode, cancelsOnInterrupt: Bool) async throws -> Int32 {
+        let interrupts = try await SignalSource([SIGINT, SIGTERM], loop: loop)
+        return try await withThrowingTaskGroup(of: Int32?.self) { group in
+            group.addTask { try await show(id, as: mode) }
+            group.addTask {
+                var count = 0
+                for await _ in interrupts {
+                    count += 1
+                    if !cancelsOnInterrupt || count > 1 {
+                        say("left; \(id) goes on unless it was cancelled")
+                        return ErrorCode.cancelled.exitStatus
+                    }
+                    say("cancelling \(id)… (once more leaves without waiting; --detach starts a run that stays)")
+                    let _: Execution = try await client.call(.executionCancel, path: ["executionId": id.text])
+                }
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let status = try await group.next() {
+                if let status { return status }
+            }
+            return ErrorCode.internal.exitStatus
+        }
+    }
+
+    private func show(_ id: ExecutionID, as mode: FollowMode) async throws -> Int32 {
+        let streams = mode == .agent && !isJSON ? "agent,stderr" : "stdout,stderr"
+        let renderer = AgentRenderer(style: terminal.style, width: terminal.width)
+        var events = client.events(of: id, streams: streams, isRaw: mode == .raw)
+        while let event = try await events.next() {
+            if isJSON, mode == .agent {
+                terminal.writeBytes(event.json + Array("\n".utf8), toError: false)
+            }
+            switch event.kind {
+            case .state(let state):
+                if mode == .agent, state.status == .queued { say("queued…") }
+            case .progress(let progress):
+                if mode == .agent || terminal.isErrorTerminal { say("\(progress.message)…") }
+            case .agent(let event):
+                if !isJSON, let text = renderer.text(event) { terminal.write(text) }
+            case .output(let stream, _, let bytes):
+                if isJSON, mode == .agent { continue }
+                terminal.writeBytes(bytes, toError: stream == .stderr)
+            case .end(let execution):
+                return finish(execution, as: mode)
+            }
+        }
+        throw BerthError(.network, "the server ended the stream before the run ended", isRetryable: true)
+    }
+
+    private func finish(_ execution: Execution, as mode: FollowMode) -> Int32 {
+        sayGaps(execution)
+        if mode == .agent, !isJSON {
+            terminal.write(OutcomeText.text(execution, style: terminal.style))
+        } else if let failure = execution.failure, failure.code != .agentFailed {
+            terminal.writeError("berth: \(failure.message)" + (failure.remedy.map { " (\($0))" } ?? "") + "\n")
+        } else if execution.status == .timedOut || execution.status == .cancelled {
+            terminal.writeError(
+                "berth: \(execution.id) \(execution.status == .timedOut ? "timed out" : "was cancelled")\n"
+            )
+        }
+        return execution.exitStatus
+    }
+
+    /// What a capped stream did not keep, so that nobody takes what was shown for the whole.
+    private func sayGaps(_ execution: Execution) {
+        for (name, mark) in [("stdout", execution.report?.stdout), ("stderr", execution.report?.stderr)] {
+            guard let mark, mark.isTruncated else { continue }
+            let missing = mark.totalBytes - mark.headBytes - mark.tailBytes
+            say("[\(missing) bytes of \(name) behind the first \(mark.headBytes) were not kept; see --max-output]")
+        }
+    }
+
+    /// What is stored of an execution now.
+    func showStored(_ execution: Execution, as mode: FollowMode) async throws {
+        let renderer = AgentRenderer(style: terminal.style, width: terminal.width)
+        if mode == .agent {
+            var events = client.events(of: execution.id, streams: "agent,stderr", isRaw: false, follows: false)
+            while let event = try await events.next() {
+                switch event.kind {
+                case .agent(let event): if let text = renderer.text(event) { terminal.write(text) }
+                case .output(let stream, _, let bytes): terminal.writeBytes(bytes, toError: stream == .stderr)
+                case .end(let execution):
+                    terminal.write(OutcomeText.text(execution, style: terminal.style))
+                    return
+                default: continue
+                }
+            }
+            return
+        }
+        for stream in OutputStream.allCases {
+            var offset: Int64 = 0
+            while true {
+                let piece = try await client.output(of: execution.id, stream: stream, from: offset)
+                if piece.isEmpty { break }
+                terminal.writeBytes(piece, toError: stream == .stderr)
+                offset += Int64(piece.count)
+            }
+        }
+    }
+}
+
+enum Idempotency {
+    /// One per command, so that a repeated request after a lost answer does not run twice.
+    static func key() -> String { Hex.encode(SystemRandomness().bytes(16)) }
+}

@@ -1,0 +1,141 @@
+public import API
+public import Base
+public import Domain
+public import EventLoop
+import Transport
+
+/// The API of a server, typed. Paths come from the route table, so client and server cannot disagree about them.
+public struct BerthClient: Sendable {
+    private let http: HTTPClient
+    private let base: HTTPURL
+    private let key: Secret<String>?
+    let loop: EventLoop
+    let randomness: any Randomness
+
+    /// - Parameter url: `http://`, `https://` or `unix:/path`.
+    public init(
+        url: String,
+        key: Secret<String>?,
+        loop: EventLoop,
+        randomness: any Randomness = SystemRandomness()
+    ) throws(BerthError) {
+        base = try HTTPURL(url)
+        self.key = key
+        self.loop = loop
+        self.randomness = randomness
+        var configuration = HTTPClientConfiguration()
+        // A wait of the API is five minutes at most.
+        configuration.headTimeout = .seconds(330)
+        // Event streams and outputs are kept alive by the server's comments, every 15 s.
+        configuration.bodyTimeout = .seconds(60)
+        http = HTTPClient(loop: loop, configuration: configuration, randomness: randomness)
+    }
+
+    /// Calls `route` and decodes its answer. Throws the server's own error as it was, and `unavailable` where no server
+    /// answers.
+    public func call<Answer: Decodable & Sendable>(
+        _ route: RouteID,
+        path: [String: String] = [:],
+        query: [(String, String)] = [],
+        body: (any Encodable & Sendable)? = nil,
+        idempotencyKey: String? = nil
+    ) async throws -> Answer {
+        let bytes = try body.map { try JSONBody.encode($0) }
+        let answer = try await fetch(route, path, query, body: bytes, idempotencyKey: idempotencyKey)
+        return try JSONBody.decode(Answer.self, from: answer)
+    }
+
+    /// One piece of a stored stream; empty at its present end. Offsets count stored bytes.
+    public func output(of id: ExecutionID, stream: OutputStream, from offset: Int64) async throws
+        -> [UInt8]
+    {
+        let response = try await send(
+            .executionOutput,
+            ["executionId": id.text],
+            [("stream", stream.rawValue), ("offset", "\(offset)"), ("limit", "\(4 << 20)")]
+        )
+        return try await response.body.collect(upTo: 64 << 20)
+    }
+
+    /// What happens to an execution from `position` on; goes on by itself when the connection breaks.
+    public func events(
+        of id: ExecutionID,
+        streams: String,
+        isRaw: Bool,
+        follows: Bool = true,
+        from position: StreamPosition = .start
+    ) -> ExecutionEvents {
+        ExecutionEvents(client: self, id: id, streams: streams, isRaw: isRaw, follows: follows, position: position)
+    }
+
+    public func close() async { await http.close() }
+
+    private func fetch(
+        _ route: RouteID,
+        _ path: [String: String],
+        _ query: [(String, String)],
+        body: [UInt8]? = nil,
+        idempotencyKey: String? = nil
+    ) async throws -> [UInt8] {
+        var headers = HTTPHeaders()
+        if let idempotencyKey { headers.set("idempotency-key", idempotencyKey) }
+        let response = try await send(route, path, query, body: body, headers: headers)
+        return try await response.body.collect(upTo: 64 << 20)
+    }
+
+    func send(
+        _ id: RouteID,
+        _ path: [String: String],
+        _ query: [(String, String)],
+        body: [UInt8]? = nil,
+        headers: HTTPHeaders = HTTPHeaders()
+    ) async throws -> HTTPClientResponse {
+        guard let route = RouteTable.route(id) else { throw BerthError(.internal, "there is no route \(id.rawValue)") }
+        var headers = headers
+        if let key { headers.set("authorization", "Bearer \(key.reveal())") }
+        if body != nil { headers.set("content-type", "application/json") }
+        let url = HTTPURL(endpoint: base.endpoint, target: Self.target(route, path, query))
+        let request = HTTPClientRequest(
+            HTTPMethod(rawValue: route.method.rawValue),
+            url,
+            headers: headers,
+            body: body.map { .bytes($0) } ?? .none
+        )
+        let response: HTTPClientResponse
+        do {
+            response = try await http.send(request)
+        } catch let error as BerthError where error.code == .network {
+            throw BerthError(
+                .unavailable,
+                "no server answers on \(base.endpoint)",
+                remedy: "start one with 'berth serve' (or scripts/start), or name one with --server URL",
+                detail: error.message,
+                isRetryable: true
+            )
+        }
+        guard (200..<300).contains(response.status) else { throw try await Self.error(response) }
+        return response
+    }
+
+    private static func error(_ response: HTTPClientResponse) async throws -> BerthError {
+        let bytes = try await response.body.collect(upTo: 1 << 20)
+        if let problem = try? JSONBody.decode(Problem.self, from: bytes) { return problem.error }
+        return BerthError(
+            response.status >= 500 ? .unavailable : .protocolViolation,
+            "the server answered with status \(response.status) and no explanation",
+            isRetryable: response.status >= 500
+        )
+    }
+
+    private static func target(_ route: Route, _ path: [String: String], _ query: [(String, String)]) -> String {
+        var target = ""
+        for segment in route.segments {
+            switch segment {
+            case .literal(let text): target += "/" + text
+            case .parameter(let name): target += "/" + PercentEncoding.encode(path[name] ?? "")
+            }
+        }
+        let pairs = query.map { PercentEncoding.encode($0.0) + "=" + PercentEncoding.encode($0.1) }
+        return pairs.isEmpty ? target : target + "?" + pairs.joined(separator: "&")
+    }
+}

@@ -1,0 +1,68 @@
+import Base
+import EventLoop
+import FoundationEssentials
+import Transport
+
+/// The sockets through which the workers inside environments reach the server: one per environment, so that a sandbox
+/// without network works and the server itself stays on loopback. A worker sees its socket's file come back after a
+/// restart and connects at once.
+actor LinkSockets {
+    private let loop: EventLoop
+    private let hub: LateBinding<WorkerHub>
+    private let ids: IDSource
+    private let log: Log
+    private var servers: [EnvironmentID: HTTPServer] = [:]
+
+    init(loop: EventLoop, hub: LateBinding<WorkerHub>, ids: IDSource, log: Log) {
+        self.loop = loop
+        self.hub = hub
+        self.ids = ids
+        self.log = log
+    }
+
+    /// Listens on `path`; does nothing when this environment's socket is open already.
+    func open(_ environment: EnvironmentID, path: String) async throws {
+        guard servers[environment] == nil else { return }
+        let server = HTTPServer(loops: [loop], configuration: Self.configuration, ids: ids, log: log) { [hub] request in
+            guard let hub = hub.value else { throw BerthError(.unavailable, "the server is starting") }
+            return try await hub.accept(request)
+        }
+        servers[environment] = server
+        do {
+            try await server.listen(on: .unix(path: path, mode: 0o600))
+        } catch {
+            servers[environment] = nil
+            throw error
+        }
+    }
+
+    /// After a restart of the server: the sockets of every environment that is on disk.
+    func reopen(in directory: String) async {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        for name in names.sorted() {
+            let run = "\(directory)/\(name)/run"
+            guard let environment = try? EnvironmentID(name), Files.exists(run) else { continue }
+            do {
+                try await open(environment, path: run + "/link.sock")
+            } catch {
+                log.warning("link not opened", ["environment_id": environment, "error": "\(error)"])
+            }
+        }
+    }
+
+    func close(_ environment: EnvironmentID) async {
+        await servers.removeValue(forKey: environment)?.shutdown(drainingFor: .zero)
+    }
+
+    func closeAll() async {
+        for environment in servers.keys.sorted() { await close(environment) }
+    }
+
+    private static var configuration: HTTPServerConfiguration {
+        var configuration = HTTPServerConfiguration()
+        configuration.maximumConnections = 16
+        configuration.webSocket = WorkerHub.webSocket
+        configuration.renderError = { FrontDoor.problem($0, requestID: nil) }
+        return configuration
+    }
+}

@@ -1,0 +1,75 @@
+import Base
+import Transport
+import WorkerProtocol
+import Workers
+
+/// Accepts workers' WebSockets and hands their frames, in order, to ``WorkerService``.
+struct WorkerHub: Sendable {
+    let workers: WorkerService
+    let tokens: WorkerTokens
+    let metrics: Metrics
+    let log: Log
+
+    /// Berth's own heartbeat watches the peer, so no pings; prompts of several megabytes are one message.
+    static var webSocket: WebSocketConfiguration {
+        var configuration = WebSocketConfiguration()
+        configuration.maximumMessageBytes = ProtocolLimits.maximumMessageBytes
+        configuration.pingInterval = nil
+        return configuration
+    }
+
+    /// The token comes as a bearer, or as `?token=` from a peer that speaks only the documented protocol.
+    func accept(_ request: HTTPRequest) async throws -> HTTPResponse {
+        guard let token = FrontDoor.bearer(request) ?? request.queryValue("token").map({ Secret($0) }) else {
+            throw BerthError(
+                .unauthenticated,
+                "a worker needs its token",
+                remedy: "send 'Authorization: Bearer TOKEN'"
+            )
+        }
+        let identity = try await tokens.authenticate(token: token)
+        guard request.asksForWebSocket else {
+            throw BerthError(
+                .invalidRequest,
+                "this is the workers' WebSocket",
+                remedy: "connect with a WebSocket client"
+            )
+        }
+        return HTTPResponse(
+            status: 101,
+            body: .webSocket(subprotocol: nil) { socket in await serve(socket, identity) }
+        )
+    }
+
+    private func serve(_ socket: WebSocket, _ identity: WorkerIdentity) async {
+        metrics.add("berth_workers_connected", "", 1)
+        defer { metrics.add("berth_workers_connected", "", -1) }
+        let link = workers.connect(identity, over: WebSocketLink(socket: socket))
+        await withDiscardingTaskGroup { group in
+            group.addTask { await link.run() }
+            do {
+                while let message = try await socket.receive() {
+                    switch message {
+                    case .text(let bytes): await link.receive(text: Array(bytes.utf8))
+                    case .binary(let bytes): await link.receive(binary: bytes)
+                    }
+                }
+            } catch {
+                log.debug("worker connection ended", ["error": "\(error)"])
+            }
+            await link.disconnected()
+            group.cancelAll()
+        }
+    }
+}
+
+/// A worker's socket.
+private struct WebSocketLink: LinkTransport {
+    let socket: WebSocket
+
+    func send(text: [UInt8]) async throws { try await socket.send(text: String(decoding: text, as: UTF8.self)) }
+    func send(binary: [UInt8]) async throws { try await socket.send(binary: binary) }
+    func close(code: UInt16, reason: String) async {
+        socket.close(code: WebSocketCloseCode(rawValue: code), reason: reason)
+    }
+}

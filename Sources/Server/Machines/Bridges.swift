@@ -1,0 +1,16 @@
+public import Environments
+public import Executions
+public import Workers
+public import Workspaces
+
+// Domains do not know each other: what one needs of another is wired here, and could be wrapped here.
+
+extension WorkerRegistry: WorkerPool {}
+
+extension WorkerTokens: WorkerAdmission {}
+
+extension ExecutionService: AttemptBridge, EnvironmentObserver {}
+
+extension EnvironmentService: InstanceBridge, EnvironmentWaking {}
+
+extension WorkspaceService: WorkspaceObserver {}

@@ -1,0 +1,147 @@
+import API
+import Base
+import Domain
+import Environments
+import Executions
+import WorkerProtocol
+import Workspaces
+
+/// From a request to run something to its execution: the environment is found or made, the workspace recorded.
+extension ServerCore {
+    /// - Parameter onStandingWorker: not in an environment, but on a worker that stands alone.
+    func launch(
+        _ request: CreateExecution,
+        key: String?,
+        by principal: Principal,
+        onStandingWorker: Bool = false
+    ) async throws -> ExecutionRecord {
+        let agent = request.agent ?? (request.command == nil ? .claude : .command)
+        var spec = ExecutionSpec(
+            agent: agent,
+            workingDirectory: request.workingDirectory,
+            model: request.model,
+            resumeAgentSessionID: request.resumeAgentSessionId,
+            caps: (request.config ?? RunConfig()).caps,
+            retry: request.retry.flatMap { RetryPolicy(rawValue: $0) } ?? .never
+        )
+        var new = NewExecution(
+            organizationID: principal.organizationID,
+            ownerID: principal.userID,
+            environmentID: nil,
+            spec: spec,
+            prompt: request.prompt ?? "",
+            command: request.command,
+            personaID: request.personaId,
+            environment: Secret(variables(request, agent: agent)),
+            gitCredentials: Secret((request.gitCredentials ?? []).map { ServerMessage.GitCredential($0) }),
+            idempotencyKey: key
+        )
+        // Before anything is made for it.
+        try new.validate()
+        guard !onStandingWorker else { return try await executions.create(new).execution }
+        let environment = try await environment(for: request, by: principal)
+        new.environmentID = environment.id
+        if let checkout = request.repository {
+            let made = try await workspaces.create(
+                NewWorkspace(
+                    organizationID: principal.organizationID,
+                    ownerID: principal.userID,
+                    environmentID: environment.id,
+                    repositoryURL: checkout.url,
+                    baseReference: checkout.base,
+                    branch: checkout.branch,
+                    task: request.prompt ?? request.command?.joined(separator: " ") ?? "",
+                    push: checkout.push ?? false,
+                    commitLeftovers: checkout.commitLeftovers ?? true
+                )
+            )
+            spec.workspace = made.request
+            new.spec = spec
+            new.workspaceID = made.workspace.id
+        }
+        return try await create(new, by: principal)
+    }
+
+    private func create(_ new: NewExecution, by principal: Principal) async throws -> ExecutionRecord {
+        let created: CreatedExecution
+        do {
+            created = try await executions.create(new)
+        } catch {
+            try await discard(new.workspaceID, by: principal)
+            throw error
+        }
+        // A repeated request has its own workspace already.
+        if !created.isNew, created.execution.workspaceID != new.workspaceID {
+            try await discard(new.workspaceID, by: principal)
+        }
+        return created.execution
+    }
+
+    private func discard(_ workspace: WorkspaceID?, by principal: Principal) async throws {
+        guard let workspace else { return }
+        _ = try await workspaces.archive(
+            workspace,
+            organization: principal.organizationID,
+            by: principal.userID,
+            visibleTo: principal.visibleUser
+        )
+    }
+
+    /// The caller's variables; a claude run without a login of its own gets the deployment's subscription token.
+    private func variables(_ request: CreateExecution, agent: AgentKind) -> [String: String] {
+        var variables = request.env ?? [:]
+        let logins = ["CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"]
+        if agent == .claude, !logins.contains(where: { variables[$0] != nil }),
+            let token = configuration.secret("claudeToken")
+        {
+            variables["CLAUDE_CODE_OAUTH_TOKEN"] = token.reveal()
+        }
+        return variables
+    }
+
+    private func environment(for request: CreateExecution, by principal: Principal) async throws -> EnvironmentRecord {
+        let spec = environmentSpec(
+            provider: request.provider,
+            limits: request.limits,
+            policy: nil,
+            network: request.network
+        )
+        switch request.environment {
+        case nil, "personal":
+            let record = try await environments.personal(
+                principal.organizationID,
+                user: principal.userID,
+                spec: spec
+            )
+            try Self.check(request, against: record)
+            return record
+        case "new":
+            return try await environments.create(
+                NewEnvironment(organizationID: principal.organizationID, ownerID: principal.userID, spec: spec)
+            )
+        case let name?:
+            let record = try await environments.find(
+                name,
+                organization: principal.organizationID,
+                user: principal.userID
+            )
+            try Self.check(request, against: record)
+            return record
+        }
+    }
+
+    /// What was asked of a new environment must hold of one that exists: nothing is silently ignored.
+    private static func check(_ request: CreateExecution, against record: EnvironmentRecord) throws(BerthError) {
+        func refuse(_ field: String, _ what: String) -> BerthError {
+            BerthError(
+                .conflict,
+                "environment '\(record.name)' exists with another \(what)",
+                field: field,
+                remedy: "leave the option out, use environment 'new', or make one with 'berth env create'"
+            )
+        }
+        if let provider = request.provider, provider != record.spec.provider { throw refuse("provider", "provider") }
+        if let limits = request.limits, limits != record.spec.limits { throw refuse("limits", "set of limits") }
+        if let network = request.network, network != record.spec.network { throw refuse("network", "network policy") }
+    }
+}

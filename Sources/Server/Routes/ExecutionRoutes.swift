@@ -1,0 +1,122 @@
+import API
+import Base
+import Domain
+import Executions
+import Transport
+import WorkerProtocol
+
+/// `/v1/executions`.
+extension ServerCore {
+    func executionCreate(_ context: RequestContext) async throws -> HTTPResponse {
+        let request: CreateExecution = try await context.body(limit: configuration.maximumBodyBytes)
+        let record = try await launch(request, key: try context.idempotencyKey, by: try context.principal)
+        return try Self.json(API.Execution(record), status: 201)
+    }
+
+    func executionList(_ context: RequestContext) async throws -> HTTPResponse {
+        var filter = ExecutionFilter()
+        if let status = context.text("status"), let state = ExecutionState(rawValue: status) { filter.states = [state] }
+        if let environment = context.text("environment") { filter.environmentID = try EnvironmentID(environment) }
+        let page = try await executions.list(
+            filter,
+            after: try context.text("cursor").map { try ExecutionID($0) },
+            limit: Int(try context.integer("limit", default: 50)),
+            by: try context.principal
+        )
+        return try Self.json(
+            Page(items: page.executions.map(API.Execution.init), nextCursor: page.next?.text)
+        )
+    }
+
+    func executionGet(_ context: RequestContext) async throws -> HTTPResponse {
+        let record = try await executions.get(try context.id("executionId"), by: try context.principal)
+        return try Self.json(API.Execution(record))
+    }
+
+    func executionCancel(_ context: RequestContext) async throws -> HTTPResponse {
+        let record = try await executions.cancel(try context.id("executionId"), by: try context.principal)
+        return try Self.json(API.Execution(record), status: 202)
+    }
+
+    func executionOutput(_ context: RequestContext) async throws -> HTTPResponse {
+        let record = try await executions.get(try context.id("executionId"), by: try context.principal)
+        let slice = try await executions.output(
+            of: record,
+            context.text("stream").flatMap { Domain.OutputStream(rawValue: $0) } ?? .stdout,
+            from: try context.integer("offset", default: 0),
+            limit: Int(try context.integer("limit", default: 4 << 20))
+        )
+        return HTTPResponse(
+            headers: [
+                "content-type": "application/octet-stream", "berth-stored-bytes": "\(slice.storedBytes)",
+            ],
+            body: .bytes(slice.bytes)
+        )
+    }
+
+    /// Answers when the execution has ended, or at the time limit with its state then.
+    func executionWait(_ context: RequestContext) async throws -> HTTPResponse {
+        let id: ExecutionID = try context.id("executionId")
+        let principal = try context.principal
+        let limit = try context.integer("timeoutMs", default: 60_000)
+        let bell = executions.bell(for: id)
+        let deadline = time.uptime + .milliseconds(limit)
+        while true {
+            let count = bell.count
+            let record = try await executions.get(id, by: principal)
+            if record.state.isTerminal || time.uptime >= deadline { return try Self.json(API.Execution(record)) }
+            try await bell.wait(after: count, until: deadline, time: time)
+        }
+    }
+
+    func executionEvents(_ context: RequestContext) async throws -> HTTPResponse {
+        let id: ExecutionID = try context.id("executionId")
+        let principal = try context.principal
+        // Refusals come before the stream begins.
+        let record = try await executions.get(id, by: principal)
+        let choice = try Self.choice(context, record)
+        var position = StreamPosition.start
+        if let text = context.request.headers["last-event-id"] ?? context.text("after") {
+            position = try StreamPosition(text)
+        }
+        return HTTPResponse(
+            headers: ["cache-control": "no-store"],
+            body: .events { [executions, metrics, position] writer in
+                metrics.add("berth_event_streams")
+                defer { metrics.add("berth_event_streams", "", -1) }
+                var streamer = ExecutionStreamer(
+                    id: id,
+                    principal: principal,
+                    executions: executions,
+                    writer: writer,
+                    choice: choice,
+                    position: position
+                )
+                try await streamer.run()
+            }
+        )
+    }
+
+    private static func choice(_ context: RequestContext, _ record: ExecutionRecord) throws(BerthError)
+        -> ExecutionStreamer.Choice
+    {
+        var choice = ExecutionStreamer.Choice()
+        choice.agent = record.spec.agent == .claude
+        choice.isRaw = context.flag("raw")
+        choice.follows = context.request.queryValue("follow") == nil || context.flag("follow")
+        guard let streams = context.text("streams") else { return choice }
+        let names = streams.split(separator: ",").map(String.init)
+        for name in names where !["stdout", "stderr", "agent"].contains(name) {
+            throw BerthError(
+                .invalidValue,
+                "'\(name.prefix(40))' is not a stream",
+                field: "streams",
+                remedy: "allowed: stdout, stderr, agent"
+            )
+        }
+        choice.stdout = names.contains("stdout")
+        choice.stderr = names.contains("stderr")
+        choice.agent = choice.agent && names.contains("agent")
+        return choice
+    }
+}

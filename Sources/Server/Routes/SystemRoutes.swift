@@ -1,0 +1,75 @@
+import API
+import Accounts
+import Base
+import Database
+import Domain
+import Transport
+import WorkerProtocol
+
+/// `whoami`, `changes`, health, versions.
+extension ServerCore {
+    func whoAmI(_ context: RequestContext) throws -> HTTPResponse {
+        let principal = try context.principal
+        return try Self.json(
+            WhoAmI(
+                organizationId: principal.organizationID,
+                userId: principal.userID,
+                role: principal.role.rawValue,
+                keyId: principal.keyID
+            )
+        )
+    }
+
+    func changeList(_ context: RequestContext) async throws -> HTTPResponse {
+        let principal = try context.principal
+        let after = try context.integer("after", default: 0)
+        let limit = Int(try context.integer("limit", default: 100))
+        let wait = try context.integer("waitMs", default: 0)
+        let visible = principal.visibleUser
+        var events = try await feed.read(principal.organizationID, after: after, limit: limit, visibleTo: visible)
+        if events.isEmpty, wait > 0 {
+            try await waitForChange(principal.organizationID, after: after, atMost: .milliseconds(wait))
+            events = try await feed.read(principal.organizationID, after: after, limit: limit, visibleTo: visible)
+        }
+        let changes = events.map(Change.init)
+        return try Self.json(ChangePage(changes: changes, nextAfter: changes.last?.sequence ?? after))
+    }
+
+    /// Returns at the next change of the organization, or at the time limit.
+    func waitForChange(_ organization: OrganizationID, after: Int64, atMost limit: Duration) async throws {
+        do {
+            try await withDeadline(limit, time: time, what: "a change") { [feed] in
+                try await feed.waitForEvent(organization, after: after)
+            }
+        } catch let error as BerthError where error.code == .timedOut {}
+    }
+
+    func ready() async throws -> HTTPResponse {
+        // One read proves that the database answers.
+        _ = try await database.read { try $0.rows("SELECT 1 AS one") }
+        return try Self.json(Health(status: "ok", checks: ["database": "ok"]))
+    }
+
+    func version() throws -> HTTPResponse { try Self.json(Version(workerProtocol: ProtocolLimits.version)) }
+
+    static func json(_ value: some Encodable, status: Int = 200) throws -> HTTPResponse {
+        .json(try JSONBody.encode(value), status: status)
+    }
+}
+
+extension Change {
+    init(_ event: Event) {
+        self.init(
+            sequence: event.seq,
+            type: event.type,
+            subject: event.subject,
+            payload: (try? JSONValue(parsing: event.payload.utf8)) ?? .string(event.payload),
+            at: event.at
+        )
+    }
+}
+
+extension Principal {
+    /// Whose rows it sees: its own and the organization's, or everyone's.
+    var visibleUser: UserID? { role.permissions.contains(.manageOrganization) ? nil : userID }
+}

@@ -1,0 +1,68 @@
+import API
+import Accounts
+import Base
+import Database
+import Domain
+import Environments
+import Executions
+import Transport
+import Workers
+import Workspaces
+
+/// The services behind the API, and the one switch that hands a matched request to its handler.
+struct ServerCore: Sendable {
+    let configuration: Configuration
+    let time: any TimeSource
+    let startedAt: Uptime
+    let log: Log
+    let metrics: Metrics
+    let database: any SQLDatabase
+    let feed: Feed
+    let accounts: Accounts
+    let executions: ExecutionService
+    let environments: EnvironmentService
+    let workspaces: WorkspaceService
+    let workers: WorkerService
+    let hub: LateBinding<WorkerHub>
+
+    func authenticate(_ token: Secret<String>) async throws -> Principal {
+        try await accounts.principal(presenting: token)
+    }
+
+    func respond(_ context: RequestContext) async throws -> HTTPResponse {
+        switch context.route.id {
+        case .executionCreate: try await executionCreate(context)
+        case .executionList: try await executionList(context)
+        case .executionGet: try await executionGet(context)
+        case .executionCancel: try await executionCancel(context)
+        case .executionOutput: try await executionOutput(context)
+        case .executionEvents: try await executionEvents(context)
+        case .executionWait: try await executionWait(context)
+        case .environmentCreate: try await environmentCreate(context)
+        case .environmentList: try await environmentList(context)
+        case .environmentGet: try await environmentGet(context)
+        case .environmentWhy: try await environmentWhy(context)
+        case .environmentStart, .environmentStop, .environmentPause, .environmentResume, .environmentRetry,
+            .environmentDestroy:
+            try await environmentVerb(context)
+        case .workspaceList: try await workspaceList(context)
+        case .workspaceGet: try await workspaceGet(context)
+        case .repositoryCreate: try await repositoryCreate(context)
+        case .repositoryList: try await repositoryList(context)
+        case .repositoryGet: try await repositoryGet(context)
+        case .workerList: try await workerList(context)
+        case .workerConnect: try await workerConnect(context)
+        case .whoAmI: try whoAmI(context)
+        case .changeList: try await changeList(context)
+        case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))
+        case .ready: try await ready()
+        case .metrics: .text(metrics.text(uptime: time.uptime - startedAt))
+        case .version: try version()
+        case .openAPI: try Self.json(OpenAPI.document())
+        case .compatibilityExecute: try await compatibilityExecute(context)
+        case .compatibilityGet: try await compatibilityGet(context)
+        case .compatibilityCancel: try await compatibilityCancel(context)
+        case .compatibilityStatus: try await compatibilityStatus(context)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import API
+import Accounts
+public import Base
+import Database
+import Domain
+public import EventLoop
+import Glibc
+import Transport
+
+/// The server as a whole: opens what it needs, listens, runs until told to stop, and closes in the reverse order.
+public enum BerthServer {
+    /// Runs until SIGTERM or SIGINT. A second signal cuts the draining short.
+    /// - Parameter announce: told the address once requests are taken.
+    public static func main(
+        configuration: Configuration,
+        announce: @escaping @Sendable (String) -> Void
+    ) async throws {
+        let time = SystemTime()
+        let log = Log(sink: StandardErrorSink(), time: time, level: configuration.logLevel)
+        let loops = try EventLoopGroup(count: 1, name: "server")
+        loops.start()
+        defer { loops.stop() }
+        let signals = try await SignalSource([SIGTERM, SIGINT], loop: loops.loops[0])
+        try await run(configuration, loops: loops.loops, log: log) {
+            for await signal in signals {
+                log.info("stopping", ["signal": signal])
+                return
+            }
+        } ready: { url in
+            announce(url)
+        }
+    }
+
+    /// - Parameters:
+    ///   - stop: returns when the server is to stop; environments and runs go on without it.
+    ///   - ready: told the address once requests are taken.
+    public static func run(
+        _ configuration: Configuration,
+        loops: [EventLoop],
+        log: Log,
+        until stop: @escaping @Sendable () async -> Void,
+        ready: @escaping @Sendable (String) async -> Void
+    ) async throws {
+        let time = loops[0].time
+        let began = time.uptime
+        let directory = DataDirectory(path: configuration.dataDirectory)
+        try directory.prepare()
+        let lock = try directory.lock()
+        let composition = try await Composition.make(configuration, directory, loops: loops, time: time, log: log)
+        let url = try await composition.listen()
+        try directory.write(
+            String(decoding: try JSONBody.encode(ServerAddress.Note(url: url)), as: UTF8.self) + "\n",
+            to: "server.json"
+        )
+        log.info("ready", ["url": url, "took_ms": (time.uptime - began).wholeMilliseconds])
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            composition.addServices(to: &group)
+            group.addTask {
+                await ready(url)
+                await stop()
+                throw Stopped()
+            }
+            do {
+                // Services end only by failing or by being cancelled.
+                while try await group.next() != nil {}
+            } catch is Stopped {}
+            directory.remove("server.json")
+            await composition.drain(atMost: configuration.drain)
+            group.cancelAll()
+        }
+        await composition.close()
+        log.info("stopped", [:])
+        _ = consume lock
+    }
+
+    private struct Stopped: Error {}
+}

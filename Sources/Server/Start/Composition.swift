@@ -1,0 +1,176 @@
+import API
+import Accounts
+import Base
+import Crypto
+import Database
+import Domain
+import Environments
+import EventLoop
+import Executions
+import Migrations
+import OpenSSL
+import OutputStore
+import Providers
+import Transport
+import Workers
+import Workspaces
+
+/// The one place that knows all parts: makes them, wires their bridges, and runs their loops.
+struct Composition: Sendable {
+    let core: ServerCore
+    private let http: HTTPServer
+    private let links: LinkSockets
+    private let environmentsPath: String
+
+    static func make(
+        _ configuration: Configuration,
+        _ directory: DataDirectory,
+        loops: [EventLoop],
+        time: any TimeSource,
+        log: Log
+    ) async throws -> Composition {
+        let randomness = SystemRandomness()
+        let ids = IDSource(time: time, randomness: randomness)
+        let metrics = Metrics()
+        let database = try SQLiteDatabase(SQLiteConfiguration(path: directory.databasePath), time: time)
+        try await Migrator(ServerSchema.migrations, time: time).migrate(database)
+        let feed = Feed(database)
+        let accounts = Accounts(database: database, feed: feed, ids: ids, time: time, randomness: randomness)
+        let principal = try await accounts.bootstrapSingleUser()
+        try await APIKeyFile.ensure(directory, accounts, principal)
+        let sealer = Sealer(try keys(configuration, directory, randomness), randomness: randomness)
+
+        let registry = WorkerRegistry()
+        let standing = configuration.secret("workerToken").map { [($0, principal.organizationID)] } ?? []
+        let tokens = WorkerTokens(
+            database: database,
+            feed: feed,
+            registry: registry,
+            time: time,
+            ids: ids,
+            randomness: randomness,
+            standing: standing
+        )
+        let hub = LateBinding<WorkerHub>()
+        let links = LinkSockets(loop: loops[0], hub: hub, ids: ids, log: log)
+        let house = try providers(configuration, links: links, loop: loops[0], time: time)
+        let relay = EnvironmentRelay()
+        let environments = EnvironmentService(
+            database: database,
+            feed: feed,
+            instances: house,
+            workers: tokens,
+            observer: relay,
+            time: time,
+            ids: ids,
+            log: log
+        )
+        let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
+        let executions = ExecutionService(
+            database: database,
+            feed: feed,
+            sealer: sealer,
+            workers: registry,
+            environments: environments,
+            output: SegmentOutput(SegmentStore(root: directory.outputPath)),
+            workspaces: workspaces,
+            time: time,
+            ids: ids,
+            log: log
+        )
+        relay.bind(executions)
+        let workers = WorkerService(
+            database: database,
+            feed: feed,
+            registry: registry,
+            attempts: executions,
+            instances: environments,
+            time: time,
+            ids: ids,
+            randomness: randomness,
+            log: log
+        )
+        hub.bind(WorkerHub(workers: workers, tokens: tokens, metrics: metrics, log: log))
+        let core = ServerCore(
+            configuration: configuration,
+            time: time,
+            startedAt: time.uptime,
+            log: log,
+            metrics: metrics,
+            database: database,
+            feed: feed,
+            accounts: accounts,
+            executions: executions,
+            environments: environments,
+            workspaces: workspaces,
+            workers: workers,
+            hub: hub
+        )
+        let door = FrontDoor(server: core, log: log, metrics: metrics)
+        let http = HTTPServer(loops: loops, configuration: httpConfiguration(configuration), ids: ids, log: log) {
+            await door.handle($0)
+        }
+        return Composition(core: core, http: http, links: links, environmentsPath: directory.environmentsPath)
+    }
+
+    /// Starts to take requests; returns the address for the CLI.
+    func listen() async throws -> String {
+        let (host, port) = try core.configuration.listenAddress()
+        let address = try await http.listen(on: .tcp(host: host, port: port))
+        if core.configuration.workerPort != 0 {
+            try await http.listen(on: .tcp(host: host, port: core.configuration.workerPort))
+        }
+        let reachable = ["0.0.0.0", "::"].contains(address.host) ? "127.0.0.1" : address.host
+        return "http://" + (reachable.contains(":") ? "[\(reachable)]" : reachable) + ":\(address.port)"
+    }
+
+    /// The loops that run until the server stops. None of them is waited for before requests are taken.
+    func addServices(to group: inout ThrowingTaskGroup<Void, any Error>) {
+        group.addTask { [core] in try await core.accounts.run() }
+        group.addTask { [core] in try await core.executions.run() }
+        group.addTask { [core] in try await core.workers.run() }
+        group.addTask { [self] in
+            // Sockets first: workers that lived on come back before their absence counts.
+            await links.reopen(in: environmentsPath)
+            try await core.environments.run()
+        }
+    }
+
+    /// No new work; workers are told to come back; open requests have `limit` to end.
+    func drain(atMost limit: Duration) async {
+        await core.workers.closeAll(reason: "the server is stopping")
+        await http.shutdown(drainingFor: limit)
+        await links.closeAll()
+    }
+
+    func close() async { await core.database.close() }
+
+    private static func keys(
+        _ configuration: Configuration,
+        _ directory: DataDirectory,
+        _ randomness: any Randomness
+    ) throws(BerthError) -> KeyRing {
+        if let given = configuration.secret("masterKey") { return KeyRing(current: try MasterKey(hex: given)) }
+        return try KeyFile.load(path: directory.masterKeyPath, randomness: randomness)
+    }
+
+    private static func providers(
+        _ configuration: Configuration,
+        links: LinkSockets,
+        loop: EventLoop,
+        time: any TimeSource
+    ) throws -> ProviderHouse {
+        let providers = try Programs.providers(configuration, loop: loop, time: time)
+        return ProviderHouse(providers, links: links) { Programs.agents(configuration) }
+    }
+
+    private static func httpConfiguration(_ configuration: Configuration) -> HTTPServerConfiguration {
+        var http = HTTPServerConfiguration()
+        // Above our own limit, so that what is too long is answered with a problem and not cut off.
+        http.maximumBodyBytes = configuration.maximumBodyBytes * 4
+        http.maximumConnections = configuration.maximumConnections
+        http.webSocket = WorkerHub.webSocket
+        http.renderError = { FrontDoor.problem($0, requestID: nil) }
+        return http
+    }
+}

@@ -1,0 +1,56 @@
+import Base
+import EventLoop
+import FoundationEssentials
+import Glibc
+import Providers
+
+/// The programs that environments are given.
+enum Programs {
+    /// Where `berth-worker` and `berth-hold` are: named in the configuration, else beside this program.
+    static func directory(_ configuration: Configuration) -> String {
+        if let named = configuration.text("programs") { return named }
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { text in
+                text.baseAddress.map { readlink("/proc/self/exe", $0, text.count) } ?? -1
+            }
+        }
+        guard count > 0 else { return "/usr/lib/berth" }
+        let path = String(decoding: buffer.prefix(count), as: UTF8.self)
+        return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/usr/lib/berth"
+    }
+
+    /// As scripts/images/base-root names what it builds.
+    static func baseRoot(_ configuration: Configuration) -> String {
+        configuration.text("baseRoot") ?? "\(configuration.cacheDirectory)/base-root-1"
+    }
+
+    /// Every provider that this machine has. What it cannot enforce is in their capabilities.
+    static func providers(_ configuration: Configuration, loop: EventLoop, time: any TimeSource) throws
+        -> [any Provider]
+    {
+        let directory = directory(configuration)
+        let programs = InstancePrograms(holder: "\(directory)/berth-hold", worker: "\(directory)/berth-worker")
+        let data = configuration.dataDirectory
+        let local = LocalConfiguration(dataDirectory: data, baseRoot: baseRoot(configuration), programs: programs)
+        return [
+            try LocalProvider(local, loop: loop, time: time),
+            try HostProvider(dataDirectory: data, programs: programs, loop: loop, time: time),
+        ]
+    }
+
+    /// Agents by name: each is a directory with a program of that name.
+    static func agents(_ configuration: Configuration) -> [AgentMount] {
+        let root = configuration.agentsDirectory
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        return names.sorted().filter { Files.isExecutable("\(root)/\($0)/\($0)") }
+            .map { AgentMount(name: $0, directory: resolved("\(root)/\($0)")) }
+    }
+
+    /// Without symbolic links, so that what is mounted stays what it was.
+    private static func resolved(_ path: String) -> String {
+        guard let real = realpath(path, nil) else { return path }
+        defer { free(real) }
+        return String(cString: real)
+    }
+}

@@ -1,0 +1,199 @@
+internal import AgentProtocol
+internal import Base
+internal import BerthCore
+internal import Domain
+internal import HolderProtocol
+internal import OutputStore
+internal import Subprocess
+internal import WorkerProtocol
+
+extension Attempt {
+    /// What a run came to, before it is made durable.
+    private struct Stopped: Error {
+        var cause: StopCause
+    }
+
+    /// Carries out an assignment that is durably accepted. Returns when its end is durable.
+    func run(_ order: AttemptOrder) async {
+        let began = services.time.uptime
+        let report: ExecutionReport
+        do {
+            report = try await perform(order)
+        } catch {
+            report = failed(error, began: began)
+        }
+        await finish(report)
+    }
+
+    /// After the worker's own death: goes on with what the holder kept.
+    /// - Parameter child: what the holder knows of the process; nil: there never was one.
+    func recover(_ child: ChildStatus?) async {
+        let began = services.time.uptime
+        guard child != nil else {
+            let error = BerthError(.infrastructureLost, "the worker died before the run began")
+            return await finish(failed(error, began: began))
+        }
+        let report: ExecutionReport
+        do {
+            let child = try await services.holder.child(key.description)
+            report = try await supervise(child, order: nil)
+        } catch {
+            report = failed(error, began: began)
+        }
+        await finish(report)
+    }
+
+    private func perform(_ order: AttemptOrder) async throws -> ExecutionReport {
+        let workspace = WorkspaceWork(services: services, logins: order.logins)
+        let directory = try PrivateDirectory.make(record.temporaryDirectory, for: services.layout)
+        var workingDirectory = order.agent.workingDirectory ?? directory
+        if let request = record.workspace {
+            note("cloning", "checking out \(request.repositoryURL)")
+            let checkout = try await unlessStopped { try await workspace.make(request) }
+            setCheckout(.init(checkout))
+            try await services.store.update(key, record)
+            workingDirectory = checkout.path
+        }
+        if let stopCause { throw Stopped(cause: stopCause) }
+        let launch = try AgentProcess(order: order, key: key, layout: services.layout)
+        if record.agent == .claude { note("starting", "starting the agent") }
+        let spools = try openSpools()
+        let child: Child
+        do {
+            child = try await launch.start(in: workingDirectory, key: key, services: services)
+        } catch {
+            try spools.stdout.finish()
+            try spools.stderr.finish()
+            throw error
+        }
+        hasStarted()
+        return try await supervise(child, order: order)
+    }
+
+    /// From the process's start to the report of its end.
+    private func supervise(_ child: Child, order: AttemptOrder?) async throws -> ExecutionReport {
+        let spools = try openSpools()
+        if !isRunning { hasStarted() }
+        let watch = try await ProcessWatch(attempt: self, child: child, spools: spools).run()
+        var report = ExecutionReport(
+            outcome: .completed,
+            exitCode: watch.end.exitCode,
+            signal: watch.end.signal,
+            durationMs: max(0, services.time.now.milliseconds - child.status.startedAtMs),
+            verdict: watch.observation.verdict,
+            agentSessionID: watch.observation.agentSessionID,
+            model: watch.observation.model,
+            stdout: spools.stdout.mark.map(Domain.OutputMark.init(stored:)),
+            stderr: spools.stderr.mark.map(Domain.OutputMark.init(stored:))
+        )
+        let ending = AgentEnding(
+            agent: record.agent,
+            cause: stopCause,
+            end: watch.end,
+            verdict: watch.observation.verdict,
+            errorTail: Self.tail(of: spools.stderr),
+            caps: record.caps
+        )
+        report.outcome = ending.outcome
+        report.failure = ending.failure
+        if let failure = watch.storageFailure {
+            report.outcome = .failed
+            report.failure = FailureReason(failure)
+        }
+        if let checkout = record.checkout?.checkout, let request = record.workspace {
+            note("collecting", "looking at what the agent left")
+            let workspace = WorkspaceWork(services: services, logins: order?.logins)
+            report.workspace = await workspace.collect(checkout, request, subject: record.subject) { stage, message in
+                await self.note(stage, message)
+            }
+        }
+        return report
+    }
+
+    /// Runs `body` and ends it when a stop is asked for.
+    private func unlessStopped<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws
+        -> Value
+    {
+        let limit = record.deadline.map { Uptime(nanoseconds: $0) }
+        return try await withThrowingTaskGroup(of: Value?.self) { group in
+            group.addTask { try await body() }
+            group.addTask { throw Stopped(cause: try await self.stopRequested()) }
+            if let limit {
+                group.addTask {
+                    try await self.services.time.wait(until: limit)
+                    throw Stopped(cause: .timedOut)
+                }
+            }
+            defer { group.cancelAll() }
+            while let result = try await group.next() {
+                if let result { return result }
+            }
+            throw CancellationError()
+        }
+    }
+
+    private func finish(_ report: ExecutionReport) async {
+        // Retried: an end that is not durable may not be told, and a full disk may get room again.
+        var backoff = Backoff(first: .milliseconds(100), limit: .seconds(10), jitter: 0)
+        while true {
+            do {
+                try await services.store.end(key, report, at: services.time.now)
+                break
+            } catch {
+                services.log.error("end of attempt not stored", ["attempt": key, "error": "\(error)"])
+                guard (try? await services.time.wait(for: backoff.next(SystemRandomness()))) != nil else { return }
+            }
+        }
+        hasEnded(report)
+        PrivateDirectory.wipe(record.temporaryDirectory)
+        try? await services.holder.forget(key.description)
+    }
+
+    private func failed(_ error: any Error, began: Uptime) -> ExecutionReport {
+        let cause = (error as? Stopped)?.cause ?? stopCause
+        let duration = (services.time.uptime - began).wholeMilliseconds
+        if let cause {
+            let ending = AgentEnding(
+                agent: .command,
+                cause: cause,
+                end: .signalled(15),
+                verdict: nil,
+                errorTail: "",
+                caps: record.caps
+            )
+            return ExecutionReport(outcome: ending.outcome, failure: ending.failure, durationMs: duration)
+        }
+        var known = BerthError(wrapping: error)
+        switch known.code {
+        case .programMissing:
+            known.code = .agentMissing
+            if record.agent == .claude {
+                known.message = "the Claude CLI is not installed in the environment"
+                known.remedy = "put 'claude' on the environment's PATH"
+            }
+        case .unavailable:
+            known = BerthError(.environmentLost, "the environment's holder went away while the run was on")
+        default: break
+        }
+        services.log.info("attempt failed", ["attempt": key, "code": known.code, "detail": known.detail ?? ""])
+        return ExecutionReport(outcome: .failed, failure: FailureReason(known), durationMs: duration)
+    }
+
+    /// The last 4 KiB, for a reason in words.
+    private static func tail(of spool: Spool) -> String {
+        let length = spool.length
+        let bytes = (try? spool.read(from: max(0, length - 4096), upTo: 4096)) ?? []
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension Domain.OutputMark {
+    fileprivate init(stored mark: OutputStore.OutputMark) {
+        self.init(
+            totalBytes: mark.totalBytes,
+            headBytes: mark.storedHead,
+            tailBytes: mark.storedTail,
+            sha256: mark.sha256
+        )
+    }
+}

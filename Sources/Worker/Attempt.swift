@@ -1,0 +1,134 @@
+internal import AgentProtocol
+internal import Base
+internal import Domain
+internal import EventLoop
+internal import Glibc
+internal import OutputStore
+internal import WorkerProtocol
+
+/// One attempt of an execution on this worker, from its acceptance until the server has recorded its end.
+///
+/// Lives on the worker's loop. One task carries it out (`run` or `recover`); links only look at it and send.
+actor Attempt {
+    nonisolated let key: AttemptKey
+    nonisolated let services: Services
+    /// Advances with every change.
+    nonisolated let beacon: Beacon
+    private(set) var record: AttemptRecord
+    private(set) var phase = Phase.preparing
+    private(set) var stopCause: StopCause?
+    /// What the server should hear and need not: stages, messages of personas. Oldest first.
+    private(set) var notices: [WorkerMessage] = []
+    private(set) var spools: Spools?
+
+    enum Phase {
+        /// No process yet → running, ended.
+        case preparing
+        /// The holder has its process → ended.
+        case running
+        /// Its end is durable here. Final.
+        case ended(ExecutionReport)
+    }
+
+    struct Spools: Sendable {
+        var stdout: Spool
+        var stderr: Spool
+    }
+
+    /// Notices beyond this are dropped: people read the newest.
+    private static let keptNotices = 256
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        services.loop.serialExecutor.asUnownedSerialExecutor()
+    }
+
+    init(key: AttemptKey, record: AttemptRecord, services: Services) {
+        self.key = key
+        self.record = record
+        self.services = services
+        beacon = Beacon(loop: services.loop)
+    }
+
+    var hasEnded: Bool { if case .ended = phase { true } else { false } }
+    var isRunning: Bool { if case .running = phase { true } else { false } }
+    var report: ExecutionReport? { if case .ended(let report) = phase { report } else { nil } }
+
+    /// Asks for the end; the first cause stays.
+    func stop(_ cause: StopCause) {
+        guard stopCause == nil, !hasEnded else { return }
+        stopCause = cause
+        beacon.advance()
+    }
+
+    /// Returns when a stop was asked for.
+    func stopRequested() async throws -> StopCause {
+        while true {
+            let seen = beacon.revision
+            if let stopCause { return stopCause }
+            try await beacon.wait(after: seen)
+        }
+    }
+
+    func note(_ stage: String, _ message: String) {
+        notify(
+            .progress(.init(executionId: key.executionID, attempt: key.attempt, stage: stage, message: message))
+        )
+    }
+
+    func notify(_ notice: WorkerMessage) {
+        notices.append(notice)
+        if notices.count > Self.keptNotices { notices.removeFirst(notices.count - Self.keptNotices) }
+        beacon.advance()
+    }
+
+    /// Takes the notices that wait.
+    func takeNotices() -> [WorkerMessage] {
+        defer { notices = [] }
+        return notices
+    }
+
+    func position() -> WorkerMessage.AttemptPosition {
+        .init(
+            executionId: key.executionID,
+            attempt: key.attempt,
+            stdout: spools?.stdout.length ?? 0,
+            stderr: spools?.stderr.length ?? 0,
+            hasEnded: hasEnded
+        )
+    }
+
+    // MARK: - Steps of the task that carries it out
+
+    func openSpools() throws -> Spools {
+        if let spools { return spools }
+        let limits = SpoolLimits(headBytes: record.caps.maxOutputBytes)
+        func spool(_ stream: OutputStore.OutputStream) throws -> Spool {
+            let output = OutputKey(executionID: key.executionID, attempt: key.attempt, stream: stream)
+            return try Spool(root: services.spoolRoot, key: output, limits: limits)
+        }
+        let opened = Spools(stdout: try spool(.stdout), stderr: try spool(.stderr))
+        spools = opened
+        return opened
+    }
+
+    func setCheckout(_ checkout: AttemptRecord.CheckoutRecord) { record.checkout = checkout }
+
+    func hasStarted() {
+        phase = .running
+        beacon.advance()
+    }
+
+    func hasEnded(_ report: ExecutionReport) {
+        phase = .ended(report)
+        beacon.advance()
+    }
+
+    func removeFiles() throws {
+        try spools?.stdout.remove()
+        try spools?.stderr.remove()
+        // Fails while another attempt of the execution is kept, as it should.
+        rmdir("\(services.spoolRoot)/\(key.executionID)/\(key.attempt)")
+        rmdir("\(services.spoolRoot)/\(key.executionID)")
+        spools = nil
+    }
+}

@@ -1,0 +1,61 @@
+internal import AgentProtocol
+internal import Base
+internal import BerthCore
+internal import Domain
+internal import WorkerProtocol
+
+/// Names an attempt: an execution and its fence.
+struct AttemptKey: Hashable, Sendable, Comparable, CustomStringConvertible {
+    var executionID: ExecutionID
+    var attempt: Int
+
+    /// The child's id at the holder.
+    var description: String { "\(executionID):\(attempt)" }
+
+    static func < (left: Self, right: Self) -> Bool {
+        (left.executionID, left.attempt) < (right.executionID, right.attempt)
+    }
+}
+
+/// What a worker must still know of an attempt after its own death. No prompt, no variable, no credential.
+struct AttemptRecord: Sendable, Codable, Equatable {
+    var agent: AgentKind
+    var caps: RunCaps
+    /// First line of the task, for a commit's subject.
+    var subject: String
+    var workspace: WorkspaceRequest?
+    /// Known from the moment the agent may start.
+    var checkout: CheckoutRecord?
+    /// A private directory to be wiped at the end.
+    var temporaryDirectory: String
+    /// When it must be over (CLOCK_BOOTTIME, nanoseconds); nil: no limit.
+    var deadline: UInt64?
+    var acceptedAt: Timestamp
+
+    struct CheckoutRecord: Sendable, Codable, Equatable {
+        var path: String
+        var branch: String
+        var baseCommit: String?
+        var warnings: [String]
+
+        init(_ checkout: Checkout) {
+            path = checkout.path
+            branch = checkout.branch
+            baseCommit = checkout.baseCommit
+            warnings = checkout.warnings
+        }
+
+        var checkout: Checkout {
+            Checkout(path: path, branch: branch, baseCommit: baseCommit, warnings: warnings)
+        }
+    }
+}
+
+/// An assignment as the worker carries it out: the record, and what is kept in memory only.
+struct AttemptOrder: Sendable {
+    var record: AttemptRecord
+    var prompt: String
+    var variables: [String: String]
+    var agent: ServerMessage.AgentAssignment
+    var logins: [GitLogin]
+}

@@ -1,0 +1,194 @@
+internal import AgentProtocol
+internal import Base
+internal import Domain
+internal import EventLoop
+internal import Transport
+internal import WorkerProtocol
+
+/// Keeps the worker connected: to one of its servers, again after every loss, at once when a server on the same host
+/// comes back.
+struct Link: Sendable {
+    let core: WorkerCore
+    let targets: [String]
+    let tokenFile: String
+    let client: HTTPClient
+    let randomness: any Randomness
+    let silence: Silence
+
+    private var services: Services { core.services }
+
+    /// Runs until its task is cancelled.
+    func run() async {
+        var backoff = Backoff.workerReconnect
+        var turn = 0
+        while !Task.isCancelled {
+            let target = targets[turn % targets.count]
+            turn += 1
+            do {
+                try await session(target) { backoff.reset() }
+                services.log.info("link closed", ["target": target])
+            } catch is CancellationError {
+                return
+            } catch {
+                services.log.info("link lost", ["target": target, "error": "\(BerthError(wrapping: error))"])
+            }
+            await pause(backoff.next(randomness), target)
+        }
+    }
+
+    /// One connection, from its opening to its end.
+    private func session(_ target: String, _ isUp: () -> Void) async throws {
+        let socket = try await open(target)
+        let connection = LinkConnection(socket)
+        do {
+            try await connection.send(.hello(await core.hello()))
+            let first = try await withDeadline(
+                ProtocolLimits.helloDeadline,
+                time: services.time,
+                what: "the server's ack"
+            ) {
+                try await connection.receive()
+            }
+            guard case .ack(let ack) = first else {
+                throw BerthError(.protocolViolation, "the server did not answer the hello with an ack")
+            }
+            services.log.info("link up", ["target": target])
+            isUp()
+            try await serve(connection, ack)
+        } catch {
+            silence.heard(at: await connection.lastReceived)
+            connection.close(.normal, reason: "")
+            throw error
+        }
+        silence.heard(at: await connection.lastReceived)
+        connection.close(.normal, reason: "")
+    }
+
+    private func open(_ target: String) async throws -> WebSocket {
+        var url = try HTTPURL(target)
+        if url.target == "/" { url.target = "/v1/worker" }
+        let token = EnvironmentLayout.contents(tokenFile).trimmed
+        var headers = HTTPHeaders()
+        headers.set("authorization", "Bearer \(token)")
+        var configuration = WebSocketConfiguration()
+        configuration.maximumMessageBytes = ProtocolLimits.maximumMessageBytes
+        return try await client.webSocket(url, headers: headers, configuration: configuration)
+    }
+
+    private func serve(_ connection: LinkConnection, _ ack: ServerMessage.Ack) async throws {
+        let asked = ack.heartbeatMs.map { Duration.milliseconds(max(100, $0)) } ?? ProtocolLimits.heartbeat
+        let interval = min(asked, ProtocolLimits.heartbeat)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await heartbeat(connection, every: interval) }
+            for feed in await resume(ack.resume ?? [], connection) { add(feed, to: &group) }
+            try await connection.send(.ready(.init(slots: core.slots)))
+            while let message = try await connection.receive() {
+                if let feed = try await take(message, connection) { add(feed, to: &group) }
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func add(_ feed: AttemptFeed, to group: inout ThrowingTaskGroup<Void, any Error>) {
+        group.addTask {
+            do {
+                try await feed.run()
+            } catch is CancellationError {
+                return
+            } catch {
+                // Without its feed an attempt would hang: begin again with a new connection.
+                services.log.warning("feed failed", ["attempt": feed.attempt.key, "error": "\(error)"])
+                feed.connection.close(.internalError, reason: "a feed failed")
+            }
+        }
+    }
+
+    private func heartbeat(_ connection: LinkConnection, every interval: Duration) async throws {
+        while true {
+            try await services.time.wait(for: interval)
+            silence.heard(at: await connection.lastReceived)
+            try await connection.send(.heartbeat(.init(timestamp: services.time.now.milliseconds)))
+        }
+    }
+
+    private func resume(_ points: [ServerMessage.ResumePoint], _ connection: LinkConnection) async -> [AttemptFeed] {
+        var feeds: [AttemptFeed] = []
+        for point in points {
+            let key = AttemptKey(executionID: point.executionId, attempt: point.attempt)
+            guard let attempt = await core.attempt(key) else { continue }
+            switch point.action {
+            case .resume:
+                feeds.append(
+                    AttemptFeed(
+                        attempt: attempt,
+                        connection: connection,
+                        stdout: point.stdout,
+                        stderr: point.stderr
+                    )
+                )
+            case .forget: await core.forget(key)
+            case .kill: await core.kill(key)
+            }
+        }
+        return feeds
+    }
+
+    private func take(_ message: ServerMessage, _ connection: LinkConnection) async throws -> AttemptFeed? {
+        switch message {
+        case .assign(let assign): return try await accept(assign, connection)
+        case .cancel(let cancel):
+            guard let id = try? ExecutionID(cancel.executionId) else { return nil }
+            await core.cancel(AttemptKey(executionID: id, attempt: cancel.attempt ?? 1))
+        case .forget(let forget):
+            await core.forget(AttemptKey(executionID: forget.executionId, attempt: forget.attempt))
+        case .shutdown(let shutdown):
+            services.log.info("server asks to shut down", ["reason": shutdown.reason])
+            for attempt in await core.all { await attempt.stop(.cancelled) }
+        case .ack: break
+        }
+        return nil
+    }
+
+    private func accept(_ assign: ServerMessage.Assign, _ connection: LinkConnection) async throws -> AttemptFeed? {
+        do {
+            return try await core.accept(assign).map { AttemptFeed(attempt: $0, connection: connection) }
+        } catch {
+            // Refused before anything began; there is no row, so this is all that is said of it.
+            let report = ExecutionReport(
+                outcome: .failed,
+                failure: FailureReason(BerthError(wrapping: error)),
+                durationMs: 0
+            )
+            try await connection.send(
+                .complete(
+                    .init(
+                        executionId: assign.executionId,
+                        status: .failed,
+                        exitCode: -1,
+                        durationMs: 0,
+                        attempt: assign.attempt,
+                        report: report
+                    )
+                )
+            )
+            return nil
+        }
+    }
+
+    /// Waits, but not longer than until the server's socket appears.
+    private func pause(_ duration: Duration, _ target: String) async {
+        guard target.hasPrefix("unix:"),
+            let watch = try? await FileWatch(path: String(target.dropFirst(5)), loop: services.loop)
+        else {
+            try? await services.time.wait(for: duration)
+            return
+        }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await services.time.wait(for: duration) }
+            group.addTask { try? await watch.change() }
+            await group.next()
+            group.cancelAll()
+        }
+        watch.close()
+    }
+}

@@ -1,0 +1,137 @@
+internal import AgentProtocol
+internal import Base
+internal import BerthCore
+internal import Domain
+internal import HolderProtocol
+internal import OutputStore
+internal import Subprocess
+internal import WorkerProtocol
+
+/// Looks after one process until it and its output have ended: moves its bytes, reads what the agent says, and ends it
+/// at its deadline, at a cap, or when somebody asks.
+struct ProcessWatch: Sendable {
+    let attempt: Attempt
+    let child: Child
+    let spools: Attempt.Spools
+
+    struct Result: Sendable {
+        var end: ProcessEnd
+        var observation: AgentObservation
+        /// The output could not be stored to its end.
+        var storageFailure: BerthError?
+    }
+
+    private enum Part: Sendable {
+        case exited(ProcessEnd)
+        case pumped(BerthError?)
+        case observed(AgentObservation)
+        case guarded
+    }
+
+    func run() async throws -> Result {
+        let services = attempt.services
+        let id = attempt.key.description
+        let record = await attempt.record
+        return try await withThrowingTaskGroup(of: Part.self) { group in
+            group.addTask {
+                .exited(ProcessEnd(try await services.holder.exit(of: id).cause))
+            }
+            for (source, spool) in [
+                (child.descriptors.output, spools.stdout), (child.descriptors.error, spools.stderr),
+            ] {
+                group.addTask { .pumped(await pump(source, to: spool)) }
+            }
+            group.addTask { .observed(try await observe(record)) }
+            group.addTask {
+                _ = try? await attempt.stopRequested()
+                if !Task.isCancelled { try await terminate() }
+                return .guarded
+            }
+            if let deadline = record.deadline {
+                group.addTask {
+                    if (try? await services.time.wait(until: Uptime(nanoseconds: deadline))) != nil {
+                        await attempt.stop(.timedOut)
+                    }
+                    return .guarded
+                }
+            }
+            defer { group.cancelAll() }
+            var end: ProcessEnd?
+            var observation: AgentObservation?
+            var streams = 0
+            var storageFailure: BerthError?
+            while end == nil || streams < 2 || observation == nil, let part = try await group.next() {
+                switch part {
+                case .exited(let known): end = known
+                case .observed(let known): observation = known
+                case .guarded: break
+                case .pumped(let failure):
+                    streams += 1
+                    guard let failure else { continue }
+                    storageFailure = storageFailure ?? failure
+                    try await terminate()
+                }
+            }
+            guard let end, let observation else { throw CancellationError() }
+            return Result(end: end, observation: observation, storageFailure: storageFailure)
+        }
+    }
+
+    private func terminate() async throws {
+        try await attempt.services.holder.terminate(attempt.key.description, grace: ProtocolLimits.killGrace)
+    }
+
+    private func pump(_ source: OutputSource?, to spool: Spool) async -> BerthError? {
+        do {
+            if let source {
+                _ = try await OutputPump(source: source, spool: spool, loop: attempt.services.loop).run()
+            } else {
+                try spool.finish()
+            }
+            return nil
+        } catch {
+            return BerthError(wrapping: error)
+        }
+    }
+
+    /// Reads standard output as it grows. Nothing to do for an agent without a protocol of its own.
+    private func observe(_ record: AttemptRecord) async throws -> AgentObservation {
+        var observation = AgentObservation(agent: record.agent, caps: record.caps)
+        guard observation.isReading else { return observation }
+        let spool = spools.stdout
+        var position: Int64 = 0
+        while true {
+            let bytes = (try? spool.read(from: position, upTo: 256 << 10)) ?? []
+            if let mark = spool.mark, mark.isTruncated, position == mark.storedHead {
+                // The tail follows: the verdict is in its last line.
+                observation.jump(to: mark.totalBytes - mark.storedTail)
+            }
+            if !bytes.isEmpty {
+                // A piece never spans the gap between head and tail.
+                let room = spool.mark.map { position < $0.storedHead ? Int($0.storedHead - position) : bytes.count }
+                let piece = bytes.prefix(room ?? bytes.count)
+                position += Int64(piece.count)
+                await tell(observation.feed(piece))
+                if let cause = observation.stopCause { await attempt.stop(cause) }
+                continue
+            }
+            if case .finished = try await spool.waitForGrowth(beyond: position), spool.length <= position { break }
+        }
+        await tell(observation.finish())
+        return observation
+    }
+
+    private func tell(_ messages: [PersonaMessage]) async {
+        for message in messages {
+            await attempt.notify(
+                .event(
+                    .init(
+                        executionId: attempt.key.executionID.text,
+                        eventType: message.name,
+                        payload: message.payload
+                    )
+                )
+            )
+        }
+    }
+}

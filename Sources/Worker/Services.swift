@@ -1,0 +1,23 @@
+internal import Base
+internal import BerthCore
+internal import EventLoop
+internal import OutputStore
+internal import Subprocess
+internal import WorkerProtocol
+
+/// What every attempt of this worker uses.
+struct Services: Sendable {
+    let loop: EventLoop
+    let time: any TimeSource
+    let ids: IDSource
+    let log: Log
+    let layout: EnvironmentLayout
+    let store: WorkerStore
+    let holder: HolderClient
+    let git: Git
+    /// Keeps the names of mirrors from telling anything of the credentials they belong to.
+    let mirrorSalt: String
+
+    /// Where the bytes of all attempts are spooled.
+    var spoolRoot: String { layout.state + "/output" }
+}

@@ -1,0 +1,93 @@
+internal import Base
+internal import BerthCore
+internal import EventLoop
+internal import Glibc
+internal import Subprocess
+internal import Transport
+
+/// The worker, put together.
+struct Worker: Sendable {
+    private let core: WorkerCore
+    private let link: Link
+    private let silence: Silence
+
+    init(_ options: WorkerOptions, loop: EventLoop, sink: any LogSink) async throws {
+        let time = loop.time
+        let randomness = SystemRandomness()
+        let ids = IDSource(time: time, randomness: randomness)
+        let log = Log(sink: sink, time: time)
+        let layout = try EnvironmentLayout(options)
+        let holder = try await HolderClient.connect(to: options.holderSocket, loop: loop)
+        let store = try await WorkerStore.open(directory: layout.state, time: time)
+        let git = Git(
+            Git.Configuration(
+                path: layout.path,
+                agentHome: layout.agent.home,
+                cacheDirectory: layout.cache,
+                credentialHelper: "!'\(Self.ownProgram)' git-credential"
+            ),
+            runner: HolderRunner(
+                holder: holder,
+                loop: loop,
+                ids: ids,
+                worker: layout.workerRights,
+                agent: layout.agentRights
+            )
+        )
+        try git.prepareCache()
+        let services = Services(
+            loop: loop,
+            time: time,
+            ids: ids,
+            log: log,
+            layout: layout,
+            store: store,
+            holder: holder,
+            git: git,
+            mirrorSalt: try await store.setting("mirrorSalt") { Hex.encode(randomness.bytes(16)) }
+        )
+        let kept = try await store.setting("workerID") { ids.make(WorkerKind.self).text }
+        core = WorkerCore(
+            services: services,
+            workerID: options.workerID ?? kept,
+            instance: options.instance,
+            slots: options.slots
+        )
+        silence = Silence(time: time)
+        link = Link(
+            core: core,
+            targets: options.links,
+            tokenFile: options.tokenFile,
+            client: HTTPClient(loop: loop, randomness: randomness),
+            randomness: randomness,
+            silence: silence
+        )
+    }
+
+    /// The path that git's helper is called by.
+    private static var ownProgram: String {
+        guard let path = realpath("/proc/self/exe", nil) else { return "berth-worker" }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
+    func run() async throws {
+        let signals = try await SignalSource([SIGTERM, SIGINT], loop: core.services.loop)
+        try await core.recover()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in signals { return } }
+            group.addTask { for await _ in core.services.holder.events {} }
+            group.addTask { await link.run() }
+            group.addTask { await silence.watch { await core.fence() } }
+            group.addTask {
+                await withDiscardingTaskGroup { attempts in
+                    for await work in core.work { attempts.addTask { await work() } }
+                }
+            }
+            // A signal, or the end of the holder.
+            await group.next()
+            group.cancelAll()
+        }
+        await core.services.store.close()
+    }
+}

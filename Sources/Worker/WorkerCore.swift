@@ -1,0 +1,166 @@
+internal import AgentProtocol
+internal import Base
+internal import BerthCore
+internal import Domain
+internal import EventLoop
+internal import HolderProtocol
+internal import Subprocess
+internal import WorkerProtocol
+
+/// Owns the attempts of this worker. Lives on the loop.
+actor WorkerCore {
+    nonisolated let services: Services
+    nonisolated let workerID: String
+    nonisolated let instance: Int64?
+    nonisolated let slots: Int
+    private var attempts: [AttemptKey: Attempt] = [:]
+    /// Attempts that wait for a task of the worker's to carry them out.
+    nonisolated let work: AsyncStream<@Sendable () async -> Void>
+    private let addWork: AsyncStream<@Sendable () async -> Void>.Continuation
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        services.loop.serialExecutor.asUnownedSerialExecutor()
+    }
+
+    init(services: Services, workerID: String, instance: Int64?, slots: Int) {
+        self.services = services
+        self.workerID = workerID
+        self.instance = instance
+        self.slots = slots
+        (work, addWork) = AsyncStream.makeStream()
+    }
+
+    /// Takes up what a predecessor left: what the holder still runs goes on, what never began has failed.
+    func recover() async throws {
+        let children = try await services.holder.list()
+        let known = try await services.store.all()
+        for entry in known {
+            let attempt = Attempt(key: entry.key, record: entry.record, services: services)
+            attempts[entry.key] = attempt
+            if let report = entry.report {
+                _ = try await attempt.openSpools()
+                await attempt.hasEnded(report)
+            } else {
+                let child = children.first { $0.id == entry.key.description }
+                addWork.yield { await attempt.recover(child) }
+            }
+        }
+        let keys = Set(known.map { $0.key.description })
+        for child in children where !keys.contains(child.id) {
+            // A short program of a predecessor's, or an attempt that was forgotten in the moment of its death.
+            try? await services.holder.terminate(child.id, grace: .zero)
+            let id = child.id
+            addWork.yield { [services] in
+                _ = try? await services.holder.exit(of: id)
+                try? await services.holder.forget(id)
+            }
+        }
+    }
+
+    /// In a fixed order.
+    var all: [Attempt] { attempts.sorted { $0.key < $1.key }.map(\.value) }
+
+    func attempt(_ key: AttemptKey) -> Attempt? { attempts[key] }
+
+    func hello() async -> WorkerMessage.Hello {
+        var positions: [WorkerMessage.AttemptPosition] = []
+        for attempt in all { positions.append(await attempt.position()) }
+        return .init(
+            workerId: workerID,
+            version: WorkerProgram.version,
+            capabilities: ["command", "claude", "git"],
+            protocol: ProtocolLimits.version,
+            environmentId: services.layout.environmentID,
+            instance: instance,
+            attempts: positions
+        )
+    }
+
+    /// Takes on an assignment: durable before anything of it starts.
+    /// - Returns: nil when it is known already.
+    func accept(_ assign: ServerMessage.Assign) async throws -> Attempt? {
+        let key = AttemptKey(executionID: try ExecutionID(assign.executionId), attempt: assign.attempt ?? 1)
+        guard attempts[key] == nil else { return nil }
+        let order = try order(assign, key: key)
+        let attempt = Attempt(key: key, record: order.record, services: services)
+        // Before the first suspension, so that the same assignment cannot come in between.
+        attempts[key] = attempt
+        do {
+            guard try await services.store.accept(key, order.record) else { return nil }
+        } catch {
+            attempts[key] = nil
+            throw error
+        }
+        addWork.yield { await attempt.run(order) }
+        return attempt
+    }
+
+    private func order(_ assign: ServerMessage.Assign, key: AttemptKey) throws -> AttemptOrder {
+        let agent = assign.agent ?? .init(kind: .claude)
+        let timeout = assign.config.timeoutMs > 0 ? assign.config.timeoutMs : nil
+        let caps = RunCaps(
+            timeoutMs: timeout,
+            maxTurns: agent.maxTurns,
+            maxCostUSD: agent.maxCostUSD,
+            maxOutputBytes: assign.config.maxOutputBytes
+        )
+        try caps.validate()
+        let record = AttemptRecord(
+            agent: agent.kind,
+            caps: caps,
+            subject: assign.prompt.split(whereSeparator: \.isNewline).first.map { String($0.prefix(72)) } ?? "Changes",
+            workspace: assign.workspace,
+            checkout: nil,
+            temporaryDirectory: "\(services.layout.temporary)/berth-\(key.executionID)-\(key.attempt)",
+            deadline: timeout.map { (services.time.uptime + .milliseconds($0)).nanoseconds },
+            acceptedAt: services.time.now
+        )
+        return AttemptOrder(
+            record: record,
+            prompt: assign.prompt,
+            variables: assign.env,
+            agent: agent,
+            logins: (assign.gitCredentials ?? []).map {
+                GitLogin(scheme: $0.scheme, host: $0.host, username: $0.username, password: Secret($0.password))
+            }
+        )
+    }
+
+    /// The server has recorded the end: row, bytes and the holder's memory of it go.
+    func forget(_ key: AttemptKey) async {
+        guard let attempt = attempts[key], await attempt.hasEnded else { return }
+        attempts[key] = nil
+        do {
+            try await services.store.forget(key)
+            try await attempt.removeFiles()
+        } catch {
+            services.log.warning("attempt not removed", ["attempt": key, "error": "\(error)"])
+        }
+    }
+
+    /// The server wants nothing of it any more: ended, then dropped without a word.
+    func kill(_ key: AttemptKey) async {
+        guard let attempt = attempts[key] else { return }
+        await attempt.stop(.cancelled)
+        addWork.yield { [self] in
+            while await !attempt.hasEnded {
+                let seen = attempt.beacon.revision
+                if await attempt.hasEnded { break }
+                guard (try? await attempt.beacon.wait(after: seen)) != nil else { return }
+            }
+            await forget(key)
+        }
+    }
+
+    func cancel(_ key: AttemptKey) async { await attempts[key]?.stop(.cancelled) }
+
+    /// The server was silent for too long: whatever runs may run elsewhere as well.
+    func fence() async { for attempt in all { await attempt.stop(.fenced) } }
+
+    var hasLiveAttempts: Bool {
+        get async {
+            for attempt in all where await !attempt.hasEnded { return true }
+            return false
+        }
+    }
+}

@@ -1,0 +1,97 @@
+public import Base
+internal import Glibc
+
+/// What `berth-worker` was started with. Read once; nobody looks at the environment later.
+public struct WorkerOptions: Sendable {
+    /// `unix:/path` or a `ws:` or `wss:` URL; tried in turn.
+    public var links: [String]
+    public var tokenFile: String
+    /// Database and output; private to Berth.
+    public var state: String
+    public var holderSocket: String
+    /// nil: `/workspace` in a sandbox, else `workspaces` under the home directory.
+    public var workspaces: String?
+    /// Name of the user whom agents run as; nil: `agent` in a sandbox that the worker runs in as root, else its own.
+    public var agentUser: String?
+    public var slots: Int
+    public var workerID: String?
+    public var environmentID: EnvironmentID?
+    public var instance: Int64?
+    public var path: String
+    public var home: String
+
+    public static let usage = """
+        usage: berth-worker --link TARGET [--link TARGET]... --token-file FILE --state DIR [options]
+               berth-worker git-credential get
+
+        Runs agents for a Berth server, which it connects to; it never listens for one.
+
+          --link TARGET       unix:/path/to.sock, ws://host:port or wss://host:port
+          --token-file FILE   the worker's token; read anew for each connection
+          --state DIR         database and output, private to the worker
+          --holder PATH       socket of berth-hold (default: BERTH_HOLD_SOCKET)
+          --workspaces DIR    where checkouts lie
+          --agent-user NAME   whom agents run as
+          --slots N           executions at the same time, 1 to 64 (default: 8)
+          --worker-id ID      default: made at the first start and kept
+          --environment ID    the environment it serves (default: BERTH_ENVIRONMENT_ID)
+          --instance N        which boot of it (default: BERTH_INSTANCE)
+        """
+
+    public init(arguments: [String], environment: [String: String]) throws(BerthError) {
+        var values: [String: [String]] = [:]
+        var rest = arguments[...]
+        while let name = rest.popFirst() {
+            guard Self.names.contains(name) else {
+                throw BerthError(
+                    .usage,
+                    "'\(name)' is not an option of berth-worker",
+                    remedy: "see berth-worker --help"
+                )
+            }
+            guard let value = rest.popFirst() else {
+                throw BerthError(.usage, "a value is missing", field: name, remedy: "see berth-worker --help")
+            }
+            values[name, default: []].append(value)
+        }
+        func required(_ name: String) throws(BerthError) -> String {
+            guard let value = values[name]?.last else {
+                throw BerthError(.usage, "this option is needed", field: name, remedy: "see berth-worker --help")
+            }
+            return value
+        }
+        _ = try required("--link")
+        links = (values["--link"] ?? []).map { $0.hasPrefix("/") ? "unix:\($0)" : $0 }
+        tokenFile = try required("--token-file")
+        state = try required("--state")
+        guard let holder = values["--holder"]?.last ?? environment["BERTH_HOLD_SOCKET"] else {
+            throw BerthError(
+                .usage,
+                "this option is needed",
+                field: "--holder",
+                remedy: "berth-hold sets BERTH_HOLD_SOCKET"
+            )
+        }
+        holderSocket = holder
+        workspaces = values["--workspaces"]?.last
+        agentUser = values["--agent-user"]?.last
+        slots = 8
+        if let text = values["--slots"]?.last {
+            guard let number = Int(text), (1...64).contains(number) else {
+                throw BerthError(.usage, "'\(text)' is not a number from 1 to 64", field: "--slots")
+            }
+            slots = number
+        }
+        workerID = values["--worker-id"]?.last
+        environmentID = try (values["--environment"]?.last ?? environment["BERTH_ENVIRONMENT_ID"])
+            .map { text throws(BerthError) in try EnvironmentID(text) }
+        instance = (values["--instance"]?.last ?? environment["BERTH_INSTANCE"]).flatMap { Int64($0) }
+        path = environment["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        home = environment["HOME"] ?? "/"
+    }
+
+    private static let names = [
+        "--link", "--token-file", "--state", "--holder", "--workspaces", "--agent-user", "--slots", "--worker-id",
+        "--environment", "--instance",
+    ]
+}
