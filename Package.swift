@@ -116,7 +116,7 @@ let package = Package(
         swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
         swiftTarget(
             "CLI",
-            ["Base", "API", "AgentProtocol", "Domain", "Client", "Transport", "EventLoop", "Server", "Worker"]
+            ["Base", "API", "AgentProtocol", "Domain", "WorkerProtocol", "Client", "Transport", "EventLoop", "Server", "Worker"]
         ),
 
         program("berth", ["CLI"]),
