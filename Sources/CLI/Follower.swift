@@ -30,7 +30,7 @@ extension ServerSession {
 
     /// Shows an execution until its end. The first interrupt cancels it (or leaves it), the second leaves at once.
     func follow(_ id: ExecutionID, as mode: FollowMode, cancelsOnInterrupt: Bool) async throws -> Int32 {
-        let interrupts = try await SignalSource([SIGINT, SIGTERM], loop: loop)
+        let interrupts = try await SignalSource([SIGINT, SIGTERM], loop: terminal.loop)
         return try await withThrowingTaskGroup(of: Int32?.self) { group in
             group.addTask { try await show(id, as: mode) }
             group.addTask {
