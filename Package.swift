@@ -116,7 +116,7 @@ let package = Package(
         swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
         swiftTarget(
             "CLI",
-            ["Base", "API", "AgentProtocol", "Domain", "Client", "Transport", "EventLoop", "Server", "Worker"]
+            ["Base", "API", "AgentProtocol", "Domain", "WorkerProtocol", "Client", "Transport", "EventLoop", "Server", "Worker"]
         ),
 
         program("berth", ["CLI"]),
@@ -150,7 +150,7 @@ let package = Package(
                 "subprocess-fixture",
             ]
         ),
-        tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
+        tests("ProvidersTests", ["Providers", "Domain"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
         tests(

@@ -49,6 +49,8 @@ extension ErrorCode {
     public static let repositoryCredentials = ErrorCode(rawValue: "repository_credentials")
     public static let reference = ErrorCode(rawValue: "reference_not_found")
     public static let repositoryEmpty = ErrorCode(rawValue: "repository_empty")
+    /// A host shows another key than the one known of it, or one that is not among those given.
+    public static let hostKey = ErrorCode(rawValue: "host_key_refused")
     public static let pushRejected = ErrorCode(rawValue: "push_rejected")
     // The server and its surroundings.
     public static let diskFull = ErrorCode(rawValue: "disk_full")
@@ -74,7 +76,7 @@ extension ErrorCode {
         case .conflict, .illegalTransition, .stale: 409
         case .tooLarge: 413
         case .unsupported, .agentMissing, .loginMissing, .keyRefused, .imageUnavailable, .reference,
-            .repositoryEmpty, .repositoryCredentials, .pushRejected:
+            .repositoryEmpty, .repositoryCredentials, .hostKey, .pushRejected:
             422
         case .quotaExceeded, .rateLimited: 429
         case .network, .endpointFailed, .repositoryUnreachable, .environmentLost, .infrastructureLost: 502
@@ -99,7 +101,7 @@ extension ErrorCode {
         case .diskFull: 74
         case .quotaExceeded, .rateLimited, .costCapReached, .turnCapReached: 75
         case .protocolViolation, .schemaMismatch: 76
-        case .unauthenticated, .forbidden, .loginMissing, .keyRefused, .repositoryCredentials: 77
+        case .unauthenticated, .forbidden, .loginMissing, .keyRefused, .repositoryCredentials, .hostKey: 77
         case .agentFailed: 1
         case .timedOut: 124
         case .cancelled: 130

@@ -79,6 +79,7 @@ public enum WorkspaceKind: IdentifierKind { public static let prefix = "ws" }
 public enum ExecutionKind: IdentifierKind { public static let prefix = "exec" }
 public enum EventKind: IdentifierKind { public static let prefix = "evt" }
 public enum RequestKind: IdentifierKind { public static let prefix = "req" }
+public enum UploadKind: IdentifierKind { public static let prefix = "up" }
 public enum ReplicaKind: IdentifierKind { public static let prefix = "srv" }
 
 public typealias OrganizationID = Identifier<OrganizationKind>
@@ -91,4 +92,5 @@ public typealias WorkspaceID = Identifier<WorkspaceKind>
 public typealias ExecutionID = Identifier<ExecutionKind>
 public typealias EventID = Identifier<EventKind>
 public typealias RequestID = Identifier<RequestKind>
+public typealias UploadID = Identifier<UploadKind>
 public typealias ReplicaID = Identifier<ReplicaKind>

@@ -5,8 +5,11 @@ public struct WorkspaceRequest: Sendable, Codable, Equatable {
     public var workspaceID: WorkspaceID
     /// Directory name under the environment's workspace root; `[A-Za-z0-9._-]`, never `.` or `..`.
     public var directory: String
-    /// What git clones from: https, http, ssh, `git@host:path`, or an absolute local path. Never with credentials in it.
+    /// What git clones from: https, http, ssh, `git@host:path`, an absolute path in the environment, or `local:name` for
+    /// a repository of the caller's own machine, which comes as an upload. Never with credentials in it.
     public var repositoryURL: String
+    /// The repository itself, where the environment cannot reach it: a git bundle. nil with `local:name`: it is empty.
+    public var upload: UploadReference?
     /// Branch, tag or commit to start from; nil means the remote's default branch.
     public var baseReference: String?
     /// The branch made for the task.
@@ -20,6 +23,7 @@ public struct WorkspaceRequest: Sendable, Codable, Equatable {
         workspaceID: WorkspaceID,
         directory: String,
         repositoryURL: String,
+        upload: UploadReference? = nil,
         baseReference: String? = nil,
         branch: String,
         push: Bool = false,
@@ -28,10 +32,40 @@ public struct WorkspaceRequest: Sendable, Codable, Equatable {
         self.workspaceID = workspaceID
         self.directory = directory
         self.repositoryURL = repositoryURL
+        self.upload = upload
         self.baseReference = baseReference
         self.branch = branch
         self.push = push
         self.commitLeftovers = commitLeftovers
+    }
+}
+
+/// Bytes that a caller has given the server for an execution to come.
+public struct UploadReference: Sendable, Codable, Equatable {
+    public var id: UploadID
+    public var bytes: Int64
+    /// Of the bytes, hexadecimal.
+    public var sha256: String
+
+    public init(id: UploadID, bytes: Int64, sha256: String) {
+        self.id = id
+        self.bytes = bytes
+        self.sha256 = sha256
+    }
+}
+
+/// A git bundle (git-bundle(1)) that holds one branch, from what the remote had to the task's end.
+public struct BundleMark: Sendable, Codable, Equatable {
+    /// The branch in it, as `refs/heads/<branch>`.
+    public var branch: String
+    public var bytes: Int64
+    /// Of the bytes, hexadecimal.
+    public var sha256: String
+
+    public init(branch: String, bytes: Int64, sha256: String) {
+        self.branch = branch
+        self.bytes = bytes
+        self.sha256 = sha256
     }
 }
 
@@ -68,6 +102,8 @@ public struct WorkspaceOutcome: Sendable, Codable, Equatable {
     public var commits: [Commit]
     public var files: [FileChange]
     public var pushed: Bool
+    /// The new commits as a git bundle, kept with the execution; nil where there are none.
+    public var bundle: BundleMark?
     /// Things a person should know: a rejected push, skipped LFS objects, submodules that could not be fetched.
     public var warnings: [String]
 
@@ -78,6 +114,7 @@ public struct WorkspaceOutcome: Sendable, Codable, Equatable {
         commits: [Commit] = [],
         files: [FileChange] = [],
         pushed: Bool = false,
+        bundle: BundleMark? = nil,
         warnings: [String] = []
     ) {
         self.branch = branch
@@ -86,6 +123,7 @@ public struct WorkspaceOutcome: Sendable, Codable, Equatable {
         self.commits = commits
         self.files = files
         self.pushed = pushed
+        self.bundle = bundle
         self.warnings = warnings
     }
 }

@@ -20,14 +20,14 @@ public final class ChildDescriptors: Sendable {
         held.first { $0.role == role }?.descriptor
     }
 
-    /// Where standard output (or a terminal's) comes from, nil when forgotten.
+    /// Where standard output (or a terminal's) comes from, nil when forgotten. Keeps these descriptors open.
     public var output: OutputSource? {
         if let master = self[.terminal], let tunnelIn = self[.tunnelIn], let tunnelOut = self[.tunnelOut] {
-            return .terminal(master: master, tunnelIn: tunnelIn, tunnelOut: tunnelOut)
+            return OutputSource(.terminal(master: master, tunnelIn: tunnelIn, tunnelOut: tunnelOut), owner: self)
         }
-        return self[.output].map { .pipe($0) }
+        return self[.output].map { OutputSource(.pipe($0), owner: self) }
     }
 
-    /// Where standard error comes from, nil for a terminal.
-    public var error: OutputSource? { self[.error].map { .pipe($0) } }
+    /// Where standard error comes from, nil for a terminal. Keeps these descriptors open.
+    public var error: OutputSource? { self[.error].map { OutputSource(.pipe($0), owner: self) } }
 }

@@ -94,13 +94,21 @@ extension HolderClient {
     /// `descriptor` stays the caller's.
     func ask(_ request: Request, descriptor: Int32? = nil) async throws -> Answer {
         let number = takeNumber()
+        let frame = request.frame(number: number)
+        guard frame.count - FrameHeader.size <= FrameHeader.maximumPayload else {
+            throw BerthError(
+                .tooLarge,
+                "arguments and environment of a child have \(frame.count) bytes",
+                remedy: "at most \(FrameHeader.maximumPayload) fit; pass large texts as input"
+            )
+        }
         let answer = try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Answer, any Error>) in
                 if case .closed(let error) = state { return continuation.resume(throwing: error) }
                 if Task.isCancelled { return continuation.resume(throwing: CancellationError()) }
                 pending[number] = (request, continuation)
                 let copies = descriptor.map { [fcntl($0, F_DUPFD_CLOEXEC, 3)] } ?? []
-                output.append((request.frame(number: number)[...], copies))
+                output.append((frame[...], copies))
                 flush()
             }
         } onCancel: {

@@ -44,6 +44,13 @@ extension BerthError {
                 remedy: program.utf8.contains(UInt8(ascii: "/")) ? nil : "install it, or put its directory on PATH",
                 detail: detail
             )
+        case (.execute, E2BIG):
+            return BerthError(
+                .tooLarge,
+                "arguments and environment of '\(program)' are longer than the system takes",
+                remedy: "pass large texts as input",
+                detail: detail
+            )
         case (.execute, _):
             return BerthError(
                 .programNotExecutable,

@@ -3,10 +3,23 @@ public import EventLoop
 public import OutputStore
 
 /// Where a child's bytes come from.
-public enum OutputSource: Equatable, Sendable {
-    case pipe(Int32)
-    /// A terminal's master and the pipe that the holder keeps for it.
-    case terminal(master: Int32, tunnelIn: Int32, tunnelOut: Int32)
+public struct OutputSource: Sendable {
+    enum Kind {
+        case pipe(Int32)
+        case terminal(master: Int32, tunnelIn: Int32, tunnelOut: Int32)
+    }
+
+    let kind: Kind
+    /// Keeps the descriptors open for as long as someone may read from them.
+    private let owner: ChildDescriptors?
+
+    init(_ kind: Kind, owner: ChildDescriptors?) {
+        self.kind = kind
+        self.owner = owner
+    }
+
+    /// A pipe that stays its caller's and open until the pump has returned.
+    public static func pipe(_ descriptor: Int32) -> OutputSource { OutputSource(.pipe(descriptor), owner: nil) }
 }
 
 /// Moves one stream's bytes from where the holder keeps them to the spool's files, never through this process, so that
@@ -16,7 +29,6 @@ public struct OutputPump: Sendable {
     private let spool: Spool
     private let loop: EventLoop
 
-    /// The descriptors stay their owner's and must stay open until ``run()`` has returned.
     public init(source: OutputSource, spool: Spool, loop: EventLoop) {
         self.source = source
         self.spool = spool
@@ -39,7 +51,7 @@ public struct OutputPump: Sendable {
     }
 
     private var watchedDescriptor: Int32 {
-        switch source {
+        switch source.kind {
         case .pipe(let pipe): pipe
         case .terminal(let master, _, _): master
         }
@@ -59,7 +71,7 @@ public struct OutputPump: Sendable {
     }
 
     private func take() throws -> SpoolIntake {
-        switch source {
+        switch source.kind {
         case .pipe(let pipe): try spool.receive(fromPipe: pipe)
         case .terminal(let master, let tunnelIn, let tunnelOut):
             try spool.receive(fromTerminal: master, tunnelIn: tunnelIn, tunnelOut: tunnelOut)

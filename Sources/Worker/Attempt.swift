@@ -2,6 +2,7 @@ internal import AgentProtocol
 internal import Base
 internal import Domain
 internal import EventLoop
+internal import Glibc
 internal import OutputStore
 internal import WorkerProtocol
 
@@ -125,6 +126,9 @@ actor Attempt {
     func removeFiles() throws {
         try spools?.stdout.remove()
         try spools?.stderr.remove()
+        // Fails while another attempt of the execution is kept, as it should.
+        rmdir("\(services.spoolRoot)/\(key.executionID)/\(key.attempt)")
+        rmdir("\(services.spoolRoot)/\(key.executionID)")
         spools = nil
     }
 }

@@ -54,12 +54,13 @@ struct Link: Sendable {
             }
             services.log.info("link up", ["target": target])
             isUp()
-            silence.heard()
             try await serve(connection, ack)
         } catch {
+            silence.heard(at: await connection.lastReceived)
             connection.close(.normal, reason: "")
             throw error
         }
+        silence.heard(at: await connection.lastReceived)
         connection.close(.normal, reason: "")
     }
 
@@ -75,13 +76,13 @@ struct Link: Sendable {
     }
 
     private func serve(_ connection: LinkConnection, _ ack: ServerMessage.Ack) async throws {
-        let interval = ack.heartbeatMs.map { Duration.milliseconds(max(100, $0)) } ?? ProtocolLimits.heartbeat
+        let asked = ack.heartbeatMs.map { Duration.milliseconds(max(100, $0)) } ?? ProtocolLimits.heartbeat
+        let interval = min(asked, ProtocolLimits.heartbeat)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await heartbeat(connection, every: interval) }
             for feed in await resume(ack.resume ?? [], connection) { add(feed, to: &group) }
             try await connection.send(.ready(.init(slots: core.slots)))
             while let message = try await connection.receive() {
-                silence.heard()
                 if let feed = try await take(message, connection) { add(feed, to: &group) }
             }
             group.cancelAll()
@@ -105,6 +106,7 @@ struct Link: Sendable {
     private func heartbeat(_ connection: LinkConnection, every interval: Duration) async throws {
         while true {
             try await services.time.wait(for: interval)
+            silence.heard(at: await connection.lastReceived)
             try await connection.send(.heartbeat(.init(timestamp: services.time.now.milliseconds)))
         }
     }

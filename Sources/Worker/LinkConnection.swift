@@ -29,6 +29,9 @@ actor LinkConnection {
         loop = socket.loop
     }
 
+    /// When the server was heard last, be it by a pong.
+    var lastReceived: Uptime { socket.lastReceived }
+
     func send(_ message: WorkerMessage) async throws {
         try await socket.send(text: String(decoding: try MessageCodec.encode(message), as: UTF8.self))
     }

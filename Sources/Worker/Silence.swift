@@ -3,8 +3,8 @@ internal import EventLoop
 internal import Synchronization
 internal import WorkerProtocol
 
-/// When the server was heard last. A worker that has not heard it for 75 s ends its attempts, before the server's own
-/// limit of 90 s lets another attempt begin.
+/// When the server was heard last; a pong counts. A worker that has not heard it for 75 s ends its attempts, before the
+/// server's own limit of 90 s lets another attempt begin.
 final class Silence: Sendable {
     private let last: Mutex<Uptime>
     private let time: any TimeSource
@@ -13,8 +13,6 @@ final class Silence: Sendable {
         self.time = time
         last = Mutex(time.uptime)
     }
-
-    func heard() { heard(at: time.uptime) }
 
     func heard(at moment: Uptime) { last.withLock { $0 = max($0, moment) } }
 

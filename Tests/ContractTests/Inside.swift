@@ -5,32 +5,44 @@ import Providers
 import TestSupport
 import Testing
 
-/// Runs commands inside an instance, past holder and worker: through its namespaces.
+/// Runs commands inside an instance, by way of a worker that is a small shell server. Its pipes lie in the state
+/// directory, which is on the host too; what it runs is in the instance's own namespaces and control groups.
 struct InsideProbe {
+    /// The worker's program: takes script names from the pipe `commands` and says on the pipe `replies` when one ended.
+    static let worker = """
+        #!/bin/sh
+        while [ $# -gt 0 ]; do
+            [ "$1" = --state ] && state=$2
+            shift
+        done
+        cd "$state" || exit 1
+        mkfifo commands replies 2>/dev/null
+        while read -r name <commands; do
+            (cd / && exec /bin/bash "$state/$name.sh") >"$name.out" 2>"$name.err" </dev/null
+            echo $? >"$name.status"
+            echo "$name" >replies
+        done
+
+        """
+
     var reference: InstanceReference
     var holder: Int32
+    /// The instance's state directory on the host.
+    var state: String
 
-    /// - Parameter joining: run within the instance's control groups too.
-    func run(_ script: String, joining: Bool = false) async throws -> CommandResult {
-        let join = """
-            while IFS=: read -r id controllers path; do
-                for root in /sys/fs/cgroup /sys/fs/cgroup/$controllers; do
-                    case $path in *berth*) [ -e $root$path/cgroup.procs ] && echo $$ >$root$path/cgroup.procs;; esac
-                done
-            done </proc/\(holder)/cgroup
-
+    func run(_ script: String) async throws -> CommandResult {
+        let name = "command\(UInt64.random(in: 0...UInt64.max))"
+        let ask = """
+            cd "$1" && printf '%s' "$3" >"$2.sh"
+            while [ ! -p commands ] || [ ! -p replies ]; do sleep 0.01; done
+            echo "$2" >commands && cat replies >/dev/null
+            cat "$2.err" >&2 && cat "$2.out" && exit "$(cat "$2.status")"
             """
-        let enter = "exec nsenter -t \(holder) -U -m -u -i -n -p -r -w -S 0 -G 0 /bin/bash -c \"$1\""
-        return try await TestSupport.run(
-            ["bash", "-c", (joining ? join : "") + enter, "bash", "cd /; " + script],
-            environment: ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"]
-        )
+        let environment = ["PATH": "/usr/bin:/bin"]
+        return try await TestSupport.run(["sh", "-c", ask, "sh", state, name, script], environment: environment)
     }
 
-    func sh(_ script: String) async throws -> String {
-        let result = try await run(script)
-        return result.output.trimmed
-    }
+    func sh(_ script: String) async throws -> String { try await run(script).output.trimmed }
 
     func fails(_ script: String) async throws -> Bool { try await run(script).status != 0 }
 
@@ -51,16 +63,10 @@ extension ProviderFixture {
         if target == nil { target = try await started() }
         let known = try #require(target)
         let observation = try await provider.inspect(known.environmentID)
-        return InsideProbe(reference: known, holder: try #require(observation.holderPID))
-    }
-
-    /// The request that ``request(_:)`` made for this environment.
-    func requestOf(_ reference: InstanceReference) -> InstanceRequest {
-        InstanceRequest(
-            environmentID: reference.environmentID,
-            label: "test",
-            limits: ResourceLimits(processes: 256),
-            network: .open
+        return InsideProbe(
+            reference: known,
+            holder: try #require(observation.holderPID),
+            state: "\(directory)/data/environments/\(known.environmentID)/state"
         )
     }
 }
@@ -72,9 +78,9 @@ final class LoopbackListener: Sendable {
 
     init(everywhere: Bool = false) throws {
         let script = """
-            import socket, sys
-            s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind((sys.argv[1], int(sys.argv[2]))); s.listen(64)
+            from socket import *; from sys import argv
+            s = socket(); s.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            s.bind((argv[1], int(argv[2]))); s.listen(64)
             while True:
                 c, _ = s.accept(); c.recv(4096)
                 c.sendall(b'HTTP/1.0 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhello'); c.close()

@@ -46,8 +46,10 @@ struct ProviderFixture {
     /// As a restarted server would see it: another object over the same directory.
     func restarted() throws -> any Provider { try subject.make(in: directory, loop: loop) }
 
+    /// With the network that the provider has here.
     func request(_ limits: ResourceLimits = ResourceLimits(processes: 256)) -> InstanceRequest {
-        InstanceRequest(environmentID: ids.make(), label: "test", limits: limits, network: .open)
+        let network: NetworkPolicy = provider.capabilities.networks.contains(.open) ? .open : .none
+        return InstanceRequest(environmentID: ids.make(), label: "test", limits: limits, network: network)
     }
 
     /// Created and started as instance 1.
@@ -67,7 +69,7 @@ struct ProviderFixture {
 /// Every environment that the body leaves is destroyed at the end, so that a failing test leaves no process behind.
 func withProvider(
     _ subject: ProviderSubject,
-    worker: String = "#!/bin/sh\nexec sleep 100000\n",
+    worker: String = InsideProbe.worker,
     _ body: (ProviderFixture) async throws -> Void
 ) async throws {
     try await withTemporaryDirectory { directory in

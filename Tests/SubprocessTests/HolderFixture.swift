@@ -10,11 +10,13 @@ final class HolderFixture: Sendable {
     let scratch: TemporaryDirectory
     let loop: EventLoop
     let pid: pid_t
+    private let endSignal: Int32
 
     var socketPath: String { "\(scratch.path)/hold.sock" }
 
     /// `launcher` comes before the holder's own command line.
-    init(_ arguments: [String] = [], launcher: [String] = []) throws {
+    init(_ arguments: [String] = [], launcher: [String] = [], endSignal: Int32 = SIGTERM) throws {
+        self.endSignal = endSignal
         scratch = try TemporaryDirectory("hold")
         loop = try EventLoop(name: "test")
         loop.start()
@@ -26,7 +28,7 @@ final class HolderFixture: Sendable {
     }
 
     deinit {
-        kill(pid, SIGTERM)
+        kill(pid, endSignal)
         waitpid(pid, nil, 0)
         loop.stop()
     }

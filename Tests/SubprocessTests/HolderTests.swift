@@ -162,4 +162,107 @@ import Testing
         #expect(stat(holder.socketPath, &status) == 0)
         #expect(status.st_mode & 0o777 == 0o600)
     }
+
+    @Test func `arguments too long for the system or the wire are refused by name and cost nothing else`() async throws
+    {
+        let holder = try HolderFixture()
+        let client = try await holder.connect()
+        for size in [300_000, 5_000_000] {
+            let request = SpawnRequest(
+                id: "long:1",
+                arguments: ["/bin/true", String(repeating: "a", count: size)]
+            )
+            let error = await #expect(throws: BerthError.self) { try await client.spawn(request) }
+            #expect(error?.code == .tooLarge)
+        }
+        try await client.ping()
+        await client.close()
+    }
+
+    @Test func `a connection that talks nonsense is closed and disturbs nobody`() async throws {
+        let holder = try HolderFixture()
+        let client = try await holder.connect()
+        for garbage in [[UInt8](repeating: 0xFF, count: 64), [UInt8](repeating: 0, count: 16), [1, 2, 3]] {
+            let socket = UnixSocket.connect(to: holder.socketPath)
+            #expect(socket >= 0)
+            #expect(write(socket, garbage, garbage.count) == garbage.count)
+            shutdown(socket, Int32(SHUT_WR))
+            var byte: UInt8 = 0
+            #expect(read(socket, &byte, 1) == 0)
+            close(socket)
+        }
+        try await client.ping()
+        await client.close()
+    }
+
+    @Test func `two hundred children run side by side`() async throws {
+        let holder = try HolderFixture()
+        let client = try await holder.connect()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<200 {
+                group.addTask {
+                    let id = "many:\(index)"
+                    let child = try await client.spawn(.shell(id, "echo \(index); exit \(index % 7)"))
+                    #expect(try await child.readAll(.output, loop: holder.loop) == "\(index)\n")
+                    #expect(try await client.exit(of: id).cause == .code(Int32(index % 7)))
+                    try await client.forget(id)
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await client.list().isEmpty)
+        await client.close()
+    }
+
+    @Test func `those who wait hear of the holder's end and of their own cancellation`() async throws {
+        let holder = try HolderFixture()
+        let client = try await holder.connect()
+        _ = try await client.spawn(.shell("gone:1", "sleep 100"))
+        await withTaskGroup(of: (any Error)?.self) { group in
+            group.addTask {
+                do {
+                    _ = try await client.exit(of: "gone:1")
+                    return nil
+                } catch { return error }
+            }
+            group.cancelAll()
+            #expect(await group.next() as? CancellationError != nil)
+        }
+        async let waiting = client.exit(of: "gone:1")
+        try await client.ping()
+        kill(holder.pid, SIGKILL)
+        do {
+            _ = try await waiting
+            Issue.record("a child ended that nobody saw")
+        } catch {
+            #expect((error as? BerthError)?.code == .unavailable)
+        }
+        let later = await #expect(throws: BerthError.self) { try await client.ping() }
+        #expect(later?.code == .unavailable)
+        for await _ in client.events {}
+        let refused = await #expect(throws: BerthError.self) { try await holder.connect() }
+        #expect(refused?.code == .unavailable)
+    }
+
+    @Test func `as the first process of a pid namespace it reaps strays and ends the namespace`() async throws {
+        let holder = try HolderFixture(
+            ["--grace", "100"],
+            launcher: [
+                "/usr/bin/unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc",
+                "--kill-child=SIGTERM",
+            ],
+            endSignal: SIGKILL
+        )
+        let client = try await holder.connect()
+        #expect(await client.holderPID == 1)
+        let script = "(setsid sh -c 'setsid sleep 1000 & exit' &); sleep 0.05; ps -e -o stat= | grep -c Z; exit 3"
+        let child = try await client.spawn(.shell("first:1", script))
+        #expect(try await child.readAll(.output, loop: holder.loop) == "0\n")
+        #expect(try await client.exit(of: "first:1").cause == .code(3))
+        let last = try await client.spawn(.shell("first:2", "trap '' TERM; sleep 1000"))
+        kill(holder.pid, SIGKILL)
+        #expect(try await last.readAll(.output, loop: holder.loop) == "")
+        for await _ in client.events {}
+        await client.close()
+    }
 }

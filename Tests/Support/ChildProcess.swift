@@ -16,6 +16,8 @@ public final class ChildProcess: Sendable {
         var status: Int32?
         var waiters: [Int: @Sendable () -> Void] = [:]
         var nextWaiter = 0
+        /// Counts changes, so that one between looking and waiting is not missed.
+        var changes = 0
     }
 
     public let pid: pid_t
@@ -140,21 +142,25 @@ public final class ChildProcess: Sendable {
     ) async throws -> Value {
         let expiry = Uptime.now + deadline
         while true {
-            if let value = state.withLock({ look($0) }) { return value }
+            let (value, seen) = state.withLock { (look($0), $0.changes) }
+            if let value { return value }
             let left = expiry - Uptime.now
             guard left > 0 else { throw TimedOut(what: what, process: self) }
-            await changed(within: left)
+            await changed(since: seen, within: left)
         }
     }
 
-    /// Returns at the next change of state or after `nanoseconds`.
-    private func changed(within nanoseconds: Int64) async {
+    /// Returns at the first change of state after the `seen`th, or after `nanoseconds`.
+    private func changed(since seen: Int, within nanoseconds: Int64) async {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let once = Once { continuation.resume() }
-            state.withLock { state in
+            let isPast = state.withLock { state in
+                guard state.changes == seen else { return true }
                 state.waiters[state.nextWaiter] = { once.run() }
                 state.nextWaiter += 1
+                return false
             }
+            if isPast { return once.run() }
             onThread {
                 var pause = timespec(
                     tv_sec: Int(nanoseconds / 1_000_000_000),
@@ -169,6 +175,7 @@ public final class ChildProcess: Sendable {
     private func notify(_ change: (inout State) -> Void) {
         let waiters = state.withLock { state in
             change(&state)
+            state.changes += 1
             let waiters = state.waiters.values.map { $0 }
             state.waiters = [:]
             return waiters

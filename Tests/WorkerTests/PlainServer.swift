@@ -21,6 +21,7 @@ actor PlainServer {
     private var channels: [UInt32: Key] = [:]
     private var isReady = false
     private var waiters: [CheckedContinuation<Void, Never>] = []
+    private var revision = 0
     private(set) var output: [Key: [UInt8]] = [:]
     private(set) var tails: [Key: [UInt8]] = [:]
     private(set) var totals: [Key: Int64] = [:]
@@ -82,10 +83,12 @@ actor PlainServer {
     func until(_ what: String, within deadline: Duration = .seconds(20), _ isTrue: () -> Bool) async throws {
         let time = SystemTime()
         let expiry = time.uptime + deadline
-        while !isTrue() {
+        while true {
+            let seen = revision
+            if isTrue() { return }
             guard time.uptime < expiry else { throw BerthError(.timedOut, "waited in vain until \(what)") }
             await withTaskGroup(of: Void.self) { group in
-                group.addTask { await self.change() }
+                group.addTask { await self.change(after: seen) }
                 group.addTask {
                     try? await time.wait(until: expiry)
                     await self.changed()
@@ -97,9 +100,13 @@ actor PlainServer {
         }
     }
 
-    private func change() async { await withCheckedContinuation { waiters.append($0) } }
+    private func change(after seen: Int) async {
+        guard revision == seen else { return }
+        await withCheckedContinuation { waiters.append($0) }
+    }
 
     private func changed() {
+        revision += 1
         let woken = waiters
         waiters = []
         for waiter in woken { waiter.resume() }

@@ -60,6 +60,35 @@ final class WorkerFixture: Sendable {
         throw BerthError(.notFound, "the worker does not run: \(log)")
     }
 
+    var holderPID: pid_t { holder.pid }
+
+    /// RssAnon of the worker, in bytes.
+    func anonymousMemory() throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(workerPID())/status", encoding: .utf8)
+        let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
+        return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) << 10
+    }
+
+    /// Looks again and again, for facts that nobody announces.
+    func until(_ what: String, within deadline: Duration = .seconds(20), _ isTrue: () -> Bool) async throws {
+        let time = loop.time
+        let expiry = time.uptime + deadline
+        while !isTrue() {
+            guard time.uptime < expiry else { throw BerthError(.timedOut, "waited in vain until \(what)\n\(log)") }
+            try await time.wait(for: .milliseconds(5))
+        }
+    }
+
+    /// Returns once the worker's log of accepted work holds this execution.
+    func waitForRow(_ id: ExecutionID) async throws {
+        let files = ["state/worker.db-wal", "state/worker.db"].map { directory.file($0) }
+        try await until("the row of \(id)") {
+            files.contains { path in
+                (try? Data(contentsOf: URL(filePath: path)))?.firstRange(of: Data(id.text.utf8)) != nil
+            }
+        }
+    }
+
     func assignment(
         _ id: ExecutionID,
         command: [String]? = nil,

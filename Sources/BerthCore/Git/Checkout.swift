@@ -87,7 +87,7 @@ public struct CheckoutMaker: Sendable {
             (
                 [
                     "fetch", "--quiet", "--no-write-fetch-head", "--force", mirror.path,
-                    "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*",
+                    "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*", commit,
                 ], "copy the repository"
             ),
             (["checkout", "--quiet", "--force", "-B", request.branch, commit, "--"], "check out the base"),
@@ -127,7 +127,7 @@ public struct CheckoutMaker: Sendable {
         _ = try await git.asAgent(
             [
                 "fetch", "--quiet", "--no-write-fetch-head", "--force", mirror.path,
-                "+refs/heads/*:refs/remotes/origin/*",
+                "+refs/heads/*:refs/remotes/origin/*", commit,
             ],
             in: path,
             usingOwnConfiguration: true,

@@ -19,6 +19,9 @@ public struct Git: Sendable {
         /// For a whole transfer; a transfer below 1,000 bytes per second for 30 s ends by itself.
         public var transferDeadline: Duration
 
+        /// Where the keys of hosts are kept that were met without being told of them before.
+        public var knownHostsFile: String { cacheDirectory + "/known_hosts" }
+
         public init(
             program: String = "git",
             path: String = "/usr/local/bin:/usr/bin:/bin",
@@ -48,6 +51,11 @@ public struct Git: Sendable {
 
     /// In place of the user's configuration for Berth's own operations, so that no other file is read.
     var ownConfigurationPath: String { configuration.cacheDirectory + "/gitconfig" }
+
+    /// For a remote to which no key is shown.
+    var standardSSH: SSHAccess {
+        SSHAccess(keyFile: nil, knownHostsFile: configuration.knownHostsFile, acceptsNew: true)
+    }
 
     static let ownConfiguration = """
         [safe]
@@ -82,20 +90,21 @@ public struct Git: Sendable {
     }
 
     /// As Berth, in a repository of Berth's own.
-    /// - Parameter credentialSocket: where the helper asks; nil gives no credential at all.
+    /// - Parameter access: what git may show to a remote; nothing by default.
     func asWorker(
         _ arguments: [String],
         in directory: String,
-        credentialSocket: String? = nil,
+        access: RemoteAccess = .plain,
         deadline: Duration = .seconds(60)
     ) async throws -> ProcessResult {
         var environment = base(home: configuration.cacheDirectory)
         environment["GIT_CONFIG_GLOBAL"] = ownConfigurationPath
-        environment["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes -oConnectTimeout=15 -oStrictHostKeyChecking=accept-new"
+        environment["GIT_SSH_COMMAND"] = (access.ssh ?? standardSSH).command
+        environment["GIT_SSH_VARIANT"] = "ssh"
         // An empty helper forgets those named by any other configuration. Hooks are off here, not in the configuration
         // file: the remote's own, when it is a path on this machine, must run.
         var all = [configuration.program, "-c", "credential.helper=", "-c", "core.hooksPath=/dev/null"]
-        if let credentialSocket {
+        if let credentialSocket = access.socket {
             environment[CredentialProgram.socketVariable] = credentialSocket
             all += ["-c", "credential.helper=\(configuration.credentialHelper)"]
         }

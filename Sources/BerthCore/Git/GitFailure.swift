@@ -6,7 +6,8 @@ public enum GitFailure {
     ///   - text: git's standard error.
     ///   - url: the remote, as it may be shown.
     ///   - hadCredential: whether one was offered for its host.
-    public static func error(_ text: String, url: String, hadCredential: Bool) -> BerthError {
+    ///   - isSSH: whether ssh carried it, where a credential is a key.
+    public static func error(_ text: String, url: String, hadCredential: Bool, isSSH: Bool = false) -> BerthError {
         let words = text.lowercased()
         func says(_ phrases: String...) -> Bool { phrases.contains { words.contains($0) } }
         let detail = String(text.suffix(4000))
@@ -28,7 +29,8 @@ public enum GitFailure {
             "returned error: 403",
             "invalid username or"
         )
-        if isRefused { return refused(url, hadCredential, detail) }
+        if let problem = sshError(words, url: url, detail: detail) { return problem }
+        if isRefused { return isSSH ? keyRefused(url, hadCredential, detail) : refused(url, hadCredential, detail) }
         if says("couldn't find remote ref", "not our ref", "unknown revision", "remote branch") {
             return BerthError(.reference, "\(url) has no such reference: \(lastLine(text))", detail: detail)
         }
@@ -93,9 +95,64 @@ public enum GitFailure {
         )
     }
 
+    private static func keyRefused(_ url: String, _ hadKey: Bool, _ detail: String) -> BerthError {
+        BerthError(
+            .repositoryCredentials,
+            hadKey ? "\(url) refused the given key" : "\(url) asks for a key and none was given",
+            remedy: hadKey
+                ? "check that the key's public half is registered there, and the user name in the URL (mostly 'git')"
+                : "pass a private key: --ssh-key FILE",
+            detail: detail
+        )
+    }
+
+    /// What ssh itself says; `words` is in lower case.
+    private static func sshError(_ words: String, url: String, detail: String) -> BerthError? {
+        if words.contains("remote host identification has changed") {
+            return BerthError(
+                .hostKey,
+                "the host of \(url) shows another key than before: it was set up anew, or somebody stands in between",
+                remedy: "ask its administrator for the new key and pass it: --known-hosts FILE",
+                detail: detail
+            )
+        }
+        if words.contains("host key verification failed") || words.contains("host key is known for") {
+            return BerthError(
+                .hostKey,
+                "the given known hosts have no key that fits the host of \(url)",
+                remedy: "add the host's line, as 'ssh-keyscan HOST' prints it, after checking it with the host's owner",
+                detail: detail
+            )
+        }
+        if words.contains("cannot run ssh") || words.contains("ssh: not found") {
+            return BerthError(
+                .unsupported,
+                "the environment has no ssh program, which \(url) needs",
+                remedy: "install an OpenSSH client in the environment, or give the repository as an https URL",
+                detail: detail
+            )
+        }
+        let isKeyUnreadable = words.contains("error in libcrypto") || words.contains("invalid format")
+        if words.contains("load key"), isKeyUnreadable || words.contains("incorrect passphrase") {
+            return BerthError(
+                .repositoryCredentials,
+                "ssh cannot read the private key given for \(url)",
+                remedy:
+                    "pass the private half, in OpenSSH or PEM form, without a passphrase (ssh-keygen -p removes it)",
+                detail: detail
+            )
+        }
+        return nil
+    }
+
     static func lastLine(_ text: String) -> String {
         let lines = text.split(whereSeparator: \.isNewline).map { String($0).trimmed }
-        let line = lines.last { $0.hasPrefix("fatal:") || $0.hasPrefix("error:") } ?? lines.last ?? "git said nothing"
+        // Where ssh says why, git only says that it did.
+        let isHint = { (line: String) in line == "fatal: Could not read from remote repository." }
+        let line =
+            lines.last { $0.hasPrefix("ssh: ") }
+            ?? lines.last { ($0.hasPrefix("fatal:") || $0.hasPrefix("error:")) && !isHint($0) } ?? lines.last
+            ?? "git said nothing"
         return String(line.prefix(400))
     }
 }

@@ -1,6 +1,7 @@
 public import Base
 
-/// What git may clone from: https, http, ssh, `user@host:path`, or an absolute local path. Never with credentials in it.
+/// What git may clone from: https, http, ssh, `user@host:path`, an absolute path, or `local:name` for a repository of the
+/// caller's own machine, which comes as a bundle. Never with credentials in it.
 public struct GitURL: Sendable, Equatable, CustomStringConvertible {
     public let text: String
     /// `https` or `http`, with the host and its port, for which a credential may be asked; nil for the others.
@@ -10,6 +11,17 @@ public struct GitURL: Sendable, Equatable, CustomStringConvertible {
         public var scheme: String
         /// Host, with the port where the URL has one.
         public var host: String
+    }
+
+    /// What carries git to the remote.
+    public let transport: Transport
+
+    public enum Transport: Sendable, Equatable {
+        case http, ssh
+        /// A path in the environment.
+        case path
+        /// A bundle that the caller has sent.
+        case bundle
     }
 
     public var description: String { text }
@@ -25,11 +37,29 @@ public struct GitURL: Sendable, Equatable, CustomStringConvertible {
         self.text = text
         if text.hasPrefix("/") {
             credentialTarget = nil
+            transport = .path
+            return
+        }
+        if text.hasPrefix(Self.localPrefix) {
+            let name = text.dropFirst(Self.localPrefix.count)
+            let isPlain = name.utf8.allSatisfy { byte in
+                (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || byte == 45
+                    || byte == 46 || byte == 95
+            }
+            guard isPlain, (1...200).contains(name.utf8.count) else {
+                throw refused(
+                    "the name of a local repository is of a form not known here",
+                    remedy: "letters, digits, '.', '_' and '-' after 'local:'"
+                )
+            }
+            credentialTarget = nil
+            transport = .bundle
             return
         }
         guard let scheme = text.range(of: "://") else {
             guard Self.isSCPForm(text) else { throw refused("the repository URL is of a form not known here") }
             credentialTarget = nil
+            transport = .ssh
             return
         }
         let name = String(text[..<scheme.lowerBound])
@@ -43,6 +73,7 @@ public struct GitURL: Sendable, Equatable, CustomStringConvertible {
                     remedy: "take it out of the URL and pass it as a git credential"
                 )
             }
+            transport = .http
             credentialTarget = CredentialTarget(scheme: name, host: String(authority).lowercased())
         case "ssh":
             let user = authority.split(separator: "@", omittingEmptySubsequences: false).dropLast().joined()
@@ -54,9 +85,13 @@ public struct GitURL: Sendable, Equatable, CustomStringConvertible {
             }
             guard !authority.hasPrefix("-") else { throw refused("the host begins with '-'") }
             credentialTarget = nil
+            transport = .ssh
         default: throw refused("'\(name)://' is not a kind of repository URL known here")
         }
     }
+
+    /// Begins the name of a repository on the caller's own machine.
+    public static let localPrefix = "local:"
 
     private static let forms = "use https://…, http://…, ssh://…, user@host:path or an absolute path"
 

@@ -11,7 +11,9 @@ public struct Mirror: Sendable {
     public let url: GitURL
     public let path: String
     let git: Git
-    let credentialSocket: String?
+    let remoteAccess: RemoteAccess
+    /// A bundle that stands in for the remote; nil where git reaches the remote itself.
+    let bundle: String?
 
     /// What a remote offers.
     public struct Offer: Sendable, Equatable {
@@ -24,24 +26,37 @@ public struct Mirror: Sendable {
 
     /// - Parameters:
     ///   - account: who the objects belong to: the organization and what identifies the credential, never the secret.
-    ///   - credentialSocket: where git's helper asks, nil when no credential was given for this host.
-    public init(url: GitURL, account: String, git: Git, credentialSocket: String?) {
+    ///   - access: what is shown to the remote.
+    ///   - bundle: a file that stands in for the remote.
+    public init(url: GitURL, account: String, git: Git, access: RemoteAccess, bundle: String? = nil) {
         self.url = url
         self.git = git
-        self.credentialSocket = credentialSocket
+        remoteAccess = access
+        self.bundle = bundle
         let key = SHA256.hash(Array("\(account)\u{0}\(url.text)".utf8))
         path = "\(git.configuration.cacheDirectory)/mirrors/\(Hex.encode(key))"
     }
 
+    public init(url: GitURL, account: String, git: Git, credentialSocket: String?) {
+        self.init(url: url, account: account, git: git, access: credentialSocket.map { .login(socket: $0) } ?? .plain)
+    }
+
+    /// What git is told to read from.
+    private var source: String { bundle ?? url.text }
+
+    /// A caller's repository without a commit has nothing to send.
+    private var isEmptyUpload: Bool { url.transport == .bundle && bundle == nil }
+
     /// Asks the remote, without a transfer: the quick way to learn that it is unreachable, refuses or is empty.
     public func offer() async throws -> Offer {
+        if isEmptyUpload { return Offer(defaultBranch: nil, references: [:], headCommit: nil) }
         let deadline = git.configuration.connectDeadline
         let result: ProcessResult
         do {
             result = try await git.asWorker(
-                ["ls-remote", "--symref", url.text],
+                ["ls-remote", "--symref", "--", source],
                 in: git.configuration.cacheDirectory,
-                credentialSocket: credentialSocket,
+                access: remoteAccess,
                 deadline: deadline
             )
         } catch let error as BerthError where error.code == .timedOut {
@@ -75,7 +90,9 @@ public struct Mirror: Sendable {
     /// Brings all branches and tags here. Nothing is ever pruned, so what a workspace took stays whole.
     public func update() async throws {
         try await create()
-        try await fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"])
+        // A bundle's HEAD may stand on no branch.
+        let head = bundle == nil ? [] : ["HEAD"]
+        try await fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"] + head)
     }
 
     /// Brings one commit that no branch or tag need hold; for remotes that allow it.
@@ -88,6 +105,13 @@ public struct Mirror: Sendable {
 
     /// Brings `commit` of a workspace here and pushes it as `branch`.
     public func push(_ commit: String, of workspace: String, as branch: String) async throws {
+        guard url.transport != .bundle else {
+            throw BerthError(
+                .unsupported,
+                "a local repository takes no push",
+                remedy: "its branch comes back by itself; see berth fetch"
+            )
+        }
         let kept = "refs/berth/pushed/\(commit)"
         _ = try await git.asWorker(
             ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", workspace, "+\(commit):\(kept)"],
@@ -98,7 +122,7 @@ public struct Mirror: Sendable {
         let result = try await git.asWorker(
             ["push", "--porcelain", "--no-verify", url.text, "\(kept):refs/heads/\(branch)"],
             in: path,
-            credentialSocket: credentialSocket,
+            access: remoteAccess,
             deadline: git.configuration.transferDeadline
         )
         guard result.succeeded else {
@@ -115,7 +139,7 @@ public struct Mirror: Sendable {
     }
 
     /// Safe against a death half-way: the repository gets its name when it is complete.
-    private func create() async throws {
+    func create() async throws {
         guard access(path, F_OK) != 0 else { return }
         let part = "\(path).\(getpid()).part"
         _ = try await git.asWorker(
@@ -132,9 +156,9 @@ public struct Mirror: Sendable {
         let result: ProcessResult
         do {
             result = try await git.asWorker(
-                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--", url.text] + references,
+                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--", source] + references,
                 in: path,
-                credentialSocket: credentialSocket,
+                access: remoteAccess,
                 deadline: git.configuration.transferDeadline
             )
         } catch let error as BerthError where error.code == .timedOut {
@@ -144,6 +168,20 @@ public struct Mirror: Sendable {
     }
 
     private func failure(_ result: ProcessResult) -> BerthError {
-        GitFailure.error(result.errorText, url: url.text, hadCredential: credentialSocket != nil)
+        if bundle != nil, !result.errorText.contains("No space left on device") {
+            return BerthError(
+                .invalidValue,
+                "what was uploaded as \(url) is no complete git bundle",
+                field: "repository.upload",
+                remedy: "make it with 'git bundle create FILE --branches --tags HEAD' in a clone that is not shallow",
+                detail: String(result.errorText.suffix(4000))
+            )
+        }
+        return GitFailure.error(
+            result.errorText,
+            url: url.text,
+            hadCredential: remoteAccess.hasCredential,
+            isSSH: url.transport == .ssh
+        )
     }
 }

@@ -29,6 +29,7 @@ struct guardian {
     int signals;
     int exec_error;
     int reaps_tree;
+    int is_terminal;
     int main_is_alive;
     int tree_is_empty;
     int is_started;
@@ -106,6 +107,8 @@ static void obey(struct guardian *guardian, struct berth_order order) {
     guardian->is_terminating = 1;
     guardian->kill_at_ms = kill_at;
     process_signal_descendants(guardian->self, SIGTERM);
+    // Interactive shells ignore SIGTERM; a terminal that goes away is what ends them.
+    if (guardian->is_terminal) process_signal_descendants(guardian->self, SIGHUP);
     process_signal_descendants(guardian->self, SIGCONT);
 }
 
@@ -214,7 +217,8 @@ static void run(struct guardian *guardian) {
 
 static _Noreturn void guard(const struct berth_spawn *spawn, int control, pid_t holder) {
     struct guardian guardian = {
-        .self = getpid(), .main_is_alive = 1, .control = 3, .exec_error = 4, .reaps_tree = spawn->reaps_tree
+        .self = getpid(), .main_is_alive = 1, .control = 3, .exec_error = 4, .reaps_tree = spawn->reaps_tree,
+        .is_terminal = spawn->is_terminal
     };
     prctl(PR_SET_NAME, "berth-guardian");
     prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -233,7 +233,7 @@ static void remove_in_namespace(const struct spec *spec) {
         read_exactly(down[0], &byte, 1, "the id map");
         if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) fail("become", "the mapped user");
     }
-    remove_tree(spec->remove);
+    for (size_t i = 0; i < spec->removal_count; i++) remove_tree(spec->removals[i]);
     write_all(STDOUT_FILENO, "ok 0 0\n", 7);
 }
 
@@ -246,7 +246,7 @@ int berth_sandbox_main(void) {
     // Held by the monitor alone for as long as the instance lives: one instance per environment.
     int lock = openat(monitor.directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) fail("lock", spec->directory);
-    if (spec->remove) {
+    if (spec->removal_count > 0) {
         remove_in_namespace(spec);
         return 0;
     }

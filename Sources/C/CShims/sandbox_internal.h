@@ -26,7 +26,8 @@ struct spec {
     const char *lower;     // the base root
     const char *layer;     // directory that holds upper and work
     const char *disk;      // ext4 image mounted at `layer`, or NULL
-    const char *hostname, *cwd, *remove;
+    const char *hostname, *cwd;
+    const char *removals[LIST_MAX]; // directories to empty instead of starting anything
     uint32_t root_id;      // id, as seen where the mounts are made, that is root inside
     uint32_t owner;        // MODE_ROOT: host id that owns the outer user namespace and runs the network
     uint32_t user;         // id inside that the holder runs as
@@ -35,7 +36,7 @@ struct spec {
     struct limit limits[LIST_MAX];
     const char *cgroups[LIST_MAX], *unreachable[LIST_MAX * 4], *ports[LIST_MAX];
     char *arguments[LIST_MAX + 1], *environment[LIST_MAX + 1];
-    size_t outer_count, inner_count, bind_count, limit_count, cgroup_count, unreachable_count, port_count;
+    size_t removal_count, outer_count, inner_count, bind_count, limit_count, cgroup_count, unreachable_count, port_count;
     size_t argument_count, environment_count;
     const char *network;   // path of pasta, or NULL for loopback only
     const char *network_address, *network_gateway;

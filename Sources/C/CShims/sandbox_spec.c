@@ -84,7 +84,7 @@ static void record(struct words *words, struct spec *spec) {
     else if (IS("disk")) spec->disk = word(words, key);
     else if (IS("hostname")) spec->hostname = word(words, key);
     else if (IS("cwd")) spec->cwd = word(words, key);
-    else if (IS("remove")) spec->remove = word(words, key);
+    else if (IS("remove")) spec->removals[claim(&spec->removal_count, LIST_MAX, key)] = word(words, key);
     else if (IS("rootID")) spec->root_id = number(words, key);
     else if (IS("owner")) spec->owner = number(words, key);
     else if (IS("user")) spec->user = number(words, key);
@@ -133,7 +133,7 @@ void spec_read(struct spec *spec) {
     }
     struct words words = { text, text + length };
     while (words.next < words.end) record(&words, spec);
-    if (spec->directory == NULL || (spec->remove == NULL && (spec->argument_count == 0 || spec->instance == NULL))) {
+    if (spec->directory == NULL || (spec->removal_count == 0 && (spec->argument_count == 0 || spec->instance == NULL))) {
         errno = EINVAL;
         fail("read the specification", "directory, instance and argument are needed");
     }

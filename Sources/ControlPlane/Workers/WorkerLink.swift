@@ -54,12 +54,12 @@ public actor WorkerLink {
 
     /// The socket has ended, for whatever reason.
     public func disconnected() async {
-        let heardAt = session.heardAt
-        session.disconnected()
+        let heardAt = session.disconnected()
         changed.ring()
-        guard let workerID else { return }
-        self.workerID = nil
-        await service.disconnected(workerID, identity, connection: connection, heardAt: heardAt)
+        let worker = workerID
+        workerID = nil
+        guard let worker else { return }
+        await service.disconnected(worker, identity, connection: connection, heardAt: heardAt)
     }
 
     /// Ends the connection in good order.

@@ -31,9 +31,6 @@ public struct WorkerSession: Sendable {
 
     public var isClosed: Bool { state == .closed }
 
-    /// When the peer last said something; nil before it was admitted.
-    var heardAt: Uptime? { if case .live(_, let heardAt) = state { heardAt } else { nil } }
-
     /// Whether the peer knows Berth's own messages.
     var speaksResume: Bool { if case .live(let isDocumentedPeer, _) = state { !isDocumentedPeer } else { false } }
 
@@ -66,7 +63,14 @@ public struct WorkerSession: Sendable {
     }
 
     /// The socket is gone.
-    public mutating func disconnected() { state = .closed }
+    /// - Returns: when the peer last said something; nil before it was admitted.
+    @discardableResult
+    public mutating func disconnected() -> Uptime? {
+        let ended = state
+        state = .closed
+        if case .live(_, let heardAt) = ended { return heardAt }
+        return nil
+    }
 
     /// A frame that was no message at all.
     public mutating func receiveMalformed(_ error: BerthError) -> [WorkerAction] {

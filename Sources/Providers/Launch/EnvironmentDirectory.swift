@@ -56,7 +56,7 @@ struct EnvironmentDirectory: Sendable {
     func write(_ request: InstanceRequest) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
-        try SmallFile.replace(spec, with: String(decoding: encoder.encode(request), as: UTF8.self))
+        try SmallFile.replace(spec, with: String(decoding: encoder.encode(request), as: UTF8.self), isDurable: true)
     }
 
     func record() -> InstanceRecord? { SmallFile.read(path + "/instance").flatMap { InstanceRecord($0) } }

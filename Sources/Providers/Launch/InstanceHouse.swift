@@ -211,10 +211,11 @@ struct InstanceHouse: Sendable {
         }
         guard SmallFile.exists(directory.path) else { return }
         // Its files may belong to ids that only the launcher's namespace may remove.
-        for path in [directory.layer, directory.state, directory.home, directory.workspaces]
-        where SmallFile.exists(path) {
+        let owned = [directory.layer, directory.state, directory.home, directory.workspaces]
+            .filter { SmallFile.exists($0) }
+        if !owned.isEmpty {
             var spec = removal(directory)
-            spec.add("remove", path)
+            for path in owned { spec.add("remove", path) }
             try await launcher.launch(spec, logPath: directory.log)
         }
         do {

@@ -82,13 +82,14 @@ enum SmallFile {
         guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else { throw failure("write", path) }
     }
 
-    /// Whole or not at all, 0600, and durable: data, then name.
-    static func replace(_ path: String, with text: String) throws(BerthError) {
+    /// Whole or not at all, 0600. A durable file's data is on the disk before it has its name.
+    static func replace(_ path: String, with text: String, isDurable: Bool = false) throws(BerthError) {
         let part = path + ".part"
         let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw failure("write", path) }
         let bytes = Array(text.utf8)
-        let isWritten = Glibc.write(descriptor, bytes, bytes.count) == bytes.count && fdatasync(descriptor) == 0
+        let isWritten =
+            Glibc.write(descriptor, bytes, bytes.count) == bytes.count && (!isDurable || fdatasync(descriptor) == 0)
         let number = errno
         close(descriptor)
         guard isWritten else { throw failure("write", path, number) }

@@ -154,6 +154,9 @@ public final class WebSocket: @unchecked Sendable {
         }
     }
 
+    /// When any byte, also of a pong, last came from the peer. On the loop.
+    public var lastReceived: Uptime { stream.socket.lastReceived }
+
     /// Bytes that wait for the peer. On the loop.
     public var unsentBytes: Int { stream.unsentBytes }
 
