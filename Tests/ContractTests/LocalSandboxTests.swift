@@ -50,7 +50,7 @@ import Testing
     @Test func `packages can be unpacked as root inside`() async throws {
         try await withProvider(.local) { fixture in
             let inside = try await fixture.inside()
-            guard try await inside.sh("cat /proc/self/uid_map | wc -l; id -u").hasSuffix("0") else { return }
+            guard try await inside.sh("id -u") == "0" else { return }
             let script = """
                 mkdir -p /tmp/p/DEBIAN /tmp/p/opt/thing && echo hello >/tmp/p/opt/thing/file
                 printf 'Package: thing\\nVersion: 1\\nArchitecture: all\\nMaintainer: n\\nDescription: d\\n' >/tmp/p/DEBIAN/control
