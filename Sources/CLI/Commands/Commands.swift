@@ -4,8 +4,11 @@ import Base
 enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command]
-        + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all
-        + [DoctorCommand.command, ConfigCommand.command, CompletionCommand.command, VersionCommand.command]
+        + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all + KeyCommands.all
+        + [
+            StatusCommand.command, DoctorCommand.command, ConfigCommand.command, CompletionCommand.command,
+            VersionCommand.command,
+        ]
 
     static let parser = ArgumentParser(commands: all)
 }
