@@ -28,18 +28,20 @@ func onThread(_ body: @escaping @Sendable () -> Void) {
 
 /// Calls its closure once, whoever comes first.
 final class Once: Sendable {
-    private let body: Mutex<(@Sendable () -> Void)?>
+    // The closure stays outside the lock: one that is read through a generic is wrapped anew each time.
+    private let body: @Sendable () -> Void
+    private let isDone = Mutex(false)
 
-    init(_ body: @escaping @Sendable () -> Void) { self.body = Mutex(body) }
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 
-    var hasRun: Bool { body.withLock { $0 == nil } }
+    var hasRun: Bool { isDone.withLock { $0 } }
 
     func run() {
-        let body = body.withLock { body in
-            defer { body = nil }
-            return body
+        let isFirst = isDone.withLock { isDone in
+            defer { isDone = true }
+            return !isDone
         }
-        body?()
+        if isFirst { body() }
     }
 }
 

@@ -61,7 +61,7 @@ import Testing
     private static let fix = #"""
         [{"text":"I will look at the code.","tools":[["Bash",{"command":"cat app.py","description":"read"}]]},
          {"tools":[["Write",{"file_path":"app.py","content":"def add(a, b):\n    return a + b\n"}]]},
-         {"tools":[["Bash",{"command":"python3 -c 'import app; assert app.add(1, 2) == 3' && git add -A && git commit -qm 'Add instead of subtracting'","description":"test"}]]},
+         {"tools":[["Bash",{"command":"PYTHONDONTWRITEBYTECODE=1 python3 -c 'import app; assert app.add(1, 2) == 3' && git add -A && git commit -qm 'Add instead of subtracting'","description":"test"}]]},
          {"text":"The test passes now."}]
         """#
 
