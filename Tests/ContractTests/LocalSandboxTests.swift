@@ -81,6 +81,23 @@ import Testing
         }
     }
 
+    @Test func `a network whose carrier was killed comes back`() async throws {
+        try await withProvider(.local) { fixture in
+            guard fixture.provider.capabilities.networks.contains(.open) else { return }
+            let allowed = try LoopbackListener()
+            var request = fixture.request()
+            request.network = try NetworkPolicy(.open, hostPorts: [allowed.port])
+            let inside = try await fixture.inside(fixture.started(request))
+            let tries =
+                "for i in $(seq 300); do curl -s -m 1 http://127.0.0.1:\(allowed.port) && break; sleep 0.01; done"
+            #expect(try await inside.sh(tries) == "hello")
+            let record = "\(fixture.directory)/data/environments/\(request.environmentID)/instance"
+            let carrier = try await check(["sed", "-n", "s/^network \\([0-9]*\\) .*/\\1/p", record])
+            kill(try #require(Int32(carrier)), SIGKILL)
+            #expect(try await inside.sh(tries) == "hello")
+        }
+    }
+
     @Test func `root inside can neither open a raw socket nor touch an interface`() async throws {
         try await withProvider(.local) { fixture in
             let inside = try await fixture.inside()
