@@ -12,7 +12,7 @@ public final class ScriptedPeer: Sendable {
         self.port = port
     }
 
-    private static func path(_ name: String, here: String = #filePath) -> String {
+    public static func path(_ name: String, here: String = #filePath) -> String {
         "\(here.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" })/Peers/\(name)"
     }
 }

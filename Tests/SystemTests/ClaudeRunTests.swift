@@ -145,8 +145,8 @@ import Testing
             let result = try await scene.run("--push", key: "sk-secret-6f2e91")
             #expect(result.status == 0, "\(result.output)\n\(result.errors)")
             for secret in ["tok-93b1f", "sk-secret-6f2e91"] {
-                let found = try await TestSupport.run(["grep", "-rlaF", secret, scene.berth.data])
-                #expect(found.output.isEmpty, "\(secret) is in \(found.output)")
+                let found = try await check(["python3", ScriptedPeer.path("find_bytes.py"), scene.berth.data, secret])
+                #expect(found.isEmpty, "\(secret) is in \(found)")
             }
         }
     }

@@ -67,7 +67,7 @@ void enter_root(const struct spec *spec);
 
 // sandbox_network.c
 void prepare_network(const struct spec *spec, int proc);
-pid_t start_network(const struct spec *spec, int user_namespace, int network_namespace);
+pid_t start_network(const struct spec *spec, int user_namespace, int network_namespace, int *ready);
 
 // sandbox_setup.c: the process between the monitor and the holder.
 _Noreturn void setup(const struct spec *spec, int to_monitor, int from_monitor);
