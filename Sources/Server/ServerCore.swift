@@ -24,6 +24,7 @@ struct ServerCore: Sendable {
     let workspaces: WorkspaceService
     let workers: WorkerService
     let hub: LateBinding<WorkerHub>
+    let draining = Draining()
 
     func authenticate(_ token: Secret<String>) async throws -> Principal {
         try await accounts.principal(presenting: token)
@@ -52,6 +53,9 @@ struct ServerCore: Sendable {
         case .repositoryGet: try await repositoryGet(context)
         case .workerList: try await workerList(context)
         case .workerConnect: try await workerConnect(context)
+        case .keyCreate: try await keyCreate(context)
+        case .keyList: try await keyList(context)
+        case .keyRevoke: try await keyRevoke(context)
         case .whoAmI: try whoAmI(context)
         case .changeList: try await changeList(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))

@@ -28,20 +28,22 @@ func onThread(_ body: @escaping @Sendable () -> Void) {
 
 /// Calls its closure once, whoever comes first.
 final class Once: Sendable {
-    // The closure stays outside the lock: one that is read through a generic is wrapped anew each time.
-    private let body: @Sendable () -> Void
-    private let isDone = Mutex(false)
+    /// Wrapped: a bare closure in a generic container gains a thunk with every access, until calling it needs more stack
+    /// than there is.
+    private struct Body: Sendable { let run: @Sendable () -> Void }
 
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    private let body: Mutex<Body?>
 
-    var hasRun: Bool { isDone.withLock { $0 } }
+    init(_ run: @escaping @Sendable () -> Void) { body = Mutex(Body(run: run)) }
+
+    var hasRun: Bool { body.withLock { $0 == nil } }
 
     func run() {
-        let isFirst = isDone.withLock { isDone in
-            defer { isDone = true }
-            return !isDone
+        let body = body.withLock { body in
+            defer { body = nil }
+            return body
         }
-        if isFirst { body() }
+        body?.run()
     }
 }
 

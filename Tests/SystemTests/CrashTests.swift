@@ -63,10 +63,10 @@ import Testing
         }
     }
 
-    /// A worker's sandbox is known by the data directory in its mounts.
+    /// A worker is its holder's child; the holder's pid is in the environment's record.
     private static func killWorkers(of berth: Installation) -> String {
-        "hit=1; for pid in $(pgrep -x berth-worker); do "
-            + "grep -q '\(berth.data)' /proc/$pid/mountinfo 2>/dev/null && kill -9 $pid && hit=0; done; exit $hit"
+        "for pid in $(awk '/^holder/ {print $2}' \(berth.data)/environments/*/instance); do "
+            + "pkill -9 -P $pid -x berth-worker; done"
     }
 }
 
