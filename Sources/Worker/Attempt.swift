@@ -20,6 +20,8 @@ actor Attempt {
     /// What the server should hear and need not: stages, messages of personas. Oldest first.
     private(set) var notices: [WorkerMessage] = []
     private(set) var spools: Spools?
+    /// How much of standard output and of standard error a documented server was sent.
+    private var textOffsets: (stdout: Int64, stderr: Int64) = (0, 0)
 
     enum Phase {
         /// No process yet → running, ended.
@@ -46,6 +48,7 @@ actor Attempt {
         self.key = key
         self.record = record
         self.services = services
+        stopCause = record.stopCause
         beacon = Beacon(loop: services.loop)
     }
 
@@ -81,6 +84,12 @@ actor Attempt {
         beacon.advance()
     }
 
+    func textOffset(isError: Bool) -> Int64 { isError ? textOffsets.stderr : textOffsets.stdout }
+
+    func sentText(upTo offset: Int64, isError: Bool) {
+        if isError { textOffsets.stderr = offset } else { textOffsets.stdout = offset }
+    }
+
     /// Takes the notices that wait.
     func takeNotices() -> [WorkerMessage] {
         defer { notices = [] }
@@ -109,6 +118,18 @@ actor Attempt {
         let opened = Spools(stdout: try spool(.stdout), stderr: try spool(.stderr))
         spools = opened
         return opened
+    }
+
+    /// Makes the cause durable before the process is touched.
+    func recordStop() async {
+        guard let stopCause, record.stopCause == nil else { return }
+        record.stopCause = stopCause
+        do {
+            try await services.store.update(key, record)
+        } catch {
+            // The process must end even if the disk is full.
+            services.log.warning("stop not stored", ["attempt": key, "error": "\(error)"])
+        }
     }
 
     func setCheckout(_ checkout: AttemptRecord.CheckoutRecord) { record.checkout = checkout }

@@ -54,6 +54,7 @@ struct Link: Sendable {
             }
             services.log.info("link up", ["target": target])
             isUp()
+            await connection.met(ack)
             try await serve(connection, ack)
         } catch {
             silence.heard(at: await connection.lastReceived)
@@ -83,7 +84,7 @@ struct Link: Sendable {
         let interval = min(asked, ProtocolLimits.heartbeat)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await heartbeat(connection, every: interval) }
-            for feed in await resume(ack.resume ?? [], connection) { add(feed, to: &group) }
+            for feed in await resume(ack, connection) { add(feed, to: &group) }
             try await connection.send(.ready(.init(slots: core.slots)))
             while let message = try await connection.receive() {
                 if let feed = try await take(message, connection) { add(feed, to: &group) }
@@ -95,7 +96,13 @@ struct Link: Sendable {
     private func add(_ feed: AttemptFeed, to group: inout ThrowingTaskGroup<Void, any Error>) {
         group.addTask {
             do {
-                try await feed.run()
+                if await feed.connection.isDocumented {
+                    try await feed.runDocumented()
+                    // Nobody will say that the end is recorded.
+                    await core.forget(feed.attempt.key)
+                } else {
+                    try await feed.run()
+                }
             } catch is CancellationError {
                 return
             } catch {
@@ -114,9 +121,13 @@ struct Link: Sendable {
         }
     }
 
-    private func resume(_ points: [ServerMessage.ResumePoint], _ connection: LinkConnection) async -> [AttemptFeed] {
+    private func resume(_ ack: ServerMessage.Ack, _ connection: LinkConnection) async -> [AttemptFeed] {
         var feeds: [AttemptFeed] = []
-        for point in points {
+        if await connection.isDocumented {
+            // It asks for nothing, so it gets what it has not been sent yet.
+            return await core.all.map { AttemptFeed(attempt: $0, connection: connection) }
+        }
+        for point in ack.resume ?? [] {
             let key = AttemptKey(executionID: point.executionId, attempt: point.attempt)
             guard let attempt = await core.attempt(key) else { continue }
             switch point.action {
@@ -140,13 +151,18 @@ struct Link: Sendable {
         switch message {
         case .assign(let assign): return try await accept(assign, connection)
         case .cancel(let cancel):
-            guard let id = try? ExecutionID(cancel.executionId) else { return nil }
-            await core.cancel(AttemptKey(executionID: id, attempt: cancel.attempt ?? 1))
+            let isDocumented = await connection.isDocumented
+            let key = try? AttemptKey(
+                wireID: cancel.executionId,
+                attempt: cancel.attempt,
+                isDocumented: isDocumented
+            )
+            if let key { await core.cancel(key) }
         case .forget(let forget):
             await core.forget(AttemptKey(executionID: forget.executionId, attempt: forget.attempt))
         case .shutdown(let shutdown):
             services.log.info("server asks to shut down", ["reason": shutdown.reason])
-            for attempt in await core.all { await attempt.stop(.cancelled) }
+            await core.wind(down: .milliseconds(max(0, shutdown.gracePeriodMs)))
         case .ack: break
         }
         return nil
@@ -154,7 +170,9 @@ struct Link: Sendable {
 
     private func accept(_ assign: ServerMessage.Assign, _ connection: LinkConnection) async throws -> AttemptFeed? {
         do {
-            return try await core.accept(assign).map { AttemptFeed(attempt: $0, connection: connection) }
+            let isDocumented = await connection.isDocumented
+            return try await core.accept(assign, isDocumented: isDocumented)
+                .map { AttemptFeed(attempt: $0, connection: connection) }
         } catch {
             // Refused before anything began; there is no row, so this is all that is said of it.
             let report = ExecutionReport(

@@ -43,8 +43,9 @@ struct ProcessWatch: Sendable {
             }
             group.addTask { .observed(try await observe(record)) }
             group.addTask {
-                _ = try? await attempt.stopRequested()
-                if !Task.isCancelled { try await terminate() }
+                guard (try? await attempt.stopRequested()) != nil else { return .guarded }
+                await attempt.recordStop()
+                try await terminate()
                 return .guarded
             }
             if let deadline = record.deadline {
@@ -126,7 +127,7 @@ struct ProcessWatch: Sendable {
             await attempt.notify(
                 .event(
                     .init(
-                        executionId: attempt.key.executionID.text,
+                        executionId: await attempt.record.wireID,
                         eventType: message.name,
                         payload: message.payload
                     )

@@ -78,8 +78,8 @@ actor WorkerCore {
 
     /// Takes on an assignment: durable before anything of it starts.
     /// - Returns: nil when it is known already.
-    func accept(_ assign: ServerMessage.Assign) async throws -> Attempt? {
-        let key = AttemptKey(executionID: try ExecutionID(assign.executionId), attempt: assign.attempt ?? 1)
+    func accept(_ assign: ServerMessage.Assign, isDocumented: Bool) async throws -> Attempt? {
+        let key = try AttemptKey(wireID: assign.executionId, attempt: assign.attempt, isDocumented: isDocumented)
         guard attempts[key] == nil else { return nil }
         let order = try order(assign, key: key)
         let attempt = Attempt(key: key, record: order.record, services: services)
@@ -106,6 +106,7 @@ actor WorkerCore {
         )
         try caps.validate()
         let record = AttemptRecord(
+            wireID: assign.executionId,
             agent: agent.kind,
             caps: caps,
             subject: assign.prompt.split(whereSeparator: \.isNewline).first.map { String($0.prefix(72)) } ?? "Changes",
@@ -113,7 +114,8 @@ actor WorkerCore {
             checkout: nil,
             temporaryDirectory: "\(services.layout.temporary)/berth-\(key.executionID)-\(key.attempt)",
             deadline: timeout.map { (services.time.uptime + .milliseconds($0)).nanoseconds },
-            acceptedAt: services.time.now
+            acceptedAt: services.time.now,
+            stopCause: nil
         )
         return AttemptOrder(
             record: record,
@@ -153,6 +155,14 @@ actor WorkerCore {
     }
 
     func cancel(_ key: AttemptKey) async { await attempts[key]?.stop(.cancelled) }
+
+    /// Ends what still runs after `grace`.
+    func wind(down grace: Duration) {
+        addWork.yield { [self] in
+            guard (try? await services.time.wait(for: grace)) != nil else { return }
+            for attempt in await all { await attempt.stop(.cancelled) }
+        }
+    }
 
     /// The server was silent for too long: whatever runs may run elsewhere as well.
     func fence() async { for attempt in all { await attempt.stop(.fenced) } }
