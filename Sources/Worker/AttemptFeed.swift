@@ -35,8 +35,27 @@ struct AttemptFeed: Sendable {
             group.addTask { try await notices() }
             try await group.waitForAll()
         }
-        guard let report = await attempt.report else { return }
+        guard var report = await attempt.report else { return }
+        report.workspace = try await handOver(report.workspace)
         try await connection.send(.complete(complete(report)))
+    }
+
+    /// Gives the server the bundle of new commits, before it hears of the end. One that the server will not have is left
+    /// out of the report, with the reason.
+    private func handOver(_ workspace: WorkspaceOutcome?) async throws -> WorkspaceOutcome? {
+        guard var outcome = workspace, let mark = outcome.bundle else { return workspace }
+        let services = attempt.services
+        do {
+            try await services.files.give(services.bundlePath(of: attempt.key), mark, of: attempt.key)
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            let problem = BerthError(wrapping: error)
+            services.log.warning("bundle not handed over", ["attempt": attempt.key, "error": "\(problem)"])
+            outcome.bundle = nil
+            outcome.warnings.append("the commits are kept in the workspace alone: \(problem.message)")
+        }
+        return outcome
     }
 
     /// Until the attempt has ended.

@@ -241,6 +241,7 @@ extension ExecutionService {
         )
         message.workspace = spec.workspace
         message.gitCredentials = secrets.git.isEmpty ? nil : secrets.git
+        message.ssh = secrets.ssh
         return message
     }
 
@@ -249,7 +250,11 @@ extension ExecutionService {
             prompt: request.prompt,
             command: request.command,
             secrets: Secret(
-                ExecutionSecrets(env: request.environment.reveal(), git: request.gitCredentials.reveal())
+                ExecutionSecrets(
+                    env: request.environment.reveal(),
+                    git: request.gitCredentials.reveal(),
+                    ssh: request.ssh?.reveal()
+                )
             )
         )
     }
