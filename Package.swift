@@ -150,7 +150,7 @@ let package = Package(
                 "subprocess-fixture",
             ]
         ),
-        tests("ProvidersTests", ["Providers", "Domain", "EventLoop", "Transport"]),
+        tests("ProvidersTests", ["Providers", "Domain"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
         tests(

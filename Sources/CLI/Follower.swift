@@ -30,7 +30,7 @@ extension ServerSession {
 
     /// Shows an execution until its end. The first interrupt cancels it (or leaves it), the second leaves at once.
     func follow(_ id: ExecutionID, as mode: FollowMode, cancelsOnInterrupt: Bool) async throws -> Int32 {
-        let interrupts = try await SignalSource([SIGINT, SIGTERM], loop: loop)
+        let interrupts = try await SignalSource([SIGINT, SIGTERM], loop: terminal.loop)
         return try await withThrowingTaskGroup(of: Int32?.self) { group in
             group.addTask { try await show(id, as: mode) }
             group.addTask {
@@ -55,12 +55,14 @@ extension ServerSession {
     }
 
     private func show(_ id: ExecutionID, as mode: FollowMode) async throws -> Int32 {
-        let streams = mode == .agent && !isJSON ? "agent,stderr" : "stdout,stderr"
+        let streams = mode == .agent ? "agent,stderr" : "stdout,stderr"
         let renderer = AgentRenderer(style: terminal.style, width: terminal.width)
-        var events = client.events(of: id, streams: streams, isRaw: mode == .raw)
+        var events = client.events(of: id, streams: streams, isRaw: mode == .raw && !isJSON)
         while let event = try await events.next() {
-            if isJSON, mode == .agent {
+            if isJSON {
                 terminal.writeBytes(event.json + Array("\n".utf8), toError: false)
+                if case .end(let execution) = event.kind { return execution.exitStatus }
+                continue
             }
             switch event.kind {
             case .state(let state):
@@ -68,9 +70,8 @@ extension ServerSession {
             case .progress(let progress):
                 if mode == .agent || terminal.isErrorTerminal { say("\(progress.message)…") }
             case .agent(let event):
-                if !isJSON, let text = renderer.text(event) { terminal.write(text) }
+                if let text = renderer.text(event) { terminal.write(text) }
             case .output(let stream, _, let bytes):
-                if isJSON, mode == .agent { continue }
                 terminal.writeBytes(bytes, toError: stream == .stderr)
             case .end(let execution):
                 return finish(execution, as: mode)
@@ -81,7 +82,7 @@ extension ServerSession {
 
     private func finish(_ execution: Execution, as mode: FollowMode) -> Int32 {
         sayGaps(execution)
-        if mode == .agent, !isJSON {
+        if mode == .agent {
             terminal.write(OutcomeText.text(execution, style: terminal.style))
         } else if let failure = execution.failure, failure.code != .agentFailed {
             terminal.writeError("berth: \(failure.message)" + (failure.remedy.map { " (\($0))" } ?? "") + "\n")
@@ -104,6 +105,13 @@ extension ServerSession {
 
     /// What is stored of an execution now.
     func showStored(_ execution: Execution, as mode: FollowMode) async throws {
+        if isJSON {
+            var events = client.events(of: execution.id, streams: "stdout,stderr,agent", isRaw: false, follows: false)
+            while let event = try await events.next() {
+                terminal.writeBytes(event.json + Array("\n".utf8), toError: false)
+            }
+            return
+        }
         let renderer = AgentRenderer(style: terminal.style, width: terminal.width)
         if mode == .agent {
             var events = client.events(of: execution.id, streams: "agent,stderr", isRaw: false, follows: false)

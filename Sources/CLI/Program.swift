@@ -1,5 +1,6 @@
 import API
 import Base
+import EventLoop
 import Glibc
 
 /// The program `berth`.
@@ -7,10 +8,16 @@ public enum Program {
     /// - Parameters:
     ///   - arguments: without the program's own name.
     ///   - environment: the process's variables, read once.
-    /// - Returns: the exit status.
-    public static func run(arguments: [String], environment: [String: String]) async -> Int32 {
+    public static func main(arguments: [String], environment: [String: String]) -> Never {
         signal(SIGPIPE, SIG_IGN)
+        LoopProgram.main(name: "berth") { loop in
+            await run(arguments: arguments, environment: environment, loop: loop)
+        }
+    }
+
+    static func run(arguments: [String], environment: [String: String], loop: EventLoop) async -> Int32 {
         let terminal = Terminal(
+            loop: loop,
             environment: environment,
             isOutputTerminal: isatty(1) == 1,
             isErrorTerminal: isatty(2) == 1,

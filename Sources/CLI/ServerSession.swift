@@ -2,7 +2,6 @@ import API
 import Base
 import Client
 import Domain
-import EventLoop
 import Server
 
 /// A command's connection to a server, and how its answers are shown.
@@ -10,7 +9,6 @@ struct ServerSession: Sendable {
     let client: BerthClient
     let terminal: Terminal
     let isJSON: Bool
-    let loop: EventLoop
 
     /// Finds the server that the flags, the environment or the data directory name, and runs `body` with it.
     static func with(
@@ -20,10 +18,8 @@ struct ServerSession: Sendable {
     ) async throws -> Int32 {
         let configuration = try Surroundings.configuration(arguments, terminal)
         let found = try ServerAddress.find(configuration)
-        let loop = try EventLoop(name: "cli")
-        loop.start()
-        let client = try BerthClient(url: found.url, key: found.key, loop: loop)
-        let session = ServerSession(client: client, terminal: terminal, isJSON: arguments.has("json"), loop: loop)
+        let client = try BerthClient(url: found.url, key: found.key, loop: terminal.loop)
+        let session = ServerSession(client: client, terminal: terminal, isJSON: arguments.has("json"))
         return try await body(session)
     }
 

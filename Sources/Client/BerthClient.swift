@@ -9,6 +9,8 @@ public struct BerthClient: Sendable {
     private let http: HTTPClient
     private let base: HTTPURL
     private let key: Secret<String>?
+    /// The server's address as it was given.
+    public let url: String
     let loop: EventLoop
     let randomness: any Randomness
 
@@ -20,6 +22,7 @@ public struct BerthClient: Sendable {
         randomness: any Randomness = SystemRandomness()
     ) throws(BerthError) {
         base = try HTTPURL(url)
+        self.url = url
         self.key = key
         self.loop = loop
         self.randomness = randomness

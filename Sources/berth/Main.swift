@@ -1,15 +1,12 @@
 import CLI
 import FoundationEssentials
-import Glibc
 
 @main
 struct Main {
-    static func main() async {
-        exit(
-            await Program.run(
-                arguments: Array(CommandLine.arguments.dropFirst()),
-                environment: ProcessInfo.processInfo.environment
-            )
+    static func main() {
+        Program.main(
+            arguments: Array(CommandLine.arguments.dropFirst()),
+            environment: ProcessInfo.processInfo.environment
         )
     }
 }

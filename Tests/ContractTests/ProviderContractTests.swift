@@ -129,6 +129,43 @@ import Testing
     }
 
     @Test(arguments: ProviderSubject.allCases)
+    func `a machine that went down leaves the environment stopped and intact`(_ subject: ProviderSubject) async throws {
+        try await withProvider(subject) { fixture in
+            let reference = try await fixture.started()
+            let directory = "\(fixture.directory)/data/environments/\(reference.environmentID)"
+            let holder = try #require(try await fixture.provider.inspect(reference.environmentID).holderPID)
+            _ = try await check(["touch", directory + "/state/kept"])
+            kill(holder, SIGKILL)
+            try await fixture.provider.stop(reference, grace: .zero)
+            // As after a reboot: no word of the end, and pids that belong to this boot's processes by chance.
+            let status = try await check(["cut", "-d", " ", "-f", "22", "/proc/self/stat"])
+            let script = """
+                rm -f exit && printf 'instance 1\\nboot before\\nmonitor %s %s\\nholder %s %s\\n' \
+                    \(getpid()) \(status) \(getpid()) \(status) >instance
+                """
+            _ = try await check(["sh", "-c", script], directory: directory)
+            #expect(try await fixture.state(reference) == .stopped(.unknown))
+            try await fixture.provider.stop(reference, grace: .seconds(1))
+            var next = reference
+            next.instance = 2
+            #expect(try await fixture.provider.start(next, ProviderFixture.launch).state == .running)
+            #expect(access(directory + "/state/kept", F_OK) == 0)
+        }
+    }
+
+    @Test func `providers over one directory see only their own`() async throws {
+        try await withProvider(.host) { fixture in
+            let reference = try await fixture.started()
+            let other = try ProviderSubject.local.make(in: fixture.directory, loop: fixture.loop)
+            #expect(try await other.list(label: "test").isEmpty)
+            await expect(.notFound) { _ = try await other.inspect(reference.environmentID) }
+            await expect(.notFound) { try await other.stop(reference, grace: .zero) }
+            try await other.destroy(reference)
+            #expect(try await fixture.state(reference) == .running)
+        }
+    }
+
+    @Test(arguments: ProviderSubject.allCases)
     func `a killed holder is seen as stopped by its signal`(_ subject: ProviderSubject) async throws {
         try await withProvider(subject) { fixture in
             let reference = try await fixture.started()

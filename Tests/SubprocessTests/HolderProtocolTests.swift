@@ -1,3 +1,4 @@
+import Base
 import HolderProtocol
 import Testing
 
@@ -66,5 +67,21 @@ import Testing
     @Test func `an oversized frame is refused before it is buffered`() throws {
         let header = FrameHeader(length: 5 << 20, kind: 2, descriptorCount: 0, number: 1)
         #expect(throws: WireError.tooLarge(5 << 20)) { try frames(header.bytes, cut: 16) }
+    }
+
+    @Test func `damaged frames are refused or read, none crashes`() throws {
+        let randomness = SeededRandomness(seed: 7)
+        let whole = Self.requests.map { $0.frame(number: 1) } + Self.messages.map(\.frame)
+        for _ in 0..<20_000 {
+            var bytes = whole[Int(randomness.next() % UInt64(whole.count))]
+            for _ in 0...(randomness.next() % 4) {
+                bytes[Int(randomness.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: randomness.next())
+            }
+            guard let frames = try? frames(bytes, cut: 1000) else { continue }
+            for frame in frames {
+                _ = try? Request(frame)
+                _ = try? HolderMessage(frame)
+            }
+        }
     }
 }

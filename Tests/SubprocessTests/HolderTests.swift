@@ -179,6 +179,22 @@ import Testing
         await client.close()
     }
 
+    @Test func `a connection that talks nonsense is closed and disturbs nobody`() async throws {
+        let holder = try HolderFixture()
+        let client = try await holder.connect()
+        for garbage in [[UInt8](repeating: 0xFF, count: 64), [UInt8](repeating: 0, count: 16), [1, 2, 3]] {
+            let socket = UnixSocket.connect(to: holder.socketPath)
+            #expect(socket >= 0)
+            #expect(write(socket, garbage, garbage.count) == garbage.count)
+            shutdown(socket, Int32(SHUT_WR))
+            var byte: UInt8 = 0
+            #expect(read(socket, &byte, 1) == 0)
+            close(socket)
+        }
+        try await client.ping()
+        await client.close()
+    }
+
     @Test func `two hundred children run side by side`() async throws {
         let holder = try HolderFixture()
         let client = try await holder.connect()

@@ -5,7 +5,10 @@ enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command]
         + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all
-        + [DoctorCommand.command, ConfigCommand.command, CompletionCommand.command, VersionCommand.command]
+        + [
+            StatusCommand.command, DoctorCommand.command, ConfigCommand.command, CompletionCommand.command,
+            VersionCommand.command,
+        ]
 
     static let parser = ArgumentParser(commands: all)
 }

@@ -103,6 +103,7 @@ enum ServeCommand {
     ) { arguments, terminal in
         try await BerthServer.main(
             configuration: try Surroundings.configuration(arguments, terminal),
+            loop: terminal.loop,
             announce: { url in
                 terminal.writeError("berth is listening on \(url)\n")
             }
@@ -115,10 +116,12 @@ enum DoctorCommand {
     static let command = Command(
         path: ["doctor"],
         summary: "Check this machine and say what cannot be enforced.",
-        options: ServeCommand.options,
+        options: ServeCommand.options + [.flag("quiet", short: "q", "Only what is missing or limited.")],
         examples: [Example(line: "berth doctor", about: "Before the first run")]
     ) { arguments, terminal in
-        let findings = await Doctor.examine(try Surroundings.configuration(arguments, terminal))
+        let configuration = try Surroundings.configuration(arguments, terminal)
+        let findings = Doctor.examine(configuration, loop: terminal.loop)
+            .filter { !arguments.has("quiet") || $0.level != .good }
         if arguments.has("json") {
             terminal.writeBytes(try JSONBody.encode(findings, pretty: true) + Array("\n".utf8), toError: false)
         } else {

@@ -1,8 +1,11 @@
 import Base
+import EventLoop
 import Glibc
 
 /// The program's streams and surroundings, read once in `main`.
 struct Terminal: Sendable {
+    /// Where the program lives.
+    var loop: EventLoop
     var environment: [String: String]
     var isOutputTerminal: Bool
     var isErrorTerminal: Bool

@@ -55,6 +55,8 @@ public protocol WorkerAdmission: Sendable {
     /// The incarnation has ended.
     func revoke(organization: OrganizationID, owner: UserID?, environment: EnvironmentID, upTo instance: Int64)
         async throws
+    /// Before it rests: its workers are given nothing new until this is lifted or another incarnation boots.
+    func setDraining(_ isDraining: Bool, environment: EnvironmentID)
     /// Whether a worker of this incarnation is connected and ready.
     func isReady(environment: EnvironmentID, instance: Int64) -> Bool
 }

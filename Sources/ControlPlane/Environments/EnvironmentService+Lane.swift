@@ -79,6 +79,7 @@ extension EnvironmentService {
         let record = stored.record
         let number = record.instance
         let now = time.now
+        if [.pause, .stop, .destroy].contains(effect) { workers.setDraining(true, environment: record.id) }
         switch effect {
         case .create:
             let limitations = try await bounded(record, ticket, interruptions) { try await instances.create(record) }
@@ -92,6 +93,8 @@ extension EnvironmentService {
         case .resume:
             try await bounded(record, ticket, interruptions) { try await instances.resume(record) }
             try await change(ticket.id, ticket.organization) { try $0.resumed(instance: number) }
+            workers.setDraining(false, environment: record.id)
+            await observer.environmentChanged(record.id, organization: record.organizationID)
         case .pause:
             try await bounded(record, ticket, interruptions) { try await instances.pause(record) }
             try await change(ticket.id, ticket.organization) { try $0.paused(instance: number) }
@@ -151,8 +154,9 @@ extension EnvironmentService {
     }
 
     /// What ran in it is gone; its worker's token too. Both before the row says so, so that nothing is left hanging.
-    private func ended(_ record: EnvironmentRecord, _ words: String) async throws {
+    func ended(_ record: EnvironmentRecord, _ words: String) async throws {
         guard record.instance > 0 else { return }
+        workers.setDraining(true, environment: record.id)
         try await observer.environmentEnded(
             record.id,
             organization: record.organizationID,

@@ -47,7 +47,7 @@ extension EnvironmentService {
         let expected = try await database.read { connection in
             try connection.rows(EnvironmentStore.inspected).map { try EnvironmentStore.stored($0, times: times).record }
         }
-        for record in expected where answered.contains(record.spec.provider) && !lanes.isBusy(record.id) {
+        for record in expected where answered.contains(record.spec.provider) && !isBooting(record) {
             guard differs(observed[record.id], from: record) else { continue }
             // The list may be older than the row; asked again about this one, the answer is newer.
             do {
@@ -60,8 +60,14 @@ extension EnvironmentService {
         try await removeOrphans(observed)
     }
 
+    /// Its lane is at it: the provider does not have it yet.
+    private func isBooting(_ record: EnvironmentRecord) -> Bool {
+        record.state == .starting && lanes.isBusy(record.id)
+    }
+
     private func differs(_ found: ObservedInstance?, from record: EnvironmentRecord) -> Bool {
         switch found?.condition {
+        // Believed only when the row rests: a lane that has written its step is ahead of the provider.
         case .running: record.state == .stopped || record.state == .paused
         case .paused: record.state != .paused
         case .stopped: record.state != .stopped
@@ -73,7 +79,7 @@ extension EnvironmentService {
         let condition = found.condition
         // A provider that has yet to boot this number shows the one before.
         guard condition == .absent || found.instance == nil || found.instance == record.instance else { return }
-        guard differs(found, from: record), !lanes.isBusy(record.id) else { return }
+        guard differs(found, from: record), !isBooting(record) else { return }
         let number = record.instance
         do {
             let after = try await change(
@@ -87,12 +93,7 @@ extension EnvironmentService {
                 ["environment_id": record.id, "was": record.state, "is": after.record.state]
             )
             guard condition == .stopped || condition == .absent, record.instance > 0 else { return }
-            try await observer.environmentEnded(
-                record.id,
-                organization: record.organizationID,
-                instance: record.instance,
-                FailureReason(.environmentLost, found.words ?? "its environment ended")
-            )
+            try await ended(record, found.words ?? "its environment ended")
         } catch let error as BerthError where error.code == .stale {
             log.debug("environment had moved on", ["environment_id": record.id])
         }

@@ -111,8 +111,11 @@ extension EnvironmentService {
                 remedy: "stop it: files are kept, processes end"
             )
         }
+        // Nothing new from here on, so that the count stays true.
+        workers.setDraining(true, environment: id)
         let running = try await observer.openCount(in: id, organization: organization)
         guard running == 0 else {
+            workers.setDraining(false, environment: id)
             throw BerthError(
                 .conflict,
                 "\(running) execution\(running == 1 ? " runs" : "s run") in it",

@@ -12,6 +12,8 @@ public final class WorkerRegistry: Sendable {
         var connection: Int64
         var slots: Int
         var isReady: Bool
+        /// Its environment is about to rest: nothing new is given to it.
+        var isDraining = false
         var held: [ExecutionID: Int]
         /// While away: when its attempts are given up.
         var lostAt: Uptime?
@@ -26,7 +28,7 @@ public final class WorkerRegistry: Sendable {
     /// Ready workers with a free slot, by id.
     public func candidates() -> [WorkerCandidate] {
         entries.withLock { entries in
-            entries.values.filter { $0.link != nil && $0.isReady && $0.candidate.freeSlots > 0 }.map(\.candidate)
+            entries.values.filter(\.canTakeWork).map(\.candidate)
         }
         .sorted { $0.workerID < $1.workerID }
     }
@@ -45,12 +47,29 @@ public final class WorkerRegistry: Sendable {
         }
     }
 
+    /// Whether the workers of an environment are given anything new.
+    public func setDraining(_ isDraining: Bool, environment: EnvironmentID) {
+        entries.withLock { entries in
+            for worker in entries.keys where entries[worker]?.candidate.environmentID == environment {
+                entries[worker]?.isDraining = isDraining
+            }
+        }
+    }
+
+    /// Connections of incarnations that have ended.
+    func links(environment: EnvironmentID, upTo instance: Int64) -> [WorkerLink] {
+        entries.withLock { entries in
+            entries.filter { _, entry in
+                entry.candidate.environmentID == environment && entry.candidate.instance ?? .max <= instance
+            }
+            .sorted { $0.key < $1.key }.compactMap(\.value.link)
+        }
+    }
+
     /// Takes a slot for an attempt; false when there is none, or the worker has gone.
     public func reserve(_ worker: WorkerID, for key: AttemptKey) -> Bool {
         entries.withLock { entries in
-            guard var entry = entries[worker], entry.link != nil, entry.isReady, entry.candidate.freeSlots > 0 else {
-                return false
-            }
+            guard var entry = entries[worker], entry.canTakeWork else { return false }
             entry.held[key.executionID] = key.attempt
             entry.countSlots()
             // A documented peer says `ready` again when it can take the next one.
@@ -68,7 +87,7 @@ public final class WorkerRegistry: Sendable {
             entry.held[key.executionID] = nil
             entry.countSlots()
             if entry.link == nil, entry.held.isEmpty { entries[worker] = nil } else { entries[worker] = entry }
-            return entry.link != nil && entry.isReady && entry.candidate.freeSlots > 0
+            return entry.canTakeWork
         }
     }
 
@@ -158,12 +177,12 @@ public final class WorkerRegistry: Sendable {
     }
 
     /// Removes and returns who has been away too long.
-    func takeLost(now: Uptime) -> [(worker: WorkerID, held: [AttemptKey])] {
+    func takeLost(now: Uptime) -> [(worker: WorkerID, organization: OrganizationID, held: [AttemptKey])] {
         entries.withLock { entries in
             let lost = entries.filter { $0.value.link == nil && ($0.value.lostAt ?? now) <= now }
                 .sorted { $0.key < $1.key }
             for (worker, _) in lost { entries[worker] = nil }
-            return lost.map { ($0.key, $0.value.keys) }
+            return lost.map { ($0.key, $0.value.candidate.organizationID, $0.value.keys) }
         }
     }
 
@@ -171,6 +190,8 @@ public final class WorkerRegistry: Sendable {
 }
 
 extension WorkerRegistry.Entry {
+    var canTakeWork: Bool { link != nil && isReady && !isDraining && candidate.freeSlots > 0 }
+
     var keys: [AttemptKey] { held.sorted { $0.key < $1.key }.map { AttemptKey($0.key, $0.value) } }
 
     mutating func countSlots() { candidate.freeSlots = max(0, slots - held.count) }

@@ -55,21 +55,27 @@ public struct WorkerService: Sendable {
     public func run() async throws {
         while true {
             let count = registry.changed.count
-            for (worker, held) in registry.takeLost(now: time.uptime) where !held.isEmpty {
-                let reason = FailureReason(
-                    .infrastructureLost,
-                    "its worker was not heard for \(ProtocolLimits.lostAfter)",
-                    remedy: "run it again; 'retry: idempotent' lets Berth do so by itself"
-                )
-                do {
-                    try await attempts.lost(held, worker: worker, reason)
-                } catch {
-                    log.error("lost worker not recorded", ["worker_id": worker, "error": "\(error)"])
-                    try Task.checkCancellation()
-                }
-            }
+            try await giveUpLost()
             let deadline = registry.nextLoss ?? time.uptime + .seconds(3600)
             try await registry.changed.wait(after: count, until: deadline, time: time)
+        }
+    }
+
+    public func giveUpLost() async throws {
+        for (worker, organization, held) in registry.takeLost(now: time.uptime) where !held.isEmpty {
+            let reason = FailureReason(
+                .infrastructureLost,
+                "its worker was not heard for \(ProtocolLimits.lostAfter)",
+                remedy: "run it again; 'retry: idempotent' lets Berth do so by itself"
+            )
+            do {
+                try await attempts.lost(held, worker: worker, reason)
+            } catch {
+                log.error("lost worker not recorded", ["worker_id": worker, "error": "\(error)"])
+                let again = time.uptime + .seconds(5)
+                for key in held { registry.expect(worker, organization: organization, holding: key, lostAt: again) }
+                try Task.checkCancellation()
+            }
         }
     }
 

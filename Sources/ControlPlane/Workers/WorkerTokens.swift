@@ -72,10 +72,19 @@ public struct WorkerTokens: Sendable {
         return token.text
     }
 
-    /// The instance has ended: its token stops working.
+    /// Whether the environment's workers are given anything new.
+    public func setDraining(_ isDraining: Bool, environment: EnvironmentID) {
+        registry.setDraining(isDraining, environment: environment)
+    }
+
+    /// The instance has ended: its token stops working, and a connection that is still there is closed.
     public func revoke(organization: OrganizationID, owner: UserID?, environment: EnvironmentID, upTo instance: Int64)
         async throws
     {
+        for link in registry.links(environment: environment, upTo: instance) {
+            await link.close(code: 1008, reason: "this incarnation of the environment has ended")
+            await link.disconnected()
+        }
         let now = time.now
         _ = try await feed.transaction(organization: organization) { transaction in
             let count = try transaction.run(WorkerStore.revokeEarlier, organization, environment, instance, now)

@@ -36,6 +36,7 @@ public struct HostProvider: Provider {
         try SmallFile.makeDirectory(root)
         self.programs = programs
         house = InstanceHouse(
+            kind: kind,
             root: try SmallFile.resolved(root),
             launcher: Launcher(program: programs.holder, loop: loop, time: time),
             loop: loop,
@@ -56,7 +57,7 @@ public struct HostProvider: Provider {
         if try house.exists(request) { return description }
         try directory.checkSocketPath()
         try directory.makeDirectories([directory.run, directory.state, directory.home, directory.workspaces])
-        try directory.write(request)
+        try house.keep(request)
         return description
     }
 
@@ -84,6 +85,7 @@ public struct HostProvider: Provider {
             "HOME": directory.home,
             "LANG": "C.UTF-8",
             "BERTH_ENVIRONMENT_ID": directory.environmentID.text,
+            "BERTH_INSTANCE": "\(instance)",
         ]
         variables.merge(launch.environment) { _, new in new }
         for (key, value) in variables.sorted(by: { $0.key < $1.key }) { spec.add("environment", "\(key)=\(value)") }

@@ -1,10 +1,11 @@
 internal import Base
+internal import Domain
 internal import FoundationEssentials
 internal import Glibc
 
 /// One environment's files on the host, all below `<root>/<environment id>`, 0700 and the server's own:
 ///
-///     spec.json        the request (InstanceRequest), written last: an environment exists when it does
+///     spec.json        the provider and the request, written last: an environment exists when it does
 ///     instance, exit   the monitor's records; lock: held by the monitor
 ///     log              what launcher, holder and worker wrote to their standard error
 ///     layer/           upper and work of the overlay, or the mount point of disk.ext4
@@ -35,14 +36,17 @@ struct EnvironmentDirectory: Sendable {
     /// sockaddr_un holds 108 bytes, the last one NUL.
     static let socketPathLimit = 107
 
-    var exists: Bool { SmallFile.exists(spec) }
+    /// What spec.json holds. Providers share the directory of environments; each sees its own.
+    struct Kept: Codable, Equatable {
+        var provider: ProviderKind
+        var request: InstanceRequest
+    }
 
-    func request() throws(BerthError) -> InstanceRequest {
-        guard let text = SmallFile.read(spec) else {
-            throw BerthError(.notFound, "there is no environment \(environmentID) on this provider")
-        }
+    /// nil where there is no environment.
+    func kept() throws(BerthError) -> Kept? {
+        guard let text = SmallFile.read(spec) else { return nil }
         do {
-            return try JSONDecoder().decode(InstanceRequest.self, from: Data(text.utf8))
+            return try JSONDecoder().decode(Kept.self, from: Data(text.utf8))
         } catch {
             throw BerthError(
                 .schemaMismatch,
@@ -53,10 +57,10 @@ struct EnvironmentDirectory: Sendable {
         }
     }
 
-    func write(_ request: InstanceRequest) throws {
+    func write(_ kept: Kept) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
-        try SmallFile.replace(spec, with: String(decoding: encoder.encode(request), as: UTF8.self), isDurable: true)
+        try SmallFile.replace(spec, with: String(decoding: encoder.encode(kept), as: UTF8.self), isDurable: true)
     }
 
     func record() -> InstanceRecord? { SmallFile.read(path + "/instance").flatMap { InstanceRecord($0) } }

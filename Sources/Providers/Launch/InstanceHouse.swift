@@ -7,6 +7,7 @@ internal import Glibc
 /// What `local` and `host` have in common: environments as directories, one monitor and one holder each, found again by
 /// their records. Nothing is kept in memory.
 struct InstanceHouse: Sendable {
+    let kind: ProviderKind
     /// Resolved path of the directory of environments.
     let root: String
     let launcher: Launcher
@@ -22,12 +23,24 @@ struct InstanceHouse: Sendable {
 
     /// Whether the environment is there with this very request; `conflict` when with another.
     func exists(_ request: InstanceRequest) throws(BerthError) -> Bool {
-        let directory = directory(request.environmentID)
-        guard directory.exists else { return false }
-        guard try directory.request() == request else {
+        guard let kept = try directory(request.environmentID).kept() else { return false }
+        guard kept == EnvironmentDirectory.Kept(provider: kind, request: request) else {
             throw BerthError(.conflict, "\(request.environmentID) exists with another specification")
         }
         return true
+    }
+
+    /// From here on the environment exists.
+    func keep(_ request: InstanceRequest) throws {
+        try directory(request.environmentID).write(EnvironmentDirectory.Kept(provider: kind, request: request))
+    }
+
+    /// The request of an environment of this provider.
+    func request(_ environmentID: EnvironmentID) throws(BerthError) -> InstanceRequest {
+        guard let kept = try directory(environmentID).kept(), kept.provider == kind else {
+            throw BerthError(.notFound, "there is no environment \(environmentID) on the provider '\(kind)'")
+        }
+        return kept.request
     }
 
     /// Boots one incarnation with the specification that `plan` makes of the environment.
@@ -37,7 +50,7 @@ struct InstanceHouse: Sendable {
         plan: (EnvironmentDirectory, InstanceRequest) throws -> LaunchSpec
     ) async throws -> InstanceObservation {
         let directory = directory(instance.environmentID)
-        let request = try directory.request()
+        let request = try request(instance.environmentID)
         guard try mayStart(instance) else { return try inspect(instance.environmentID) }
         // What another incarnation left, where its monitor could not clear it away.
         if let old = directory.record() { try await end(old, of: instance.environmentID, grace: .zero) }
@@ -72,15 +85,15 @@ struct InstanceHouse: Sendable {
     // MARK: - Looking
 
     func inspect(_ environmentID: EnvironmentID) throws(BerthError) -> InstanceObservation {
-        let directory = directory(environmentID)
-        return observe(directory, label: try directory.request().label)
+        let request = try request(environmentID)
+        return observe(directory(environmentID), label: request.label)
     }
 
     func list(label: String) throws(BerthError) -> [InstanceObservation] {
         var found: [InstanceObservation] = []
-        for directory in EnvironmentDirectory.all(root: root) where directory.exists {
-            let request = try directory.request()
-            if request.label == label { found.append(observe(directory, label: label)) }
+        for directory in EnvironmentDirectory.all(root: root) {
+            guard let kept = try directory.kept(), kept.provider == kind, kept.request.label == label else { continue }
+            found.append(observe(directory, label: label))
         }
         return found
     }
@@ -130,7 +143,7 @@ struct InstanceHouse: Sendable {
 
     /// As ``record(of:)``, for a call that needs the instance to live.
     func livingRecord(of reference: InstanceReference, to verb: String) throws(BerthError) -> InstanceRecord {
-        _ = try directory(reference.environmentID).request()
+        _ = try request(reference.environmentID)
         guard let record = try record(of: reference), record.isHolderAlive else {
             throw BerthError(
                 .illegalTransition,
@@ -165,7 +178,7 @@ struct InstanceHouse: Sendable {
     // MARK: - Ending
 
     func stop(_ instance: InstanceReference, grace: Duration) async throws {
-        _ = try directory(instance.environmentID).request()
+        _ = try request(instance.environmentID)
         guard let record = try record(of: instance) else { return }
         try await end(record, of: instance.environmentID, grace: grace)
     }
@@ -202,6 +215,8 @@ struct InstanceHouse: Sendable {
     /// Everything, in whatever state it is. The fence still holds: a stale caller destroys nothing.
     func destroy(_ reference: InstanceReference, removal: (EnvironmentDirectory) -> LaunchSpec) async throws {
         let directory = directory(reference.environmentID)
+        // A specification that is missing or cannot be read keeps nobody from removing the rest.
+        if let kept = try? directory.kept(), kept.provider != kind { return }
         if let record = directory.record() {
             guard reference.instance >= record.instance else {
                 _ = try self.record(of: reference)

@@ -88,7 +88,8 @@ enum SmallFile {
         let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw failure("write", path) }
         let bytes = Array(text.utf8)
-        let isWritten = Glibc.write(descriptor, bytes, bytes.count) == bytes.count && (!isDurable || fdatasync(descriptor) == 0)
+        let isWritten =
+            Glibc.write(descriptor, bytes, bytes.count) == bytes.count && (!isDurable || fdatasync(descriptor) == 0)
         let number = errno
         close(descriptor)
         guard isWritten else { throw failure("write", path, number) }

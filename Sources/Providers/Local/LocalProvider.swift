@@ -35,6 +35,7 @@ public struct LocalProvider: Provider {
         self.time = time
         self.firstProgram = firstProgram
         house = InstanceHouse(
+            kind: kind,
             root: try SmallFile.resolved(root),
             launcher: Launcher(program: configuration.programs.holder, loop: loop, time: time),
             loop: loop,
@@ -62,7 +63,7 @@ public struct LocalProvider: Provider {
             try await DiskImage.make(directory.disk, bytes: size, loop: house.loop, time: time)
         }
         try writeNames(request, directory)
-        try directory.write(request)
+        try house.keep(request)
         return describe(directory)
     }
 

@@ -36,7 +36,7 @@ struct SandboxPlan {
         try addBinds(launch, to: &spec)
         addLimits(to: &spec)
         addNetwork(to: &spec)
-        for (key, value) in environment(launch) { spec.add("environment", "\(key)=\(value)") }
+        for (key, value) in environment(instance, launch) { spec.add("environment", "\(key)=\(value)") }
         for argument in command ?? holderCommand(launch) { spec.add("argument", argument) }
         return spec
     }
@@ -121,7 +121,7 @@ struct SandboxPlan {
         }
     }
 
-    private func environment(_ launch: WorkerLaunch) -> [(String, String)] {
+    private func environment(_ instance: Int64, _ launch: WorkerLaunch) -> [(String, String)] {
         let agents = launch.agents.map { "\(Inside.agents)/\($0.name)" }
         let system = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         var variables = [
@@ -129,6 +129,7 @@ struct SandboxPlan {
             "HOME": host.ids == .single ? "/home/agent" : "/root",
             "LANG": "C.UTF-8",
             "BERTH_ENVIRONMENT_ID": request.environmentID.text,
+            "BERTH_INSTANCE": "\(instance)",
         ]
         variables.merge(launch.environment) { _, new in new }
         return variables.sorted { $0.key < $1.key }

@@ -1,6 +1,6 @@
 import Base
 import Domain
-import EventLoop
+public import EventLoop
 import FoundationEssentials
 import Glibc
 import Providers
@@ -23,13 +23,13 @@ public enum Doctor {
         }
     }
 
-    public static func examine(_ configuration: Configuration) async -> [Finding] {
+    public static func examine(_ configuration: Configuration, loop: EventLoop) -> [Finding] {
         var findings = [
             dataDirectory(configuration), disk(configuration), server(configuration), programs(configuration),
             userNamespaces(), subordinateIDs(), controlGroups(), network(),
         ]
         findings += agents(configuration)
-        findings += sandbox(configuration)
+        findings += sandbox(configuration, loop)
         return findings
     }
 
@@ -152,7 +152,7 @@ public enum Doctor {
     }
 
     /// What sandboxes on this machine hold to, and what they cannot.
-    private static func sandbox(_ configuration: Configuration) -> [Finding] {
+    private static func sandbox(_ configuration: Configuration, _ loop: EventLoop) -> [Finding] {
         let baseRoot = Programs.baseRoot(configuration)
         var findings: [Finding] = []
         if Files.exists(baseRoot) {
@@ -163,7 +163,6 @@ public enum Doctor {
             )
         }
         do {
-            let loop = try EventLoop(name: "doctor")
             for provider in try Programs.providers(configuration, loop: loop, time: SystemTime()) {
                 let capabilities = provider.capabilities
                 findings.append(

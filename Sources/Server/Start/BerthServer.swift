@@ -13,15 +13,12 @@ public enum BerthServer {
     /// - Parameter announce: told the address once requests are taken.
     public static func main(
         configuration: Configuration,
+        loop: EventLoop,
         announce: @escaping @Sendable (String) -> Void
     ) async throws {
-        let time = SystemTime()
-        let log = Log(sink: StandardErrorSink(), time: time, level: configuration.logLevel)
-        let loops = try EventLoopGroup(count: 1, name: "server")
-        loops.start()
-        defer { loops.stop() }
-        let signals = try await SignalSource([SIGTERM, SIGINT], loop: loops.loops[0])
-        try await run(configuration, loops: loops.loops, log: log) {
+        let log = Log(sink: StandardErrorSink(), time: loop.time, level: configuration.logLevel)
+        let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
+        try await run(configuration, loops: [loop], log: log) {
             for await signal in signals {
                 log.info("stopping", ["signal": signal])
                 return
@@ -49,7 +46,7 @@ public enum BerthServer {
         let composition = try await Composition.make(configuration, directory, loops: loops, time: time, log: log)
         let url = try await composition.listen()
         try directory.write(
-            String(decoding: try JSONBody.encode(ServerAddress.Note(url: url)), as: UTF8.self) + "\n",
+            String(decoding: try JSONBody.encode(ServerAddress.Note(url: url, pid: getpid())), as: UTF8.self) + "\n",
             to: "server.json"
         )
         log.info("ready", ["url": url, "took_ms": (time.uptime - began).wholeMilliseconds])

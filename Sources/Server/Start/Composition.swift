@@ -107,7 +107,7 @@ struct Composition: Sendable {
             hub: hub
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
-        let http = HTTPServer(loops: loops, configuration: httpConfiguration(configuration), ids: ids, log: log) {
+        let http = HTTPServer(loops: loops, configuration: try httpConfiguration(configuration), ids: ids, log: log) {
             await door.handle($0)
         }
         return Composition(core: core, http: http, links: links, environmentsPath: directory.environmentsPath)
@@ -121,7 +121,8 @@ struct Composition: Sendable {
             try await http.listen(on: .tcp(host: host, port: core.configuration.workerPort))
         }
         let reachable = ["0.0.0.0", "::"].contains(address.host) ? "127.0.0.1" : address.host
-        return "http://" + (reachable.contains(":") ? "[\(reachable)]" : reachable) + ":\(address.port)"
+        let scheme = core.configuration.text("tlsKey") == nil ? "http" : "https"
+        return "\(scheme)://" + (reachable.contains(":") ? "[\(reachable)]" : reachable) + ":\(address.port)"
     }
 
     /// The loops that run until the server stops. None of them is waited for before requests are taken.
@@ -164,8 +165,13 @@ struct Composition: Sendable {
         return ProviderHouse(providers, links: links) { Programs.agents(configuration) }
     }
 
-    private static func httpConfiguration(_ configuration: Configuration) -> HTTPServerConfiguration {
+    private static func httpConfiguration(_ configuration: Configuration) throws(BerthError)
+        -> HTTPServerConfiguration
+    {
         var http = HTTPServerConfiguration()
+        if let certificate = configuration.text("tlsCertificate"), let key = configuration.text("tlsKey") {
+            http.tls = try TLSContext.server(certificateFile: certificate, keyFile: key)
+        }
         // Above our own limit, so that what is too long is answered with a problem and not cut off.
         http.maximumBodyBytes = configuration.maximumBodyBytes * 4
         http.maximumConnections = configuration.maximumConnections

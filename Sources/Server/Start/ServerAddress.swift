@@ -9,6 +9,7 @@ public struct ServerAddress: Sendable {
     /// What the CLI reads: the server's own note in its data directory.
     struct Note: Codable {
         var url: String
+        var pid: Int32?
     }
 
     /// From the settings `server` and `apiKey`, else from the files that a running server wrote.

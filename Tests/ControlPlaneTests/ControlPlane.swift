@@ -1,0 +1,262 @@
+import Accounts
+import Base
+import Crypto
+import Database
+import Domain
+import Environments
+import Executions
+import OutputStore
+import TestSupport
+import Workers
+import Workspaces
+
+/// The services wired as the server does, on a database of their own, with a provider that a test scripts.
+struct ControlPlane: Sendable {
+    let database: SQLiteDatabase
+    let feed: Feed
+    let sealer: Sealer
+    let organization: OrganizationID
+    let user: UserID
+    let executions: ExecutionService
+    let environments: EnvironmentService
+    let workers: WorkerService
+    let tokens: WorkerTokens
+    let registry: WorkerRegistry
+    let workspaces: WorkspaceService
+    let instances: FakeInstances
+    let segments: SegmentStore
+    let ids: IDSource
+
+    /// - Parameter connectsWorkers: every instance that starts gets a worker that says it is ready.
+    static func with(
+        time: any TimeSource = SystemTime(),
+        times: EnvironmentTimes = EnvironmentTimes(),
+        runs: Bool = true,
+        connectsWorkers: Bool = true,
+        _ body: @escaping @Sendable (ControlPlane) async throws -> Void
+    ) async throws {
+        try await withDatabase(time: time) { database in
+            try await withTemporaryDirectory { directory in
+                let plane = try await make(database, directory, time, times, connectsWorkers)
+                try await plane.whileRunning(runs, body)
+            }
+        }
+    }
+
+    private static func make(
+        _ database: SQLiteDatabase,
+        _ directory: String,
+        _ time: any TimeSource,
+        _ times: EnvironmentTimes,
+        _ connectsWorkers: Bool
+    ) async throws -> ControlPlane {
+        let randomness = SystemRandomness()
+        let ids = IDSource(time: time, randomness: randomness)
+        let feed = Feed(database)
+        let log = Log(sink: SilentSink(), time: time)
+        let principal = try await Accounts(
+            database: database,
+            feed: feed,
+            ids: ids,
+            time: time,
+            randomness: randomness
+        )
+        .bootstrapSingleUser()
+        let sealer = Sealer(KeyRing(current: try MasterKey.make(randomness)), randomness: randomness)
+        let registry = WorkerRegistry()
+        let tokens = WorkerTokens(
+            database: database,
+            feed: feed,
+            registry: registry,
+            time: time,
+            ids: ids,
+            randomness: randomness,
+            standing: [(Secret("standing-token"), principal.organizationID)]
+        )
+        let relay = EnvironmentRelay()
+        let late = LateWorkers()
+        let instances = FakeInstances { environment, token in
+            if connectsWorkers { try await late.connect(token, environment) }
+        }
+        let environments = EnvironmentService(
+            database: database,
+            feed: feed,
+            instances: instances,
+            workers: tokens,
+            observer: relay,
+            time: time,
+            ids: ids,
+            times: times,
+            log: log
+        )
+        let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
+        let segments = SegmentStore(root: directory + "/output")
+        let executions = ExecutionService(
+            database: database,
+            feed: feed,
+            sealer: sealer,
+            workers: registry,
+            environments: environments,
+            output: SegmentOutput(segments),
+            workspaces: workspaces,
+            time: time,
+            ids: ids,
+            log: log
+        )
+        relay.bind(executions)
+        let workers = WorkerService(
+            database: database,
+            feed: feed,
+            registry: registry,
+            attempts: executions,
+            instances: environments,
+            time: time,
+            ids: ids,
+            randomness: randomness,
+            log: log
+        )
+        late.bind(workers, tokens)
+        return ControlPlane(
+            database: database,
+            feed: feed,
+            sealer: sealer,
+            organization: principal.organizationID,
+            user: principal.userID,
+            executions: executions,
+            environments: environments,
+            workers: workers,
+            tokens: tokens,
+            registry: registry,
+            workspaces: workspaces,
+            instances: instances,
+            segments: segments,
+            ids: ids
+        )
+    }
+
+    private func whileRunning(_ runs: Bool, _ body: @escaping @Sendable (ControlPlane) async throws -> Void)
+        async throws
+    {
+        guard runs else { return try await body(self) }
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for loop in [executions.run, environments.run, workers.run] as [@Sendable () async throws -> Void] {
+                group.addTask {
+                    do { try await loop() } catch is CancellationError {}
+                    return false
+                }
+            }
+            group.addTask {
+                try await body(self)
+                return true
+            }
+            defer { group.cancelAll() }
+            while let isDone = try await group.next(), !isDone {}
+        }
+    }
+
+    /// What a server started anew on the same database and files has: no memory of connections.
+    func restarted(time: any TimeSource) -> ControlPlane {
+        let log = Log(sink: SilentSink(), time: time)
+        let registry = WorkerRegistry()
+        let tokens = WorkerTokens(
+            database: database,
+            feed: feed,
+            registry: registry,
+            time: time,
+            ids: ids,
+            randomness: SystemRandomness(),
+            standing: [(Secret("standing-token"), organization)]
+        )
+        let executions = ExecutionService(
+            database: database,
+            feed: feed,
+            sealer: sealer,
+            workers: registry,
+            environments: environments,
+            output: SegmentOutput(segments),
+            workspaces: workspaces,
+            time: time,
+            ids: ids,
+            log: log
+        )
+        let workers = WorkerService(
+            database: database,
+            feed: feed,
+            registry: registry,
+            attempts: executions,
+            instances: environments,
+            time: time,
+            ids: ids,
+            randomness: SystemRandomness(),
+            log: log
+        )
+        return ControlPlane(
+            database: database,
+            feed: feed,
+            sealer: sealer,
+            organization: organization,
+            user: user,
+            executions: executions,
+            environments: environments,
+            workers: workers,
+            tokens: tokens,
+            registry: registry,
+            workspaces: workspaces,
+            instances: instances,
+            segments: segments,
+            ids: ids
+        )
+    }
+
+    /// A worker that stands alone, registered and ready.
+    func standingWorker(_ name: String = "worker-1", protocol version: Int? = 1, slots: Int = 2) async throws
+        -> ScriptedWorker
+    {
+        let worker = ScriptedWorker(workers, try await tokens.authenticate(token: Secret("standing-token")))
+        try await worker.register(name: name, protocol: version, slots: slots)
+        return worker
+    }
+
+    func command(_ arguments: String..., environment: EnvironmentID? = nil) -> NewExecution {
+        NewExecution(
+            organizationID: organization,
+            ownerID: user,
+            environmentID: environment,
+            spec: ExecutionSpec(agent: .command),
+            command: arguments
+        )
+    }
+
+    func execution(_ id: ExecutionID) async throws -> ExecutionRecord {
+        try await executions.get(id, organization: organization, visibleTo: user)
+    }
+
+    /// The execution once it is as wanted; fails after 10 s.
+    func execution(_ id: ExecutionID, until isWanted: @escaping @Sendable (ExecutionRecord) -> Bool) async throws
+        -> ExecutionRecord
+    {
+        try await withDeadline(.seconds(10), time: SystemTime(), what: "the execution's change") {
+            let bell = executions.bell(for: id)
+            while true {
+                let count = bell.count
+                let record = try await execution(id)
+                if isWanted(record) { return record }
+                try await bell.wait(after: count)
+            }
+        }
+    }
+}
+
+/// Workers of instances, connected when they start.
+private final class LateWorkers: Sendable {
+    private let bound = Box()
+
+    func bind(_ service: WorkerService, _ tokens: WorkerTokens) { bound.set((service, tokens)) }
+
+    func connect(_ token: Secret<String>, _ environment: EnvironmentRecord) async throws {
+        guard let (service, tokens) = bound.get() else { return }
+        let worker = ScriptedWorker(service, try await tokens.authenticate(token: token))
+        try await worker.register(name: environment.id.text)
+        bound.keep(worker)
+    }
+}

@@ -1,0 +1,127 @@
+import Base
+import Domain
+import Environments
+import Synchronization
+
+/// A provider that keeps its instances in memory and breaks when told to.
+final class FakeInstances: InstanceProviding {
+    struct Instance: Sendable {
+        var number: Int64?
+        var condition: InstanceCondition
+    }
+
+    struct State: Sendable {
+        var instances: [EnvironmentID: Instance] = [:]
+        var tokens: [EnvironmentID: Secret<String>] = [:]
+        var calls: [String] = []
+        /// The next calls of these names fail.
+        var failing: [String: Int] = [:]
+        /// Calls of these names wait until cancelled.
+        var hanging: Set<String> = []
+        var limitations: [String] = []
+    }
+
+    let state = Mutex(State())
+    /// Rings at every call.
+    let called = Wakeup()
+    /// Called when an instance has started: the worker connects.
+    let started: @Sendable (EnvironmentRecord, Secret<String>) async throws -> Void
+
+    init(started: @escaping @Sendable (EnvironmentRecord, Secret<String>) async throws -> Void = { _, _ in }) {
+        self.started = started
+    }
+
+    var calls: [String] { state.withLock { $0.calls } }
+    func condition(_ id: EnvironmentID) -> InstanceCondition? { state.withLock { $0.instances[id]?.condition } }
+    func fail(_ call: String, times: Int = 1) { state.withLock { $0.failing[call] = times } }
+    func hang(_ call: String) { _ = state.withLock { $0.hanging.insert(call) } }
+    func release(_ call: String) { _ = state.withLock { $0.hanging.remove(call) } }
+    func set(_ id: EnvironmentID, _ condition: InstanceCondition?) {
+        state.withLock { state in
+            if let condition { state.instances[id]?.condition = condition } else { state.instances[id] = nil }
+        }
+    }
+
+    private func call(_ name: String, _ change: @Sendable (inout State) -> Void = { _ in }) async throws {
+        let (fails, hangs) = state.withLock { state -> (Bool, Bool) in
+            state.calls.append(name)
+            let left = state.failing[name] ?? 0
+            if left > 0 { state.failing[name] = left - 1 }
+            return (left > 0, state.hanging.contains(name))
+        }
+        called.ring()
+        if hangs { try await Wakeup().wait(after: 0) }
+        if fails { throw BerthError(.unavailable, "the provider broke at \(name)", detail: "E_BROKEN: \(name)") }
+        state.withLock { change(&$0) }
+    }
+
+    func capabilities(of provider: ProviderKind) throws(BerthError) -> ProviderCapabilities {
+        guard provider == .local else {
+            throw BerthError(.unsupported, "there is no provider '\(provider)'", field: "provider")
+        }
+        return ProviderCapabilities(
+            isolation: .namespaces,
+            limits: .cgroup2,
+            diskCap: true,
+            pause: .freeze,
+            networks: [.none, .open],
+            limitations: state.withLock { $0.limitations }
+        )
+    }
+
+    func create(_ environment: EnvironmentRecord) async throws -> [String] {
+        try await call("create") { state in
+            if state.instances[environment.id] == nil {
+                state.instances[environment.id] = Instance(number: nil, condition: .stopped)
+            }
+        }
+        return []
+    }
+
+    func start(_ environment: EnvironmentRecord, token: Secret<String>) async throws {
+        try await call("start") { state in
+            state.instances[environment.id] = Instance(number: environment.instance, condition: .running)
+            state.tokens[environment.id] = token
+        }
+        try await started(environment, token)
+    }
+
+    func pause(_ environment: EnvironmentRecord) async throws {
+        try await call("pause") { $0.instances[environment.id]?.condition = .paused }
+    }
+
+    func resume(_ environment: EnvironmentRecord) async throws {
+        try await call("resume") { $0.instances[environment.id]?.condition = .running }
+    }
+
+    func stop(_ environment: EnvironmentRecord) async throws {
+        try await call("stop") { $0.instances[environment.id]?.condition = .stopped }
+    }
+
+    func destroy(_ environment: EnvironmentRecord) async throws {
+        try await call("destroy") { $0.instances[environment.id] = nil }
+    }
+
+    func inspect(_ environment: EnvironmentRecord) async throws -> ObservedInstance {
+        let known = state.withLock { $0.instances[environment.id] }
+        return ObservedInstance(
+            environmentID: environment.id,
+            instance: known?.number,
+            condition: known?.condition ?? .absent
+        )
+    }
+
+    func list(_ provider: ProviderKind) async throws -> [ObservedInstance] {
+        state.withLock { state in
+            state.instances.sorted { $0.key < $1.key }.map {
+                ObservedInstance(environmentID: $0.key, instance: $0.value.number, condition: $0.value.condition)
+            }
+        }
+    }
+
+    func providers() -> [ProviderKind] { [.local] }
+
+    func removeOrphan(_ instance: ObservedInstance) async throws {
+        try await call("removeOrphan") { $0.instances[instance.environmentID] = nil }
+    }
+}

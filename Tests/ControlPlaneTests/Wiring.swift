@@ -1,0 +1,11 @@
+public import Environments
+public import Executions
+public import Workers
+public import Workspaces
+
+// As the server wires them.
+extension WorkerRegistry: WorkerPool {}
+extension WorkerTokens: WorkerAdmission {}
+extension ExecutionService: AttemptBridge, EnvironmentObserver {}
+extension EnvironmentService: InstanceBridge, EnvironmentWaking {}
+extension WorkspaceService: WorkspaceObserver {}
