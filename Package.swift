@@ -163,7 +163,7 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
-                "Migrations", "OutputStore", "WorkerProtocol", "Crypto",
+                "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),
         tests("ServerTests", ["Server", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]),

@@ -15,6 +15,7 @@ public enum Access: String, Sendable, CaseIterable {
     case read
     case run
     case manageEnvironments
+    case manageKeys
 }
 
 /// What a route answers with.
@@ -24,6 +25,14 @@ public enum Answer: Sendable {
     case bytes
     case serverSentEvents
     case webSocket
+
+    /// Whether it is a document with an end, of which a HEAD request makes sense.
+    var hasEnd: Bool {
+        switch self {
+        case .json, .text, .bytes: true
+        case .serverSentEvents, .webSocket: false
+        }
+    }
 }
 
 /// One operation of the API. The router, the OpenAPI document and the authorization tests are made from these alone.
@@ -103,7 +112,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentPause, environmentResume, environmentRetry, environmentDestroy
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
-    case workerList, workerConnect, whoAmI, changeList
+    case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case health, ready, metrics, version, openAPI
     case compatibilityExecute, compatibilityGet, compatibilityCancel, compatibilityHealth, compatibilityStatus
 }

@@ -118,6 +118,10 @@ public enum RouteTable {
             "/v1/environments/{environmentId}",
             .read,
             "One environment, by id or name.",
+            query: [
+                .init("afterVersion", .integer(minimum: 0), "wait for a later version than this"),
+                .init("waitMs", .integer(minimum: 0, maximum: 60_000), "wait this long; default 0"),
+            ],
             answer: .json(.environment)
         ),
         Route(
@@ -193,6 +197,26 @@ public enum RouteTable {
             "The workers' WebSocket; also served at `/`.",
             query: [.init("token", .string(), "the worker's token, for peers that cannot send a header")],
             answer: .webSocket
+        ),
+        Route(
+            .keyCreate,
+            .post,
+            "/v1/keys",
+            .manageKeys,
+            "Make an API key for the caller; its text is shown this once.",
+            body: .createAPIKey,
+            answer: .json(.createdAPIKey, status: 201),
+            isAudited: true
+        ),
+        Route(.keyList, .get, "/v1/keys", .manageKeys, "API keys.", answer: .json(.page("KeyPage", of: .apiKey))),
+        Route(
+            .keyRevoke,
+            .post,
+            "/v1/keys/{keyId}/revoke",
+            .manageKeys,
+            "End an API key at once.",
+            answer: .json(.apiKey),
+            isAudited: true
         ),
         Route(.whoAmI, .get, "/v1/whoami", .read, "Who the key belongs to.", answer: .json(.whoAmI)),
         Route(

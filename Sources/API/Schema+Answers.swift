@@ -187,6 +187,25 @@ extension Schema {
         ]
     )
 
+    static let apiKey = Schema.object(
+        name: "Key",
+        members: [
+            .required("id", .string(), "key_…"),
+            .required("userId", .string(), "user_…"),
+            .required("name", .string(), "what it is for"),
+            .required("ending", .string(), "its last characters"),
+            .required("createdAt", time, "when"),
+            .optional("expiresAt", time, "when"),
+            .optional("lastUsedAt", time, "when"),
+            .optional("revokedAt", time, "when"),
+        ]
+    )
+
+    static let createdAPIKey = Schema.object(
+        name: "CreatedKey",
+        members: [.required("key", apiKey, "the key's record"), .required("token", .string(), "the key itself")]
+    )
+
     static let whoAmI = Schema.object(
         name: "WhoAmI",
         members: [

@@ -108,6 +108,15 @@ extension Schema {
         ]
     )
 
+    static let createAPIKey = Schema.object(
+        name: "CreateKey",
+        members: [
+            .required("name", .string(), "what it is for"),
+            .optional("kind", .string(values: ["personal", "team"]), "default personal"),
+            .optional("expiresAt", .string(), "ISO 8601, UTC; absent: never"),
+        ]
+    )
+
     static let compatibilityExecute = Schema.object(
         name: "ExecuteRequest",
         members: [

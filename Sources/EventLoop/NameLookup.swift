@@ -1,14 +1,14 @@
-internal import Base
+public import Base
 internal import CUV
 internal import Glibc
 
 extension EventLoop {
     /// The stream addresses of `host` in the system's order of preference; a numeric host needs no lookup. The lookup
     /// runs on libuv's threads. Throws `network` when the name is unknown.
-    public func lookUp(host: String, port: Int) async throws -> [SocketAddress] {
+    public func lookUp(host: String, port: Int, until deadline: Uptime? = nil) async throws -> [SocketAddress] {
         if let numeric = SocketAddress(numericHost: host, port: port) { return [numeric] }
         guard (0...65535).contains(port) else { throw BerthError(.invalidValue, "\(port) is not a port") }
-        return try await suspend { (waiter: Waiter<[SocketAddress]>) in
+        return try await suspend(until: deadline, what: "looking up '\(host)'") { waiter in
             let request = NameLookup(host: host, waiter: waiter)
             request.begin(on: self, port: port)
         }

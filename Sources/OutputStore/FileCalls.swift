@@ -107,8 +107,14 @@ enum Directory {
         if rmdir(path) != 0 && errno != ENOENT { throw .file("remove", path, errno) }
     }
 
-    /// Replaces a small file so that at every moment either the old or the new one is there, whole, also after power loss.
-    static func replace(_ path: String, with bytes: [UInt8], files: FileCalls) throws(BerthError) {
+    /// Replaces a small file so that at every moment either the old or the new one is there, whole; also after power loss
+    /// when `isDurable`.
+    static func replace(
+        _ path: String,
+        with bytes: [UInt8],
+        files: FileCalls,
+        isDurable: Bool = true
+    ) throws(BerthError) {
         let draft = path + ".new"
         unlink(draft)
         let file = try OpenFile(path: draft, flags: O_WRONLY | O_CREAT | O_EXCL)
@@ -117,7 +123,7 @@ enum Directory {
             unlink(draft)
             throw .file("write", draft, written < 0 ? Int32(-written) : ENOSPC)
         }
-        try file.synchronize()
+        if isDurable { try file.synchronize() }
         if rename(draft, path) != 0 { throw .file("rename", path, errno) }
     }
 

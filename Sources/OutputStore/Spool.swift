@@ -92,7 +92,8 @@ public final class Spool: Sendable {
         try state.withLock { try $0.acknowledge(upTo: offset) }
     }
 
-    /// Ends the stream durably after ``SpoolIntake/ended``; again returns the same mark.
+    /// Ends the stream after ``SpoolIntake/ended``; again returns the same mark, also in a worker started later. Loss of
+    /// power can undo it: a worker stores the mark with the attempt's end.
     @discardableResult
     public func finish() throws -> OutputMark {
         let (mark, woken) = try state.withLock { state in

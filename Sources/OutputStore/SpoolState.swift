@@ -130,7 +130,14 @@ struct SpoolState {
             storedTail: stored.tail,
             sha256: Hex.encode(digest.digest)
         )
-        try Directory.replace("\(directory.path)/end", with: Array(mark.fileText.utf8), files: .system)
+        // Of use only while the holder lives, so loss of power needs no answer: an fsync here would cost every short run
+        // more than all the rest.
+        try Directory.replace(
+            "\(directory.path)/end",
+            with: Array(mark.fileText.utf8),
+            files: .system,
+            isDurable: false
+        )
         self.mark = mark
         current = nil
         return mark

@@ -25,6 +25,7 @@ struct ServerCore: Sendable {
     let workers: WorkerService
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
+    let draining = Draining()
 
     func authenticate(_ token: Secret<String>) async throws -> Principal {
         try await accounts.principal(presenting: token)
@@ -57,6 +58,9 @@ struct ServerCore: Sendable {
         case .executionBundle: try await executionBundle(context)
         case .workerUpload: try await files.fetch(context.request, upload: context.parameter("uploadId"))
         case .workerBundle: try await files.take(context.request, execution: context.parameter("executionId"))
+        case .keyCreate: try await keyCreate(context)
+        case .keyList: try await keyList(context)
+        case .keyRevoke: try await keyRevoke(context)
         case .whoAmI: try whoAmI(context)
         case .changeList: try await changeList(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))

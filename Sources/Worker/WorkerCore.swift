@@ -136,7 +136,7 @@ actor WorkerCore {
         guard let attempt = attempts[key], await attempt.hasEnded else { return }
         attempts[key] = nil
         do {
-            try await services.store.forget(key)
+            services.store.forget(key)
             try await attempt.removeFiles()
         } catch {
             services.log.warning("attempt not removed", ["attempt": key, "error": "\(error)"])

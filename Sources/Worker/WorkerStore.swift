@@ -1,10 +1,14 @@
 internal import Base
 internal import Database
 internal import Domain
+internal import Synchronization
 
 /// The worker's own database: which attempts it accepted and how they ended. Every call is durable when it returns.
-struct WorkerStore: Sendable {
+final class WorkerStore: Sendable {
     private let database: SQLiteDatabase
+    /// Rows that nobody needs any more. They go with the next change, so that forgetting costs no write of its own; one
+    /// that stays after the worker's death is offered to the server again and forgotten again.
+    private let unneeded = Mutex<[AttemptKey]>([])
 
     struct Entry: Sendable {
         var key: AttemptKey
@@ -20,13 +24,16 @@ struct WorkerStore: Sendable {
 
     private init(database: SQLiteDatabase) { self.database = database }
 
-    func close() async { await database.close() }
+    func close() async {
+        _ = try? await write { _ in }
+        await database.close()
+    }
 
     /// Before anything of the attempt is started.
     /// - Returns: false when it is known already.
     func accept(_ key: AttemptKey, _ record: AttemptRecord) async throws -> Bool {
         let text = try JSONColumn.text(record)
-        return try await database.write { connection in
+        return try await write { connection in
             try connection.run(Self.insert, key.executionID, key.attempt, text, record.acceptedAt) == 1
         }
     }
@@ -39,11 +46,29 @@ struct WorkerStore: Sendable {
     /// Before the end is told to anyone. The first end stays.
     func end(_ key: AttemptKey, _ report: ExecutionReport, at time: Timestamp) async throws {
         let text = try JSONColumn.text(report)
-        try await database.write { try $0.run(Self.finish, key.executionID, key.attempt, text, time) }
+        try await write { try $0.run(Self.finish, key.executionID, key.attempt, text, time) }
     }
 
-    func forget(_ key: AttemptKey) async throws {
-        try await database.write { try $0.run(Self.delete, key.executionID, key.attempt) }
+    func forget(_ key: AttemptKey) { unneeded.withLock { $0.append(key) } }
+
+    /// A transaction that also removes what is not needed any more.
+    @discardableResult
+    private func write<Value: Sendable>(
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value {
+        let keys = unneeded.withLock { keys in
+            defer { keys = [] }
+            return keys
+        }
+        do {
+            return try await database.write { connection in
+                for key in keys { try connection.run(Self.delete, key.executionID, key.attempt) }
+                return try body(connection)
+            }
+        } catch {
+            unneeded.withLock { $0 += keys }
+            throw error
+        }
     }
 
     func all() async throws -> [Entry] {

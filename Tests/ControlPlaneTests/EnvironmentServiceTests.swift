@@ -202,12 +202,25 @@ import Workers
         }
     }
 
-    @Test func `an instance that no row knows is removed`() async throws {
+    @Test func `leftovers of a destroyed environment are removed, what no row knew is left alone`() async throws {
         try await ControlPlane.with { plane in
-            let orphan: EnvironmentID = plane.ids.make()
-            plane.instances.state.withLock { $0.instances[orphan] = .init(number: 3, condition: .running) }
+            let id = try await plane.environments.create(NewEnvironmentFixture.make(plane)).id
+            _ = try await settle(plane, id)
+            _ = try await plane.environments.destroy(
+                id,
+                organization: plane.organization,
+                by: plane.user,
+                visibleTo: plane.user
+            )
+            _ = try await settle(plane, id)
+            let stranger: EnvironmentID = plane.ids.make()
+            plane.instances.state.withLock { state in
+                state.instances[id] = .init(number: 1, condition: .stopped)
+                state.instances[stranger] = .init(number: 3, condition: .running)
+            }
             try await plane.environments.reconcile()
-            #expect(plane.instances.condition(orphan) == nil)
+            #expect(plane.instances.condition(id) == nil)
+            #expect(plane.instances.condition(stranger) == .running)
         }
     }
 

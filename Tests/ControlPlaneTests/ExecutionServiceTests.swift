@@ -48,7 +48,7 @@ import Workspaces
             #expect(assign.agent?.command == ["echo", "hi"])
             #expect(assign.attempt == 1)
             let key = try assign.key
-            try await worker.say(.started(.init(executionId: key.executionID, attempt: 1)))
+            try await worker.start(key.executionID)
             #expect(try await plane.execution(key.executionID).state == .running)
             let bytes = [UInt8]((0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
             try await worker.output(bytes, key)
@@ -353,7 +353,7 @@ import Workspaces
             var request = plane.command("sleep")
             request.spec.caps.timeoutMs = 60_000
             let running = try await plane.executions.create(request).execution.id
-            try await worker.say(.started(.init(executionId: running, attempt: 1)))
+            try await worker.start(running)
             time.advance(.seconds(89))
             #expect(try await plane.executions.keepDeadlines() != nil)
             #expect(try await plane.execution(running).state == .running)

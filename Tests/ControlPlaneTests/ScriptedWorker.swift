@@ -4,7 +4,8 @@ import FoundationEssentials
 import Synchronization
 import Testing
 import WorkerProtocol
-import Workers
+
+@testable import Workers
 
 /// The socket of a worker that a test plays.
 final class MemoryTransport: LinkTransport {
@@ -99,6 +100,12 @@ struct ScriptedWorker: Sendable {
         let ack = try await ack()
         try await say(.ready(.init(slots: version == nil ? nil : slots)))
         return ack
+    }
+
+    /// Says that the first attempt's process exists, and has it recorded.
+    func start(_ execution: ExecutionID) async throws {
+        try await say(.started(.init(executionId: execution, attempt: 1)))
+        await link.recordStarts()
     }
 
     /// Sends `bytes` as the whole of a stream and its end.

@@ -29,7 +29,7 @@ import Workers
             let worker = try await plane.standingWorker()
             let id = try await plane.executions.create(plane.command("true")).execution.id
             let key = try await worker.assignment().key
-            try await worker.say(.started(.init(executionId: id, attempt: 1)))
+            try await worker.start(id)
             try await worker.say(
                 .open(.init(channel: 1, executionId: id, attempt: 1, stream: .stdout, offset: 0))
             )
@@ -70,7 +70,7 @@ import Workers
             let worker = try await plane.standingWorker()
             let begun = try await plane.executions.create(plane.command("begun")).execution.id
             _ = try await worker.assignment()
-            try await worker.say(.started(.init(executionId: begun, attempt: 1)))
+            try await worker.start(begun)
             let fresh = try await plane.executions.create(plane.command("fresh")).execution.id
             _ = try await worker.assignment(1)
             await worker.link.disconnected()
@@ -106,7 +106,7 @@ import Workers
             let id = try await plane.executions.create(plane.command("true")).execution.id
             let key = try await worker.assignment().key
             let thief = try await plane.standingWorker("worker-2")
-            try await thief.say(.started(.init(executionId: id, attempt: 1)))
+            try await thief.start(id)
             try await thief.complete(key, ExecutionServiceTests.report(exitCode: 9))
             try await thief.output([6, 6, 6], key)
             #expect(try await plane.execution(id).state == .assigned)
@@ -123,7 +123,7 @@ import Workers
         try await ControlPlane.with(time: time, runs: false) { plane in
             let worker = try await plane.standingWorker()
             let id = try await plane.executions.create(plane.command("true")).execution.id
-            try await worker.say(.started(.init(executionId: id, attempt: 1)))
+            try await worker.start(id)
             await worker.link.disconnected()
             time.advance(.seconds(89))
             try await plane.workers.giveUpLost()
@@ -141,7 +141,7 @@ import Workers
         try await ControlPlane.with(time: time, runs: false) { plane in
             let worker = try await plane.standingWorker()
             let id = try await plane.executions.create(plane.command("true")).execution.id
-            try await worker.say(.started(.init(executionId: id, attempt: 1)))
+            try await worker.start(id)
             let restarted = plane.restarted(time: time)
             try await restarted.executions.recover()
             time.advance(.seconds(91))
@@ -155,7 +155,7 @@ import Workers
             let worker = try await plane.standingWorker()
             let id = try await plane.executions.create(plane.command("true")).execution.id
             let key = try await worker.assignment().key
-            try await worker.say(.started(.init(executionId: id, attempt: 1)))
+            try await worker.start(id)
             try await worker.output([1, 2], key)
             let restarted = plane.restarted(time: SystemTime())
             try await restarted.executions.recover()

@@ -46,7 +46,7 @@ import Workspaces
             _ = try await plane.executions.create(new)
             let key = try await worker.assignment().key
             #expect(try await worker.assignment().workspace == checkout)
-            try await worker.say(.started(.init(executionId: key.executionID, attempt: 1)))
+            try await worker.start(key.executionID)
             func state() async throws -> WorkspaceRecord {
                 try await plane.workspaces.get(workspace.id, organization: plane.organization, visibleTo: plane.user)
             }

@@ -195,6 +195,28 @@ import Testing
         await client.close()
     }
 
+    @Test func `a holder and its guardians stay small`() async throws {
+        let holder = try HolderFixture()
+        let client = try await holder.connect()
+        // One large request and many children before: what they took must not stay.
+        var large = SpawnRequest.shell("size:0", "true")
+        large.environment += (0..<1000).map { "V\($0)=\(String(repeating: "x", count: 1000))" }
+        _ = try await client.spawn(large)
+        for index in 1...50 { _ = try await client.spawn(.shell("size:\(index)", "true")) }
+        for index in 0...50 {
+            _ = try await client.exit(of: "size:\(index)")
+            try await client.forget("size:\(index)")
+        }
+        let child = try await client.spawn(
+            .shell("size:end", "grep RssAnon /proc/$PPID/status /proc/\(holder.pid)/status")
+        )
+        let text = try await child.readAll(.output, loop: holder.loop)
+        let kilobytes = text.split(separator: "\n").compactMap { Int($0.split(separator: " ").dropLast().last ?? "") }
+        #expect(kilobytes.count == 2)
+        #expect(kilobytes.allSatisfy { $0 <= 3 * 1024 }, "\(text)")
+        await client.close()
+    }
+
     @Test func `two hundred children run side by side`() async throws {
         let holder = try HolderFixture()
         let client = try await holder.connect()

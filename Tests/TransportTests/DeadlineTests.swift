@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func `a head that drips in is cut off although bytes keep coming`() async throws {
-        let configuration = Self.short { $0.headTimeout = .milliseconds(150) }
+        let configuration = Self.short { $0.headTimeout = .seconds(1) }
         try await withServer(configuration: configuration, handler: HTTPServerTests.echo) { _, loop, address in
             let peer = try await RawPeer.connect(address, on: loop)
             let start = loop.time.uptime
@@ -42,7 +42,7 @@ import Testing
             let peer = try await RawPeer.connect(address, on: loop)
             try await peer.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
             let text = try await peer.receiveAll()
-            #expect(text.hasPrefix("HTTP/1.1 504 ") && text.contains("timed_out"))
+            #expect(text.hasPrefix("HTTP/1.1 408 ") && text.contains("timed_out"))
         }
     }
 

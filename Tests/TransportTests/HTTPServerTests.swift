@@ -183,16 +183,23 @@ import Testing
     @Test func `a shutdown lets a running request end`() async throws {
         try await withLoop { loop in
             let (begun, continuation) = AsyncStream.makeStream(of: Void.self)
-            let server = HTTPServer([loop]) { request in
+            let (gate, opening) = AsyncStream.makeStream(of: Void.self)
+            let server = HTTPServer([loop]) { _ in
                 continuation.yield()
-                try await request.loop.time.wait(for: .milliseconds(60))
+                for await _ in gate { break }
                 return .text("done")
             }
             let address = try await server.listen(on: .tcp(host: "127.0.0.1", port: 0))
             async let answer = HTTPClient(loop: loop).fetch(HTTPClientRequest(.get, address.url()))
             var iterator = begun.makeAsyncIterator()
             await iterator.next()
-            await server.shutdown(drainingFor: .seconds(5))
+            async let shutdown: Void = server.shutdown(drainingFor: .seconds(20))
+            // The shutdown is under way once nobody listens any more.
+            while let socket = try? await Socket.connect(to: address, loop: loop) {
+                try await loop.run { socket.close() }
+            }
+            opening.yield()
+            await shutdown
             let (status, headers, _) = try await answer
             #expect(status == 200)
             #expect(headers["connection"] == "close")

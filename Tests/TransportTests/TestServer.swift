@@ -85,10 +85,21 @@ final class RawPeer: SocketDelegate, @unchecked Sendable {
         return try await loop.run { self.received }
     }
 
-    func receive(count: Int) async throws -> String { try await wait { $1 || $0.count >= count } }
+    /// At least `count` bytes, or what there is after a while.
+    func receive(count: Int, orAfter time: Duration) async throws -> String {
+        let enough: @Sendable ([UInt8], Bool) -> Bool = { $1 || $0.count >= count }
+        return (try? await wait(until: loop.time.uptime + time, enough)) ?? ""
+    }
 
     private func wait(_ isEnough: @escaping @Sendable ([UInt8], Bool) -> Bool) async throws -> String {
-        try await loop.suspend(until: loop.time.uptime + .seconds(20), what: "the peer") { waiter in
+        try await wait(until: loop.time.uptime + .seconds(20), isEnough)
+    }
+
+    private func wait(
+        until deadline: Uptime,
+        _ isEnough: @escaping @Sendable ([UInt8], Bool) -> Bool
+    ) async throws -> String {
+        try await loop.suspend(until: deadline, what: "the peer") { waiter in
             self.waiters.append((isEnough, waiter))
             self.check()
         }

@@ -62,8 +62,8 @@ import Testing
 
     @Test func `a silent peer is given up after a ping`() async throws {
         var configuration = HTTPServerConfiguration()
-        configuration.webSocket.pingInterval = .milliseconds(20)
-        configuration.webSocket.pongTimeout = .milliseconds(20)
+        configuration.webSocket.pingInterval = .milliseconds(50)
+        configuration.webSocket.pongTimeout = .milliseconds(1500)
         try await withLoop { loop in
             let (ends, continuation) = AsyncStream.makeStream(of: ErrorCode.self)
             let server = HTTPServer([loop], configuration: configuration) { _ in

@@ -4,7 +4,7 @@ import Base
 enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command]
-        + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all
+        + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all + KeyCommands.all
         + [
             StatusCommand.command, DoctorCommand.command, ConfigCommand.command, CompletionCommand.command,
             VersionCommand.command,

@@ -10,11 +10,13 @@ enum ExecCommand {
         summary: "Run a command in an environment.",
         operands: [Operand(name: "COMMAND", count: .rest, about: "program and its arguments")],
         options: SharedOptions.placement + SharedOptions.run + [
-            .value("workdir", "PATH", "Directory inside the environment; default: a private one, removed at the end.")
+            .flag("stdin", short: "i", "Hand standard input to the command; it is read whole first, up to 8 MiB."),
+            .value("workdir", "PATH", "Directory inside the environment; default: a private one, removed at the end."),
         ],
         examples: [
             Example(line: "berth exec -- uname -a", about: "In the personal environment, made on first use"),
             Example(line: "berth exec --environment build -- make test", about: "In an environment by name"),
+            Example(line: "berth exec -i -- wc -l < notes.txt", about: "With standard input"),
             Example(
                 line: "berth exec -- cat /etc/os-release > os-release",
                 about: "Only the command's bytes are on stdout"
@@ -32,6 +34,7 @@ enum ExecCommand {
         request.agent = .command
         request.command = arguments.operands
         request.workingDirectory = arguments.text("workdir")
+        if arguments.has("stdin") { request.prompt = try Input.standardInput(for: "standard input") }
         try SharedOptions.apply(arguments, to: &request, terminal: terminal)
         return try await ServerSession.with(arguments, terminal) { [request] session in
             try await session.runAndFollow(request, as: .raw, isDetached: arguments.has("detach"))

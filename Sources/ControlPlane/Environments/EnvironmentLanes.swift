@@ -15,6 +15,7 @@ final class EnvironmentLanes: Sendable {
         var waiting: [(EnvironmentID, OrganizationID)] = []
         var busy: [EnvironmentID: Wakeup] = [:]
         var again: Set<EnvironmentID> = []
+        var orphans: Set<EnvironmentID> = []
     }
 
     private let state = Mutex(State())
@@ -51,6 +52,9 @@ final class EnvironmentLanes: Sendable {
             return true
         }
     }
+
+    /// Whether this one was not told of before.
+    func reportsOrphan(_ id: EnvironmentID) -> Bool { state.withLock { $0.orphans.insert(id).inserted } }
 
     func isBusy(_ id: EnvironmentID) -> Bool { state.withLock { $0.busy[id] != nil } }
 }

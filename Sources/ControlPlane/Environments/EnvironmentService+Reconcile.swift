@@ -99,12 +99,18 @@ extension EnvironmentService {
         }
     }
 
-    /// What a provider has and no row knows: destroyed. Another deployment's are not in the list.
+    /// What a provider still has of a destroyed environment is removed. What no row ever knew is left alone and told of: a
+    /// database that was put back to an earlier day must not cost anybody's files.
     private func removeOrphans(_ observed: [EnvironmentID: ObservedInstance]) async throws {
         for (id, instance) in observed.sorted(by: { $0.key < $1.key }) {
-            guard try await database.read({ try $0.first(EnvironmentStore.known, id) }) == nil else { continue }
-            log.warning("orphaned instance", ["environment_id": id, "instance": instance.instance ?? 0])
-            try await instances.removeOrphan(instance)
+            let row = try await database.read { try $0.first(EnvironmentStore.fate, id) }
+            if let row {
+                guard try row.optionalTimestamp("deleted_at") != nil else { continue }
+                log.warning("leftovers of a destroyed environment", ["environment_id": id])
+                try await instances.removeOrphan(instance)
+            } else if lanes.reportsOrphan(id) {
+                log.warning("instance of an environment that is not in the database", ["environment_id": id])
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ enum EnvironmentStore {
         columns + """
              WHERE deleted_at IS NULL AND observed_state IN ('running', 'paused', 'starting', 'stopped') ORDER BY id
             """
-    static let known: SQL = "SELECT id FROM environments WHERE id = $1 AND deleted_at IS NULL"
+    static let fate: SQL = "SELECT deleted_at FROM environments WHERE id = $1"
     static let facts: SQL = """
         SELECT seq, type, payload, actor_id, recorded_at FROM events
         WHERE organization_id = $1 AND subject = $2 ORDER BY seq DESC LIMIT $3
@@ -70,7 +70,7 @@ enum EnvironmentStore {
 
     /// For the test that prepares every statement.
     static let statements = [
-        byID, byName, personal, list, insert, update, checked, unsettled, doomed, inspected, known, facts,
+        byID, byName, personal, list, insert, update, checked, unsettled, doomed, inspected, fate, facts,
     ]
 
     static func stored(_ row: Row, times: EnvironmentTimes) throws -> StoredEnvironment {

@@ -46,6 +46,4 @@ public protocol OutputStoring: Sendable {
         -> Int64
     /// Up to `limit` bytes from `offset` on; none at the end and past it.
     func read(_ key: AttemptKey, _ stream: OutputStream, from offset: Int64, limit: Int) async throws -> [UInt8]
-    /// Nothing follows. The same mark again is fine.
-    func finish(_ key: AttemptKey, _ stream: OutputStream, _ mark: OutputMark) async throws
 }

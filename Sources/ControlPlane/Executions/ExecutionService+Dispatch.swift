@@ -196,7 +196,7 @@ extension ExecutionService {
             }
         } else if isDocumented {
             // Such a peer never says that it has begun.
-            await settle(record.id) { try await started(key, worker: worker.workerID) }
+            await settle(record.id) { try await started(key, worker: worker.workerID, at: now) }
         }
     }
 

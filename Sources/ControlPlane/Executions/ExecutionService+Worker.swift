@@ -6,11 +6,10 @@ public import WorkerProtocol
 
 // What workers say. Every call is fenced by attempt and worker.
 extension ExecutionService {
-    public func started(_ key: AttemptKey, worker: WorkerID) async throws {
+    public func started(_ key: AttemptKey, worker: WorkerID, at: Timestamp) async throws {
         let organization = try await organization(of: key, worker)
-        let now = time.now
         try await change(key.executionID, organization, worker: worker) { machine, _ in
-            try machine.start(attempt: key.attempt, at: now)
+            try machine.start(attempt: key.attempt, at: at)
         }
     }
 
@@ -54,12 +53,18 @@ extension ExecutionService {
         bells.ring(key.executionID)
     }
 
-    public func completed(_ key: AttemptKey, worker: WorkerID, _ report: ExecutionReport) async throws {
+    public func completed(
+        _ key: AttemptKey,
+        worker: WorkerID,
+        _ report: ExecutionReport,
+        startedAt: Timestamp?
+    ) async throws {
         let owner = try await owner(of: key, worker)
         let report = try await withMarks(report, key, owner)
         let now = time.now
-        try await change(key.executionID, owner.organizationID, worker: worker, report: report) { machine, _ in
-            try machine.report(attempt: key.attempt, report, at: now)
+        try await change(key.executionID, owner.organizationID, worker: worker, report: report, startedAt: startedAt) {
+            machine,
+            _ in try machine.report(attempt: key.attempt, report, at: now)
         }
     }
 

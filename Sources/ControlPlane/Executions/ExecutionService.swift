@@ -70,6 +70,7 @@ public struct ExecutionService: Sendable {
         actor: UserID? = nil,
         worker: WorkerID? = nil,
         report: ExecutionReport? = nil,
+        startedAt: Timestamp? = nil,
         _ event: @escaping @Sendable (inout ExecutionMachine, ExecutionRecord) throws -> [ExecutionMachine.Effect]
     ) async throws -> Change {
         let now = time.now
@@ -83,7 +84,14 @@ public struct ExecutionService: Sendable {
             var machine = stored.machine
             let effects = try event(&machine, stored.record)
             guard machine != stored.machine else { return Change(stored: stored, effects: effects, seq: nil) }
-            try ExecutionStore.write(machine, over: stored, report: report, at: now, in: transaction)
+            try ExecutionStore.write(
+                machine,
+                over: stored,
+                report: report,
+                startedAt: startedAt,
+                at: now,
+                in: transaction
+            )
             guard let row = try transaction.first(ExecutionStore.byID, id, organization) else { throw Self.unknown(id) }
             let after = try ExecutionStore.stored(row, times: times)
             transaction.record(

@@ -98,6 +98,7 @@ extension ExecutionStore {
         _ machine: ExecutionMachine,
         over old: StoredExecution,
         report: ExecutionReport?,
+        startedAt heardAt: Timestamp?,
         at now: Timestamp,
         in connection: any SQLConnection
     ) throws {
@@ -114,7 +115,7 @@ extension ExecutionStore {
             cancelledBy = end.cancelledBy
             cancelledAt = record.cancelRequestedAt
             assignedAt = record.assignedAt
-            startedAt = record.startedAt
+            startedAt = record.startedAt ?? heardAt
         }
         let changed = try connection.run(
             update,
@@ -134,6 +135,7 @@ extension ExecutionStore {
         guard changed == 1 else {
             throw BerthError.stale("version of execution \(record.id)", held: record.version, current: "a later one")
         }
+        if let heardAt, record.startedAt == nil { try connection.run(startAttempt, record.id, attempt, heardAt) }
         try writeAttempts(machine, over: old, at: now, in: connection)
         if case .ended(let end) = machine.status {
             try writeEnd(end, of: record, report: report, at: now, in: connection)

@@ -28,18 +28,6 @@ public struct SegmentOutput: OutputStoring {
         guard try store.length(key) > offset else { return [] }
         return try store.read(key, from: offset, upTo: limit)
     }
-
-    public func finish(_ key: AttemptKey, _ stream: Domain.OutputStream, _ mark: Domain.OutputMark) async throws {
-        try store.finish(
-            key.stored(stream),
-            mark: OutputStore.OutputMark(
-                totalBytes: mark.totalBytes,
-                storedHead: mark.headBytes,
-                storedTail: mark.tailBytes,
-                sha256: mark.sha256
-            )
-        )
-    }
 }
 
 extension AttemptKey {

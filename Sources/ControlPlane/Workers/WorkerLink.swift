@@ -12,7 +12,11 @@ public actor WorkerLink {
     private let log: Log
     private var workerID: WorkerID?
     private var connection: Int64 = 0
+    /// Said to have started, and not recorded yet: recorded a moment later, so that the commit holds up no output, and
+    /// not apart at all when the end comes first.
+    private var begun: [(key: AttemptKey, at: Timestamp)] = []
     private let changed = Wakeup()
+    private static let recordingDelay: Duration = .milliseconds(4)
 
     init(identity: WorkerIdentity, transport: any LinkTransport, service: WorkerService) {
         self.identity = identity
@@ -41,14 +45,32 @@ public actor WorkerLink {
         }
     }
 
-    /// Keeps the connection's deadlines; returns when it is closed. Runs beside the reading of the socket.
+    /// Keeps the connection's deadlines and records starts; returns when it is closed. Runs beside the reading of the
+    /// socket.
     public func run() async {
         while let deadline = session.deadline {
             do {
                 let count = changed.count
-                try await changed.wait(after: count, until: deadline, time: service.time)
+                if begun.isEmpty {
+                    try await changed.wait(after: count, until: deadline, time: service.time)
+                } else {
+                    try await service.time.wait(for: Self.recordingDelay)
+                    await recordStarts()
+                }
             } catch { return }
             await perform(session.expire(now: service.time.uptime))
+        }
+    }
+
+    func recordStarts() async {
+        guard let workerID else { return begun.removeAll() }
+        while !begun.isEmpty {
+            let (key, at) = begun.removeFirst()
+            do {
+                try await service.attempts.started(key, worker: workerID, at: at)
+            } catch {
+                await fail(.started(key), BerthError(wrapping: error))
+            }
         }
     }
 
@@ -129,12 +151,18 @@ public actor WorkerLink {
         case .surrender(let keys):
             let reason = FailureReason(.infrastructureLost, "its worker came back without it")
             try await attempts.lost(keys, worker: worker, reason)
-        case .started(let key): try await attempts.started(key, worker: worker)
+        case .started(let key):
+            guard !begun.contains(where: { $0.key == key }) else { return }
+            begun.append((key, service.time.now))
+            changed.ring()
         case .progress(let key, let stage, let message):
             try await attempts.progress(key, worker: worker, stage: stage, message: message)
         case .personaEvent(let key, let type, let payload):
             try await attempts.personaEvent(key, worker: worker, type: type, payload: payload)
-        case .complete(let key, let report): try await attempts.completed(key, worker: worker, report)
+        case .complete(let key, let report):
+            let startedAt = begun.first { $0.key == key }?.at
+            begun.removeAll { $0.key == key }
+            try await attempts.completed(key, worker: worker, report, startedAt: startedAt)
         case .openOutput(let channel, let key, let stream, _):
             let durable = try await attempts.openOutput(key, stream, worker: worker)
             await perform(session.opened(channel: channel, key, stream, durable: durable))

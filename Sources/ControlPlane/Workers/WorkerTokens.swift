@@ -103,6 +103,10 @@ public struct WorkerTokens: Sendable {
         if let match = standing.first(where: { $0.hash == hash }) {
             return WorkerIdentity(organizationID: match.organization, ownerID: nil, place: .alone)
         }
-        throw BerthError(.unauthenticated, "the worker token is not valid", remedy: "see 'berth worker token'")
+        throw BerthError(
+            .unauthenticated,
+            "the worker token is not valid",
+            remedy: "set the server's workerToken (BERTH_WORKER_TOKEN) to the token that the worker presents"
+        )
     }
 }

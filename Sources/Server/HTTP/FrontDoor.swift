@@ -62,7 +62,7 @@ struct FrontDoor: Sendable {
         let caller: Principal? =
             switch route.access {
             case .open, .worker: nil
-            case .read, .run, .manageEnvironments: try await authenticate(request)
+            case .read, .run, .manageEnvironments, .manageKeys: try await authenticate(request)
             }
         if let caller, let needed = route.access.permissions, !caller.role.permissions.isSuperset(of: needed) {
             throw BerthError(
@@ -79,7 +79,16 @@ struct FrontDoor: Sendable {
             log: log.with(["request_id": request.id])
         )
         try context.checkQuery()
-        return try await server.respond(context)
+        guard route.isAudited, let caller else { return try await server.respond(context) }
+        let response = try await server.respond(context)
+        context.log.info(
+            "audit",
+            [
+                "action": route.id.rawValue, "user_id": caller.userID, "organization_id": caller.organizationID,
+                "key_id": caller.keyID?.text ?? "", "subject": parameters.values.first ?? "", "status": response.status,
+            ]
+        )
+        return response
     }
 
     private func authenticate(_ request: HTTPRequest) async throws -> Principal {
@@ -131,6 +140,7 @@ extension Access {
         case .read: .read
         case .run: .run
         case .manageEnvironments: .manageEnvironments
+        case .manageKeys: .manageKeys
         }
     }
 }

@@ -120,7 +120,7 @@ extension ServerCore {
                 spec: spec
             )
             try Self.check(request, against: record)
-            return record
+            return try await awake(record)
         case "new":
             return try await environments.create(
                 NewEnvironment(organizationID: principal.organizationID, ownerID: principal.userID, spec: spec)
@@ -132,8 +132,17 @@ extension ServerCore {
                 user: principal.userID
             )
             try Self.check(request, against: record)
-            return record
+            return try await awake(record)
         }
+    }
+
+    /// A paused environment's worker is still connected, and frozen: it is woken before work is given to it.
+    private func awake(_ record: EnvironmentRecord) async throws -> EnvironmentRecord {
+        guard record.state != .running || record.desired != .running else { return record }
+        if let reason = try await environments.wake(record.id, organization: record.organizationID) {
+            throw BerthError(.conflict, reason.message, field: "environment", remedy: reason.remedy)
+        }
+        return record
     }
 
     /// What was asked of a new environment must hold of one that exists: nothing is silently ignored.

@@ -65,7 +65,7 @@ extension ServerCore {
             let count = bell.count
             let record = try await executions.get(id, by: principal)
             if record.state.isTerminal || time.uptime >= deadline { return try Self.json(API.Execution(record)) }
-            try await bell.wait(after: count, until: deadline, time: time)
+            try await draining.wait { [time] in try await bell.wait(after: count, until: deadline, time: time) }
         }
     }
 
@@ -81,7 +81,7 @@ extension ServerCore {
         }
         return HTTPResponse(
             headers: ["cache-control": "no-store"],
-            body: .events { [executions, metrics, position] writer in
+            body: .events { [executions, metrics, draining, position] writer in
                 metrics.add("berth_event_streams")
                 defer { metrics.add("berth_event_streams", "", -1) }
                 var streamer = ExecutionStreamer(
@@ -90,6 +90,7 @@ extension ServerCore {
                     executions: executions,
                     writer: writer,
                     choice: choice,
+                    draining: draining,
                     position: position
                 )
                 try await streamer.run()

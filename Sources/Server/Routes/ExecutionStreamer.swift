@@ -22,6 +22,7 @@ struct ExecutionStreamer {
     let executions: ExecutionService
     let writer: EventWriter
     let choice: Choice
+    let draining: Draining
     var position: StreamPosition
     private var parser: StreamJSONParser
     private var toldStatus: ExecutionState?
@@ -35,6 +36,7 @@ struct ExecutionStreamer {
         executions: ExecutionService,
         writer: EventWriter,
         choice: Choice,
+        draining: Draining,
         position: StreamPosition
     ) {
         self.id = id
@@ -42,6 +44,7 @@ struct ExecutionStreamer {
         self.executions = executions
         self.writer = writer
         self.choice = choice
+        self.draining = draining
         self.position = position
         parser = StreamJSONParser(from: position.agent)
     }
@@ -59,7 +62,7 @@ struct ExecutionStreamer {
                 return
             }
             if isComplete, !choice.follows { return }
-            if isComplete { try await bell.wait(after: count) }
+            if isComplete { try await draining.wait { try await bell.wait(after: count) } }
         }
     }
 

@@ -38,8 +38,10 @@ extension ServerCore {
     /// Returns at the next change of the organization, or at the time limit.
     func waitForChange(_ organization: OrganizationID, after: Int64, atMost limit: Duration) async throws {
         do {
-            try await withDeadline(limit, time: time, what: "a change") { [feed] in
-                try await feed.waitForEvent(organization, after: after)
+            try await draining.wait { [feed, time] in
+                try await withDeadline(limit, time: time, what: "a change") {
+                    try await feed.waitForEvent(organization, after: after)
+                }
             }
         } catch let error as BerthError where error.code == .timedOut {}
     }

@@ -152,6 +152,7 @@ struct Composition: Sendable {
 
     /// No new work; workers are told to come back; open requests have `limit` to end.
     func drain(atMost limit: Duration) async {
+        core.draining.begin()
         await core.workers.closeAll(reason: "the server is stopping")
         await http.shutdown(drainingFor: limit)
         await links.closeAll()

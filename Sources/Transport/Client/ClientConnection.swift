@@ -16,6 +16,7 @@ final class ClientConnection: @unchecked Sendable {
     struct Expectation {
         let isHead: Bool
         let asksForUpgrade: Bool
+        let asksForTunnel: Bool
     }
 
     let stream: ByteStream
@@ -57,7 +58,8 @@ final class ClientConnection: @unchecked Sendable {
         hasHeard = false
         let expectation = Expectation(
             isHead: request.method == .head,
-            asksForUpgrade: request.headers.contains("upgrade")
+            asksForUpgrade: request.headers.contains("upgrade"),
+            asksForTunnel: request.method == .connect
         )
         writeHead(request)
         let loop = stream.loop
@@ -116,7 +118,9 @@ final class ClientConnection: @unchecked Sendable {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(256)
         bytes.append(contentsOf: "\(request.method.rawValue) \(request.url.target) HTTP/1.1\r\n".utf8)
-        if !request.headers.contains("host") { bytes.append(contentsOf: "host: \(endpoint.authority)\r\n".utf8) }
+        if !request.headers.contains("host") {
+            bytes.append(contentsOf: "host: \(request.url.endpoint.authority)\r\n".utf8)
+        }
         var headers = request.headers
         headers.remove("content-length")
         headers.remove("transfer-encoding")
@@ -134,7 +138,7 @@ final class ClientConnection: @unchecked Sendable {
     }
 
     /// The stream of an accepted upgrade and what came in behind the head. The connection is then out of the game.
-    func takeStream() -> (ByteStream, early: [UInt8]) {
+    func takeStream() -> (stream: ByteStream, early: [UInt8]) {
         timer?.close()
         timer = nil
         parser = nil
@@ -234,14 +238,15 @@ extension ClientConnection: HTTPParserDelegate {
         if isInterim { return .noBody }
         let body = BodyBuffer(loop: stream.loop)
         let response = HTTPClientResponse(status: head.status, headers: head.headers, body: IncomingBody(body))
-        if head.status == 101 {
-            guard expectation.asksForUpgrade else { return .refuse(status: 400) }
+        let isTunnel = expectation.asksForTunnel && (200..<300).contains(head.status)
+        if head.status == 101 || isTunnel {
+            guard expectation.asksForUpgrade || isTunnel else { return .refuse(status: 400) }
             phase = .upgraded
             stream.pauseReading()
             timer?.set(nil)
             body.finish()
             if !waiter.resume(returning: response) { close() }
-            return .proceed
+            return isTunnel ? .noBody : .proceed
         }
         phase = .body(body, keepsAlive: head.keepsAlive)
         body.onDemand { [unowned self] in bodyWanted() }

@@ -5,7 +5,7 @@ internal import OpenSSL
 /// An HTTP/1.1 client that keeps its connections. It lives on one loop; calls from elsewhere go there.
 public actor HTTPClient {
     public nonisolated let loop: EventLoop
-    private let configuration: HTTPClientConfiguration
+    let configuration: HTTPClientConfiguration
     private let randomness: any Randomness
     private var idle: [HTTPEndpoint: [ClientConnection]] = [:]
     private var busy: [ObjectIdentifier: ClientConnection] = [:]
@@ -28,8 +28,13 @@ public actor HTTPClient {
     /// a status of any kind is a response, not an error.
     public func send(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
         while true {
-            let (connection, isReused) = try await connection(to: request.url.endpoint)
+            let endpoint = request.url.endpoint
+            let route = configuration.proxy?.route(to: endpoint) ?? .direct
+            let (connection, isReused) = try await connection(to: endpoint, by: route)
             do {
+                if case .forward(let proxy) = route {
+                    return try await connection.send(request.forwarded(by: proxy))
+                }
                 return try await connection.send(request)
             } catch let error as BerthError where error.code == .network && isReused && !connection.hasHeard {
                 // The server closed it while it was idle. Only a request that may be repeated gets another.
@@ -59,7 +64,10 @@ public actor HTTPClient {
         headers.set("connection", "Upgrade")
         headers.set("sec-websocket-version", "13")
         headers.set("sec-websocket-key", key)
-        let connection = try await connect(to: url.endpoint)
+        guard !isClosed else { throw Self.closedError }
+        let endpoint = url.endpoint
+        let route = self.configuration.proxy?.route(to: endpoint) ?? .direct
+        let connection = try await connect(to: endpoint, by: route.tunnelled)
         let response = try await connection.send(HTTPClientRequest(.get, url, headers: headers))
         do {
             try WebSocketHandshake.check(status: response.status, headers: response.headers, key: key)
@@ -85,18 +93,30 @@ public actor HTTPClient {
         let open = idle.values.flatMap { $0 } + Array(busy.values)
         idle = [:]
         busy = [:]
-        for connection in open { connection.close(BerthError(.cancelled, "the client is closed")) }
+        for connection in open { connection.close(Self.closedError) }
     }
+
+    private static var closedError: BerthError { BerthError(.cancelled, "the client is closed") }
 
     // MARK: Connections
 
-    private func connection(to endpoint: HTTPEndpoint) async throws -> (ClientConnection, isReused: Bool) {
-        while let connection = idle[endpoint]?.popLast() {
+    private func connection(
+        to endpoint: HTTPEndpoint,
+        by route: HTTPProxy.Route
+    ) async throws -> (ClientConnection, isReused: Bool) {
+        guard !isClosed else { throw Self.closedError }
+        var key = endpoint
+        if case .forward(let proxy) = route { key = proxy.endpoint }
+        while let connection = idle[key]?.popLast() {
             guard connection.isIdle else { continue }
             busy[ObjectIdentifier(connection)] = connection
             return (connection, true)
         }
-        let connection = try await connect(to: endpoint)
+        let connection = try await connect(to: endpoint, by: route)
+        guard !isClosed else {
+            connection.close()
+            throw Self.closedError
+        }
         busy[ObjectIdentifier(connection)] = connection
         connection.onIdle = { [weak self, unowned connection] in
             self?.assumeIsolated { $0.becameIdle(connection) }
@@ -120,17 +140,12 @@ public actor HTTPClient {
         if idle[connection.endpoint]?.isEmpty == true { idle[connection.endpoint] = nil }
     }
 
-    private func connect(to endpoint: HTTPEndpoint) async throws -> ClientConnection {
-        guard !isClosed else { throw BerthError(.cancelled, "the client is closed") }
-        let deadline = loop.time.uptime + configuration.connectTimeout
-        var tls: TLSSession?
-        if endpoint.isSecure {
-            let context = try tlsContext ?? TLSContext.client(trust: configuration.trust)
-            tlsContext = context
-            tls = try TLSSession(context, serverName: endpoint.serverName)
-        }
-        let stream = try await ByteStream.connect(to: endpoint, tls: tls, loop: loop, until: deadline)
-        return ClientConnection(stream: stream, endpoint: endpoint, configuration: configuration)
+    /// Made at the first need: it reads the authorities from disk and holds them.
+    func tls() throws(BerthError) -> TLSContext {
+        if let tlsContext { return tlsContext }
+        let context = try TLSContext.client(trust: configuration.trust)
+        tlsContext = context
+        return context
     }
 }
 
@@ -140,43 +155,21 @@ extension HTTPClientRequest.Body {
     }
 }
 
-extension ByteStream {
-    /// Tries the addresses of the endpoint one after the other.
-    static func connect(
-        to endpoint: HTTPEndpoint,
-        tls: TLSSession?,
-        loop: EventLoop,
-        until deadline: Uptime
-    ) async throws -> ByteStream {
-        let stream = ByteStream(try await reach(endpoint, loop: loop, until: deadline), tls: tls)
-        do {
-            try await stream.handshake(until: deadline)
-        } catch {
-            stream.close()
-            throw error
+extension HTTPClientRequest {
+    /// In the form a proxy takes: the whole URL as target (RFC 9112, section 3.2.2).
+    fileprivate func forwarded(by proxy: HTTPProxy.Server) -> HTTPClientRequest {
+        var request = self
+        request.url.target = "\(url.endpoint)\(url.target)"
+        if let authorization = proxy.authorization {
+            request.headers.set("proxy-authorization", authorization.reveal())
         }
-        return stream
+        return request
     }
+}
 
-    private static func reach(
-        _ endpoint: HTTPEndpoint,
-        loop: EventLoop,
-        until deadline: Uptime
-    ) async throws -> Socket {
-        let addresses: [SocketAddress]
-        switch endpoint.place {
-        case .unix(let path): addresses = [try SocketAddress.unix(path)]
-        case .tcp(let host, let port): addresses = try await loop.lookUp(host: host, port: port)
-        }
-        var failure: (any Error)?
-        for address in addresses {
-            do {
-                return try await Socket.connect(to: address, loop: loop, until: deadline)
-            } catch {
-                if error is CancellationError { throw error }
-                failure = failure ?? error
-            }
-        }
-        throw failure ?? Socket.closedError
+extension HTTPProxy.Route {
+    /// A WebSocket always needs a connection of its own through the proxy.
+    fileprivate var tunnelled: HTTPProxy.Route {
+        if case .forward(let proxy) = self { .tunnel(proxy) } else { self }
     }
 }

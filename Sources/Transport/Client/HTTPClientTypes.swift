@@ -47,11 +47,12 @@ public struct HTTPClientConfiguration: Sendable {
     public var writeTimeout = Duration.seconds(60)
     /// How long an unused connection is kept; less than servers usually do.
     public var idleTimeout = Duration.seconds(50)
-    public var maximumIdlePerEndpoint = 8
+    public var maximumIdlePerEndpoint = 32
     public var maximumHeadBytes = 64 * 1024
     public var webSocket = WebSocketConfiguration()
     /// Whom to believe on `https` and `wss`. Read only when the first such connection is made.
     public var trust = TLSTrust.system
+    public var proxy: HTTPProxy?
 
     public init() {}
 }

@@ -13,6 +13,7 @@ public struct HTTPMethod: RawRepresentable, Hashable, Sendable, CustomStringConv
     public static let patch = HTTPMethod(rawValue: "PATCH")
     public static let delete = HTTPMethod(rawValue: "DELETE")
     public static let options = HTTPMethod(rawValue: "OPTIONS")
+    static let connect = HTTPMethod(rawValue: "CONNECT")
 
     /// A request that may be sent again without asking (RFC 9110, section 9.2.2).
     var isIdempotent: Bool {

@@ -55,21 +55,19 @@ enum RequestRules {
 
     /// `uri-host [":" port]` of RFC 3986: a name, an IPv4 address or a bracketed IPv6 address. May be empty.
     static func isHost(_ text: String) -> Bool {
-        var rest = Substring(text)
-        if rest.hasPrefix("[") {
-            guard let end = rest.firstIndex(of: "]") else { return false }
-            let inside = rest[rest.index(after: rest.startIndex)..<end]
-            guard !inside.isEmpty, inside.utf8.allSatisfy({ isHexDigit($0) || $0 == 0x3A || $0 == 0x2E }) else {
+        var rest = Array(text.utf8)[...]
+        if rest.first == UInt8(ascii: "[") {
+            guard let end = rest.firstIndex(of: UInt8(ascii: "]")) else { return false }
+            let inside = rest[(rest.startIndex + 1)..<end]
+            guard !inside.isEmpty, inside.allSatisfy({ isHexDigit($0) || $0 == 0x3A || $0 == 0x2E }) else {
                 return false
             }
-            rest = rest[rest.index(after: end)...]
+            rest = rest[(end + 1)...]
         } else {
-            rest = rest.drop { $0.isASCII && $0 != ":" && isNameCharacter($0) }
+            rest = rest.drop(while: isNameByte)
         }
-        if rest.isEmpty { return true }
-        guard rest.first == ":" else { return false }
-        let port = rest.dropFirst()
-        return port.utf8.count <= 5 && port.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
+        guard let colon = rest.popFirst() else { return true }
+        return colon == UInt8(ascii: ":") && rest.count <= 5 && rest.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
     }
 
     private static func isHexDigit(_ byte: UInt8) -> Bool {
@@ -79,7 +77,16 @@ enum RequestRules {
         }
     }
 
-    private static func isNameCharacter(_ character: Character) -> Bool {
-        character.isLetter || character.isNumber || "-._~%!$&'()*+,;=".contains(character)
+    /// Unreserved, sub-delims and `%` of RFC 3986.
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "%"),
+            UInt8(ascii: "!"), UInt8(ascii: "$"), UInt8(ascii: "&"), UInt8(ascii: "'"), UInt8(ascii: "("),
+            UInt8(ascii: ")"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: ","), UInt8(ascii: ";"),
+            UInt8(ascii: "="):
+            true
+        default: false
+        }
     }
 }

@@ -90,6 +90,11 @@ public final class HTTPServer: Sendable {
                 place: place
             )
             place.connections[ObjectIdentifier(connection)] = connection
+            // A flood far beyond the limit gets no answer either: answers take descriptors too.
+            if count > configuration.maximumConnections * 5 / 4 + 8 {
+                connection.start(isOverLimit: true)
+                return connection.abort()
+            }
             connection.start(isOverLimit: count > configuration.maximumConnections || place.isDraining)
         } catch {
             log.warning("connection refused", ["error": error.description])

@@ -29,20 +29,21 @@ final class ServerConnection: @unchecked Sendable {
         var keepsAlive: Bool
         let isUpgrade: Bool
         var awaitsContinue: Bool
+        var bodyTimedOut = false
     }
 
     let stream: ByteStream
     let server: HTTPServer
-    private let place: ServerPlace
-    private let peer: HTTPPeer
-    private(set) var phase = Phase.idle
-    private var bodyBytes = 0
-    private var isReadingBody = false
+    let place: ServerPlace
+    let peer: HTTPPeer
+    var phase = Phase.idle
+    var bodyBytes = 0
+    var isReadingBody = false
     /// What came in behind the current request, from `pendingStart` on.
-    private var pending: [UInt8] = []
-    private var pendingStart = 0
-    private var parser: HTTPParser?
-    private var timer: LoopTimer?
+    var pending: [UInt8] = []
+    var pendingStart = 0
+    var parser: HTTPParser?
+    var timer: LoopTimer?
 
     init(stream: ByteStream, peer: HTTPPeer, server: HTTPServer, place: ServerPlace) {
         self.stream = stream
@@ -51,8 +52,8 @@ final class ServerConnection: @unchecked Sendable {
         self.place = place
     }
 
-    private var loop: EventLoop { stream.loop }
-    private var configuration: HTTPServerConfiguration { server.configuration }
+    var loop: EventLoop { stream.loop }
+    var configuration: HTTPServerConfiguration { server.configuration }
 
     func start(isOverLimit: Bool) {
         stream.sink = self
@@ -87,10 +88,10 @@ final class ServerConnection: @unchecked Sendable {
         }
     }
 
-    private var isHeadTimed = false
+    var isHeadTimed = false
 
     /// Feeds what waits behind the last request, until the next request is complete.
-    private func feedPending() {
+    func feedPending() {
         guard pendingStart < pending.count else { return }
         let bytes = pending
         let start = pendingStart
@@ -107,7 +108,7 @@ final class ServerConnection: @unchecked Sendable {
         case .idle: refuse(status)
         case .exchange(var exchange):
             // The rest of the body is unusable; the handler hears of it and the connection ends with its answer.
-            let code: ErrorCode = status == 413 ? .tooLarge : .protocolViolation
+            let code: ErrorCode = status == 413 ? .tooLarge : .invalidRequest
             let what =
                 status == 413 ? "is longer than \(configuration.maximumBodyBytes) bytes" : "is not what HTTP allows"
             exchange.body.fail(BerthError(code, "the request's body \(what)"))
@@ -126,7 +127,7 @@ final class ServerConnection: @unchecked Sendable {
         closeAfterFlush()
     }
 
-    private func closeAfterFlush() {
+    func closeAfterFlush() {
         phase = .closing
         timer?.set(nil)
         stream.closeAfterFlush()
@@ -143,6 +144,7 @@ final class ServerConnection: @unchecked Sendable {
                 BerthError(.timedOut, "the request's body stopped for \(configuration.bodyTimeout)")
             )
             exchange.facts.keepsAlive = false
+            exchange.facts.bodyTimedOut = true
             phase = .exchange(exchange)
             stream.pauseReading()
         default: return
@@ -204,248 +206,11 @@ extension ServerConnection: ByteStreamSink {
     }
 
     /// Nothing of the connection is left; the server forgets it.
-    private func ended() {
+    func ended() {
         phase = .closed
         timer?.close()
         timer = nil
         pending = []
         server.ended(self, at: place)
-    }
-}
-
-extension ServerConnection: HTTPParserDelegate {
-    func parserReadHead(_ head: HTTPHead) -> HTTPParser.Verdict {
-        isHeadTimed = false
-        let headers = head.headers
-        if let status = RequestRules.refusal(
-            head,
-            headers: headers,
-            maximumBodyBytes: configuration.maximumBodyBytes
-        ) {
-            return .refuse(status: status)
-        }
-        let text = String(decoding: head.bytes[..<head.targetLength], as: UTF8.self)
-        guard let method = RequestRules.method(head.method),
-            let (path, query) = RequestRules.target(text, method: method)
-        else { return .refuse(status: 400) }
-        let body = BodyBuffer(loop: loop)
-        body.onDemand { [unowned self] in bodyWanted() }
-        let request = HTTPRequest(
-            id: server.ids.make(),
-            method: method,
-            path: path,
-            rawQuery: query,
-            headers: headers,
-            body: IncomingBody(body),
-            peer: peer,
-            isSecure: stream.isSecure,
-            loop: loop
-        )
-        let isUpgrade = head.isUpgrade && request.asksForWebSocket
-        var exchange = Exchange(
-            request: request,
-            body: body,
-            facts: RequestFacts(
-                isVersion10: head.minorVersion == 0,
-                keepsAlive: head.keepsAlive && !place.isDraining,
-                isUpgrade: isUpgrade,
-                awaitsContinue: headers.contains("expect")
-            )
-        )
-        bodyBytes = 0
-        isReadingBody = true
-        timer?.set(after: configuration.bodyTimeout)
-        exchange.task = loop.spawn { [self] in await answer(request) }
-        phase = .exchange(exchange)
-        return head.isUpgrade && !isUpgrade ? .notUpgraded : .proceed
-    }
-
-    func parserReadBody(_ bytes: UnsafeRawBufferPointer) -> HTTPParser.Verdict {
-        guard case .exchange(var exchange) = phase else { return .refuse(status: 400) }
-        bodyBytes += bytes.count
-        guard bodyBytes <= configuration.maximumBodyBytes else { return .refuse(status: 413) }
-        if exchange.facts.awaitsContinue {
-            exchange.facts.awaitsContinue = false
-            phase = .exchange(exchange)
-        }
-        let body = exchange.body
-        body.append(bytes)
-        if body.isFull {
-            stream.pauseReading()
-            timer?.set(nil)
-        } else {
-            timer?.set(after: configuration.bodyTimeout)
-        }
-        return .proceed
-    }
-
-    func parserReadMessage() {
-        isReadingBody = false
-        timer?.set(nil)
-        if case .exchange(let exchange) = phase { exchange.body.finish() }
-    }
-
-    /// A reader has taken everything that came in.
-    private func bodyWanted() {
-        guard case .exchange(var exchange) = phase, isReadingBody else { return }
-        if exchange.facts.awaitsContinue {
-            exchange.facts.awaitsContinue = false
-            phase = .exchange(exchange)
-            stream.write("HTTP/1.1 100 Continue\r\n\r\n")
-        }
-        timer?.set(after: configuration.bodyTimeout)
-        stream.resumeReading()
-    }
-}
-
-// MARK: - Answers
-
-extension ServerConnection {
-    private func answer(_ request: HTTPRequest) async {
-        let response: HTTPResponse
-        do {
-            response = try await server.handler(request)
-        } catch {
-            let known = BerthError(wrapping: error)
-            if known.code == .internal {
-                server.log.error(
-                    "request failed",
-                    ["request_id": request.id, "error": known.message, "detail": known.detail ?? ""]
-                )
-            }
-            response = configuration.renderError(known)
-        }
-        do {
-            try await send(response, to: request)
-        } catch {
-            stream.close(BerthError(wrapping: error))
-        }
-    }
-
-    private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
-        guard case .exchange(let exchange) = phase else { return }
-        switch response.body {
-        case .bytes(let bytes):
-            writeHead(response, exchange, length: bytes.count)
-            if request.method != .head, Self.mayHaveBody(response.status) { stream.write(bytes) }
-        case .stream(let length, let produce):
-            let writer = writeHead(response, exchange, length: length)
-            if request.method != .head { try await produce(writer) }
-            try writer.finish()
-        case .events(let produce):
-            try await sendEvents(response, exchange, produce)
-        case .webSocket(let subprotocol, let run):
-            return try await upgrade(response, exchange, subprotocol: subprotocol, run)
-        }
-        if stream.isCongested { try await stream.drained() }
-        finishExchange()
-    }
-
-    private static func mayHaveBody(_ status: Int) -> Bool { status >= 200 && status != 204 && status != 304 }
-
-    @discardableResult
-    private func writeHead(_ response: HTTPResponse, _ exchange: Exchange, length: Int?) -> BodyWriter {
-        var exchange = exchange
-        // The rest of a body that nobody wanted is not read: the connection ends instead.
-        if isReadingBody || exchange.facts.isUpgrade || stream.socket.hasInputEnded {
-            exchange.facts.keepsAlive = false
-        }
-        let isHead = exchange.request.method == .head
-        let framing: (ResponseFraming.Length, BodyWriter.Framing)
-        if !Self.mayHaveBody(response.status) {
-            framing = (.none, .none)
-        } else if let length {
-            framing = (.known(length), isHead ? .none : .length(remaining: length))
-        } else if isHead {
-            framing = (.none, .none)
-        } else if exchange.facts.isVersion10 {
-            exchange.facts.keepsAlive = false
-            framing = (.untilClose, .untilClose)
-        } else {
-            framing = (.chunked, .chunked)
-        }
-        phase = .exchange(exchange)
-        ResponseHead.write(
-            response,
-            framing: ResponseFraming(
-                length: framing.0,
-                keepsAlive: exchange.facts.keepsAlive,
-                isVersion10: exchange.facts.isVersion10
-            ),
-            date: place.currentDate(),
-            to: stream
-        )
-        return BodyWriter(stream: stream, framing: framing.1)
-    }
-
-    private func sendEvents(
-        _ response: HTTPResponse,
-        _ exchange: Exchange,
-        _ produce: @Sendable (EventWriter) async throws -> Void
-    ) async throws {
-        var response = response
-        response.headers.set("content-type", "text/event-stream")
-        if !response.headers.contains("cache-control") { response.headers.add("cache-control", "no-store") }
-        let writer = writeHead(response, exchange, length: nil)
-        if exchange.request.method == .head { return }
-        let quiet = configuration.eventKeepAlive
-        let stream = stream
-        var keepAlive: LoopTimer?
-        keepAlive = LoopTimer(loop: loop) {
-            let next = writer.lastWrite + quiet
-            if next <= stream.loop.now, !stream.isCongested { try? writer.put([0x3A, 0x0A, 0x0A]) }
-            keepAlive?.set(max(next, stream.loop.now + .milliseconds(100)))
-        }
-        keepAlive?.set(after: quiet)
-        defer { keepAlive?.close() }
-        try await produce(EventWriter(body: writer))
-        try writer.finish()
-    }
-
-    private func finishExchange() {
-        guard case .exchange(let exchange) = phase else { return }
-        guard exchange.facts.keepsAlive, !isReadingBody, stream.isOpen else {
-            exchange.body.fail(BerthError(.network, "the request has been answered"))
-            return closeAfterFlush()
-        }
-        phase = .idle
-        timer?.set(after: configuration.idleTimeout)
-        parser?.resume()
-        feedPending()
-        if pending.isEmpty { stream.resumeReading() }
-    }
-
-    private func upgrade(
-        _ response: HTTPResponse,
-        _ exchange: Exchange,
-        subprotocol: String?,
-        _ run: @Sendable (WebSocket) async throws -> Void
-    ) async throws {
-        guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
-            var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
-            refusal.headers.add("upgrade", "websocket")
-            refusal.headers.add("sec-websocket-version", "13")
-            return try await send(refusal, to: exchange.request)
-        }
-        stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
-        let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
-        socket.onEnd = { [self] in ended() }
-        phase = .upgraded(socket)
-        timer?.close()
-        timer = nil
-        parser = nil
-        let early = pending
-        pending = []
-        socket.begin(with: early[pendingStart...])
-        do {
-            try await run(socket)
-            socket.close(code: .normal)
-        } catch {
-            let known = BerthError(wrapping: error)
-            if known.code == .internal {
-                server.log.error("websocket failed", ["request_id": exchange.request.id, "error": known.message])
-            }
-            socket.close(code: .internalError)
-        }
     }
 }

@@ -32,6 +32,7 @@ public final class WebSocket: @unchecked Sendable {
     private var inboxBytes = 0
     private var isPaused = false
     private var receiver: Waiter<WebSocketMessage?>?
+    private var endWaiters: [Waiter<End>] = []
     private var timer: LoopTimer?
     private var pingedAt: Uptime?
     /// Called once, when the connection is gone.
@@ -61,9 +62,21 @@ public final class WebSocket: @unchecked Sendable {
         if !isPaused { stream.resumeReading() }
     }
 
-    /// How it ended; nil while it is open. On any thread, as of a moment ago.
+    /// How it ended; nil while it is open.
     public func end() async -> End? {
         try? await loop.run { if case .ended(let end) = self.state { end } else { nil } }
+    }
+
+    /// Returns when it has ended; throws `CancellationError` when the task is cancelled first.
+    public func ended() async throws -> End {
+        try await loop.suspend { waiter in
+            if case .ended(let end) = self.state {
+                waiter.resume(returning: end)
+            } else {
+                self.endWaiters.removeAll { !$0.isWaiting }
+                self.endWaiters.append(waiter)
+            }
+        }
     }
 
     // MARK: Receiving
@@ -196,6 +209,8 @@ public final class WebSocket: @unchecked Sendable {
     private func finish(_ end: End) {
         if case .ended = state { return }
         state = .ended(end)
+        for waiter in endWaiters { waiter.resume(returning: end) }
+        endWaiters = []
         if inboxStart == inbox.count, let receiver {
             self.receiver = nil
             switch end {

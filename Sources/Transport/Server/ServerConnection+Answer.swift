@@ -1,0 +1,165 @@
+internal import Base
+internal import EventLoop
+
+// From what a handler returns to the last byte of its answer.
+extension ServerConnection {
+    func answer(_ request: HTTPRequest) async {
+        let response: HTTPResponse
+        do {
+            response = try await server.handler(request)
+        } catch {
+            let known = BerthError(wrapping: error)
+            if known.code == .internal {
+                server.log.error(
+                    "request failed",
+                    ["request_id": request.id, "error": known.message, "detail": known.detail ?? ""]
+                )
+            }
+            response = rendered(known)
+        }
+        do {
+            try await send(response, to: request)
+        } catch {
+            stream.close(BerthError(wrapping: error))
+        }
+    }
+
+    private func rendered(_ error: BerthError) -> HTTPResponse {
+        var response = configuration.renderError(error)
+        // A timeout is the gateway's (504) unless it is the client that was slow.
+        if error.code == .timedOut, case .exchange(let exchange) = phase, exchange.facts.bodyTimedOut {
+            response.status = 408
+        }
+        return response
+    }
+
+    private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
+        guard case .exchange(let exchange) = phase else { return }
+        guard (200...999).contains(response.status) else {
+            throw BerthError(.internal, "a handler answered with the status \(response.status)")
+        }
+        switch response.body {
+        case .bytes(let bytes):
+            writeHead(response, exchange, length: bytes.count)
+            if request.method != .head, Self.mayHaveBody(response.status) { stream.write(bytes) }
+        case .stream(let length, let produce):
+            let writer = writeHead(response, exchange, length: length)
+            if request.method != .head { try await produce(writer) }
+            try writer.finish()
+        case .events(let produce):
+            try await sendEvents(response, exchange, produce)
+        case .webSocket(let subprotocol, let run):
+            return try await upgrade(response, exchange, subprotocol: subprotocol, run)
+        }
+        if stream.isCongested { try await stream.drained() }
+        finishExchange()
+    }
+
+    private static func mayHaveBody(_ status: Int) -> Bool { status >= 200 && status != 204 && status != 304 }
+
+    @discardableResult
+    private func writeHead(_ response: HTTPResponse, _ exchange: Exchange, length: Int?) -> BodyWriter {
+        var exchange = exchange
+        // The rest of a body that nobody wanted is not read: the connection ends instead.
+        if isReadingBody || exchange.facts.isUpgrade || stream.socket.hasInputEnded {
+            exchange.facts.keepsAlive = false
+        }
+        let isHead = exchange.request.method == .head
+        let framing: (ResponseFraming.Length, BodyWriter.Framing)
+        if !Self.mayHaveBody(response.status) {
+            framing = (.none, .none)
+        } else if let length {
+            framing = (.known(length), isHead ? .none : .length(remaining: length))
+        } else if isHead {
+            framing = (.none, .none)
+        } else if exchange.facts.isVersion10 {
+            exchange.facts.keepsAlive = false
+            framing = (.untilClose, .untilClose)
+        } else {
+            framing = (.chunked, .chunked)
+        }
+        phase = .exchange(exchange)
+        ResponseHead.write(
+            response,
+            framing: ResponseFraming(
+                length: framing.0,
+                keepsAlive: exchange.facts.keepsAlive,
+                isVersion10: exchange.facts.isVersion10
+            ),
+            date: place.currentDate(),
+            to: stream
+        )
+        return BodyWriter(stream: stream, framing: framing.1)
+    }
+
+    private func sendEvents(
+        _ response: HTTPResponse,
+        _ exchange: Exchange,
+        _ produce: @Sendable (EventWriter) async throws -> Void
+    ) async throws {
+        var response = response
+        response.headers.set("content-type", "text/event-stream")
+        if !response.headers.contains("cache-control") { response.headers.add("cache-control", "no-store") }
+        let writer = writeHead(response, exchange, length: nil)
+        if exchange.request.method == .head { return }
+        let quiet = configuration.eventKeepAlive
+        let stream = stream
+        var keepAlive: LoopTimer?
+        keepAlive = LoopTimer(loop: loop) {
+            let next = writer.lastWrite + quiet
+            if next <= stream.loop.now, !stream.isCongested { try? writer.put([0x3A, 0x0A, 0x0A]) }
+            keepAlive?.set(max(next, stream.loop.now + .milliseconds(100)))
+        }
+        keepAlive?.set(after: quiet)
+        defer { keepAlive?.close() }
+        try await produce(EventWriter(body: writer))
+        try writer.finish()
+    }
+
+    private func finishExchange() {
+        guard case .exchange(let exchange) = phase else { return }
+        guard exchange.facts.keepsAlive, !isReadingBody, stream.isOpen else {
+            exchange.body.fail(BerthError(.network, "the request has been answered"))
+            return closeAfterFlush()
+        }
+        phase = .idle
+        timer?.set(after: configuration.idleTimeout)
+        parser?.resume()
+        feedPending()
+        if pending.isEmpty { stream.resumeReading() }
+    }
+
+    private func upgrade(
+        _ response: HTTPResponse,
+        _ exchange: Exchange,
+        subprotocol: String?,
+        _ run: @Sendable (WebSocket) async throws -> Void
+    ) async throws {
+        guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
+            var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
+            refusal.headers.add("upgrade", "websocket")
+            refusal.headers.add("sec-websocket-version", "13")
+            return try await send(refusal, to: exchange.request)
+        }
+        stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
+        let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
+        socket.onEnd = { [self] in ended() }
+        phase = .upgraded(socket)
+        timer?.close()
+        timer = nil
+        parser = nil
+        let early = pending
+        pending = []
+        socket.begin(with: early[pendingStart...])
+        do {
+            try await run(socket)
+            socket.close(code: .normal)
+        } catch {
+            let known = BerthError(wrapping: error)
+            if known.code == .internal {
+                server.log.error("websocket failed", ["request_id": exchange.request.id, "error": known.message])
+            }
+            socket.close(code: .internalError)
+        }
+    }
+}
