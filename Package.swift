@@ -115,10 +115,10 @@ let package = Package(
                 "WorkerProtocol", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain",
             ]
         ),
-        swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
+        swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),
         swiftTarget(
             "CLI",
-            ["Base", "API", "AgentProtocol", "Domain", "WorkerProtocol", "Client", "Transport", "EventLoop", "Server", "Worker"]
+            ["Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport", "EventLoop", "Server", "Worker"]
         ),
 
         program("berth", ["CLI"]),
