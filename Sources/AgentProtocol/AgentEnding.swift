@@ -39,8 +39,10 @@ public struct AgentEnding: Sendable, Equatable {
         errorTail: String,
         caps: RunCaps
     ) {
-        // A run that finished before the stop reached it is finished.
-        if let cause, !(end == .exited(0) && verdict?.isError != true) {
+        // An agent that said it was done before the stop reached it is done. A command that catches the signal and exits
+        // with 0 says nothing of the kind.
+        let isDone = end == .exited(0) && verdict.map { !$0.isError } == true
+        if let cause, !isDone {
             self = Self.stopped(cause, caps)
         } else if agent == .claude {
             self = Self.claude(end: end, verdict: verdict, errorTail: errorTail, caps: caps)

@@ -46,6 +46,7 @@ actor Attempt {
         self.key = key
         self.record = record
         self.services = services
+        stopCause = record.stopCause
         beacon = Beacon(loop: services.loop)
     }
 
@@ -109,6 +110,18 @@ actor Attempt {
         let opened = Spools(stdout: try spool(.stdout), stderr: try spool(.stderr))
         spools = opened
         return opened
+    }
+
+    /// Makes the cause durable before the process is touched.
+    func recordStop() async {
+        guard let stopCause, record.stopCause == nil else { return }
+        record.stopCause = stopCause
+        do {
+            try await services.store.update(key, record)
+        } catch {
+            // The process must end even if the disk is full.
+            services.log.warning("stop not stored", ["attempt": key, "error": "\(error)"])
+        }
     }
 
     func setCheckout(_ checkout: AttemptRecord.CheckoutRecord) { record.checkout = checkout }

@@ -31,6 +31,8 @@ struct AttemptRecord: Sendable, Codable, Equatable {
     /// When it must be over (CLOCK_BOOTTIME, nanoseconds); nil: no limit.
     var deadline: UInt64?
     var acceptedAt: Timestamp
+    /// Why it is being ended; known before the process hears of it, so that a successor tells the same reason.
+    var stopCause: StopCause?
 
     struct CheckoutRecord: Sendable, Codable, Equatable {
         var path: String

@@ -143,7 +143,7 @@ struct Link: Sendable {
             await core.forget(AttemptKey(executionID: forget.executionId, attempt: forget.attempt))
         case .shutdown(let shutdown):
             services.log.info("server asks to shut down", ["reason": shutdown.reason])
-            for attempt in await core.all { await attempt.stop(.cancelled) }
+            await core.wind(down: .milliseconds(max(0, shutdown.gracePeriodMs)))
         case .ack: break
         }
         return nil

@@ -43,8 +43,9 @@ struct ProcessWatch: Sendable {
             }
             group.addTask { .observed(try await observe(record)) }
             group.addTask {
-                _ = try? await attempt.stopRequested()
-                if !Task.isCancelled { try await terminate() }
+                guard (try? await attempt.stopRequested()) != nil else { return .guarded }
+                await attempt.recordStop()
+                try await terminate()
                 return .guarded
             }
             if let deadline = record.deadline {

@@ -1,25 +1,47 @@
 internal import Base
-internal import EventLoop
+internal import Glibc
 internal import Synchronization
 internal import WorkerProtocol
 
 /// When the server was heard last; a pong counts. A worker that has not heard it for 75 s ends its attempts, before the
 /// server's own limit of 90 s lets another attempt begin.
+///
+/// Kept in a file as well, so that a worker that dies and starts again does not begin to count anew.
 final class Silence: Sendable {
     private let last: Mutex<Uptime>
     private let time: any TimeSource
+    private let file: String
 
-    init(time: any TimeSource) {
+    init(time: any TimeSource, file: String) {
         self.time = time
-        last = Mutex(time.uptime)
+        self.file = file
+        let now = time.uptime
+        let stored = UInt64(EnvironmentLayout.contents(file)).map { Uptime(nanoseconds: $0) }
+        // A later moment than now is one before the machine's last boot.
+        last = Mutex(stored.map { $0 > now ? now : $0 } ?? now)
     }
 
-    func heard(at moment: Uptime) { last.withLock { $0 = max($0, moment) } }
+    func heard(at moment: Uptime) {
+        let latest = last.withLock { last in
+            last = max(last, moment)
+            return last
+        }
+        // In place: the number of digits never shrinks within a boot, and a torn number only fences too early.
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return }
+        let text = Array(String(latest.nanoseconds).utf8)
+        ftruncate(descriptor, text.count)
+        _ = text.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+        close(descriptor)
+    }
+
+    /// When the attempts must end unless the server is heard again.
+    var limit: Uptime { last.withLock { $0 } + ProtocolLimits.selfFenceAfter }
 
     /// Runs until its task is cancelled; calls `fence` each time the silence gets too long.
     func watch(_ fence: @Sendable () async -> Void) async {
         while true {
-            let limit = last.withLock { $0 } + ProtocolLimits.selfFenceAfter
+            let limit = limit
             if time.uptime < limit {
                 guard (try? await time.wait(until: limit)) != nil else { return }
                 continue

@@ -60,7 +60,7 @@ struct Worker: Sendable {
             instance: options.instance,
             slots: options.slots
         )
-        silence = Silence(time: time)
+        silence = Silence(time: time, file: layout.state + "/heard")
         link = Link(
             core: core,
             targets: options.links,

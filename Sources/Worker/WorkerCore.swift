@@ -113,7 +113,8 @@ actor WorkerCore {
             checkout: nil,
             temporaryDirectory: "\(services.layout.temporary)/berth-\(key.executionID)-\(key.attempt)",
             deadline: timeout.map { (services.time.uptime + .milliseconds($0)).nanoseconds },
-            acceptedAt: services.time.now
+            acceptedAt: services.time.now,
+            stopCause: nil
         )
         return AttemptOrder(
             record: record,
@@ -158,6 +159,14 @@ actor WorkerCore {
     }
 
     func cancel(_ key: AttemptKey) async { await attempts[key]?.stop(.cancelled) }
+
+    /// Ends what still runs after `grace`.
+    func wind(down grace: Duration) {
+        addWork.yield { [self] in
+            guard (try? await services.time.wait(for: grace)) != nil else { return }
+            for attempt in await all { await attempt.stop(.cancelled) }
+        }
+    }
 
     /// The server was silent for too long: whatever runs may run elsewhere as well.
     func fence() async { for attempt in all { await attempt.stop(.fenced) } }

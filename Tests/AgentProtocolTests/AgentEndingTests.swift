@@ -65,6 +65,7 @@ import Testing
         #expect(Self.ending(.signalled(15), cause: .timedOut).outcome == .timedOut)
         #expect(Self.ending(.signalled(9), cause: .cancelled).outcome == .cancelled)
         #expect(Self.ending(.exited(143), cause: .keyRefused).failure?.code == .keyRefused)
+        #expect(Self.ending(.exited(0), cause: .cancelled).outcome == .cancelled)
         let done = AgentVerdict(isError: false, subtype: "success")
         #expect(Self.ending(.exited(0), cause: .cancelled, verdict: done).outcome == .completed)
     }

@@ -58,6 +58,54 @@ import Testing
         #expect(found.output == "")
     }
 
+    @Test func `submodules behind the same password come along, and one that cannot is told of`() async throws {
+        let place = try GitFixture()
+        _ = try await place.remote("inner.git")
+        _ = try await place.remote("library.git")
+        _ = try await place.remote()
+        let server = try await ScriptedPeer(
+            "git_http_server.py",
+            [place.directory.file("remotes"), "x-access-token:\(Self.password)"]
+        )
+        let allowed = ["-c", "protocol.file.allow=always"]
+        func add(_ url: String, _ path: String, to work: String) async throws {
+            let source = place.directory.file("remotes/inner.git")
+            try await check(["git"] + allowed + ["submodule", "--quiet", "add", source, path], directory: work)
+            try await check(["git", "config", "-f", ".gitmodules", "submodule.\(path).url", url], directory: work)
+        }
+        let library = place.directory.file("remotes/library.git.work")
+        try await add("../inner.git", "deep", to: library)
+        try await place.commit("library\n", as: "Add deep", in: library)
+        try await place.run("push", "--quiet", "origin", "main", in: library)
+        let work = place.directory.file("remotes/project.git.work")
+        try await add("../library.git", "lib dir/library", to: work)
+        let head = try await place.run("rev-parse", "HEAD", in: library)
+        try await place.run("-C", "lib dir/library", "fetch", "--quiet", library, "main", in: work)
+        try await place.run("-C", "lib dir/library", "checkout", "--quiet", head, in: work)
+        try await add("http://127.0.0.1:1/absent.git", "broken", to: work)
+        try await add("/etc", "local", to: work)
+        try await place.commit("project\n", as: "Add submodules", in: work)
+        try await place.run("push", "--quiet", "origin", "main", in: work)
+
+        let credentials = try await CredentialServer(
+            logins: Self.logins(server.port),
+            directory: place.directory.file("run"),
+            name: "credential",
+            loop: place.loop
+        )
+        let url = "http://127.0.0.1:\(server.port)/project.git"
+        let checkout = try await place.maker.make(place.request(url), from: place.mirror(url, socket: credentials.path))
+        await credentials.close()
+        #expect(text(of: checkout.path + "/lib dir/library/README.md") == "library\n")
+        #expect(text(of: checkout.path + "/lib dir/library/deep/README.md") == "two\n")
+        let origin = try await place.run("-C", "lib dir/library", "remote", "get-url", "origin", in: checkout.path)
+        #expect(origin == "http://127.0.0.1:\(server.port)/library.git")
+        #expect(checkout.warnings.count == 2, "\(checkout.warnings)")
+        #expect(checkout.warnings.contains { $0.contains("'broken'") && $0.contains("cannot be reached") })
+        #expect(checkout.warnings.contains { $0.contains("'local'") })
+        #expect(try await place.run("status", "--porcelain", in: checkout.path) == "")
+    }
+
     @Test func `a wrong password and none at all are told apart`() async throws {
         let place = try GitFixture()
         _ = try await place.remote()

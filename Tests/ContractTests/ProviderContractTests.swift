@@ -153,6 +153,22 @@ import Testing
         }
     }
 
+    @Test(arguments: ProviderSubject.allCases)
+    func `directories without end and without permission are removed too`(_ subject: ProviderSubject) async throws {
+        try await withProvider(subject) { fixture in
+            let reference = try await fixture.started()
+            let inside = try await fixture.inside(reference)
+            let nest = """
+                mkdir -p "$HOME/closed/in" && chmod 0 "$HOME/closed/in" "$HOME/closed"
+                cd "$HOME" && perl -e 'for (1..1500) { mkdir "d"; chdir "d" or die }'
+                """
+            #expect(try await inside.run(nest).status == 0)
+            try await fixture.provider.destroy(reference)
+            let left = "\(fixture.directory)/data/environments/\(reference.environmentID)"
+            #expect(access(left, F_OK) != 0)
+        }
+    }
+
     @Test func `providers over one directory see only their own`() async throws {
         try await withProvider(.host) { fixture in
             let reference = try await fixture.started()

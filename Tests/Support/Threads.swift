@@ -28,9 +28,13 @@ func onThread(_ body: @escaping @Sendable () -> Void) {
 
 /// Calls its closure once, whoever comes first.
 final class Once: Sendable {
-    private let body: Mutex<(@Sendable () -> Void)?>
+    /// Wrapped: a bare closure in a generic container gains a thunk with every access, until calling it needs more stack
+    /// than there is.
+    private struct Body: Sendable { let run: @Sendable () -> Void }
 
-    init(_ body: @escaping @Sendable () -> Void) { self.body = Mutex(body) }
+    private let body: Mutex<Body?>
+
+    init(_ run: @escaping @Sendable () -> Void) { body = Mutex(Body(run: run)) }
 
     var hasRun: Bool { body.withLock { $0 == nil } }
 
@@ -39,7 +43,7 @@ final class Once: Sendable {
             defer { body = nil }
             return body
         }
-        body?()
+        body?.run()
     }
 }
 

@@ -117,6 +117,11 @@ actor PlainServer {
         return try unwrapped(reports[id])
     }
 
+    func progressed() async throws {
+        try await until("something is on") {
+            self.messages.contains { if case .progress = $0 { true } else { false } }
+        }
+    }
     func refused() async throws { try await until("a connection was refused") { self.refusals > 0 } }
     func connected(times count: Int) async throws {
         try await until("\(count) connections") { self.connectionCount >= count && self.isReady }

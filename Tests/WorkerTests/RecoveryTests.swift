@@ -119,4 +119,40 @@ import WorkerProtocol
         try place.directory.write("test-token\n", to: "run/token")
         try await place.server.connected(times: 1)
     }
+
+    @Test func `a cancelled run stays cancelled when its worker dies meanwhile`() async throws {
+        let place = try await WorkerFixture()
+        let id: ExecutionID = place.ids.make()
+        let script = "trap 'echo bye; sleep 0.5; exit 0' TERM; echo up; while :; do sleep 0.02; done"
+        try await place.server.send(place.assignment(id, command: ["sh", "-c", script]))
+        try await place.server.bytes(id, atLeast: 3)
+        try await place.server.send(.cancel(.init(executionId: id.text, attempt: 1)))
+        try await place.server.bytes(id, atLeast: 7)
+        kill(try place.workerPID(), SIGKILL)
+        #expect(try await place.server.report(id).outcome == .cancelled)
+        #expect(await place.server.text(id) == "up\nbye\n")
+    }
+
+    @Test func `a cancel ends a clone from a host that says nothing`() async throws {
+        let place = try await WorkerFixture()
+        let silent = try ChildProcess([
+            "python3", "-c",
+            "import socket\ns=socket.socket();s.bind(('127.0.0.1',0));s.listen();print(s.getsockname()[1],flush=True)\ninput()",
+        ])
+        let port = try await silent.line(containing: "")
+        let id: ExecutionID = place.ids.make()
+        let request = WorkspaceRequest(
+            workspaceID: place.ids.make(),
+            directory: "app",
+            repositoryURL: "http://127.0.0.1:\(port)/app.git",
+            branch: "berth/x"
+        )
+        try await place.server.send(place.assignment(id, command: ["true"], workspace: request))
+        try await place.server.progressed()
+        try await place.server.send(.cancel(.init(executionId: id.text, attempt: 1)))
+        let report = try await place.server.report(id)
+        #expect(report.outcome == .cancelled)
+        let left = try await run(["pgrep", "-f", "127.0.0.1:\(port)/app.git"])
+        #expect(left.output == "")
+    }
 }

@@ -62,16 +62,4 @@ extension CheckoutMaker {
                 + "\(count == 1 ? "its pointer" : "their pointers"); run 'git lfs pull' where the objects are needed"
         ]
     }
-
-    func lookForSubmodules(_ path: String) async throws -> [String] {
-        guard access(path + "/.gitmodules", F_OK) == 0 else { return [] }
-        let result = try await git.asAgent(
-            ["submodule", "--quiet", "update", "--init", "--recursive", "--jobs", "2"],
-            in: path,
-            usingOwnConfiguration: true,
-            deadline: .seconds(300)
-        )
-        guard !result.succeeded else { return [] }
-        return ["submodules could not be fetched: \(GitFailure.lastLine(result.errorText))"]
-    }
 }

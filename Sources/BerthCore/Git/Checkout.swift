@@ -69,7 +69,7 @@ public struct CheckoutMaker: Sendable {
         try await clone(request, path: path, from: mirror, commit: commit)
         var checkout = Checkout(path: path, branch: request.branch, baseCommit: commit, mirrorPath: mirror.path)
         checkout.warnings += try await lookForLFS(path)
-        checkout.warnings += try await lookForSubmodules(path)
+        checkout.warnings += try await SubmoduleFetch(git: git, mirror: mirror, checkout: path).run()
         return checkout
     }
 

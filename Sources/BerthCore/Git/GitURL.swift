@@ -26,6 +26,13 @@ public struct GitURL: Sendable, Equatable, CustomStringConvertible {
 
     public var description: String { text }
 
+    /// User, host and port as they are written; empty for a path.
+    var authority: Substring {
+        let parts = text.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+        return parts.count > 2 && parts[0].hasSuffix(":") && parts[1].isEmpty
+            ? parts[2] : text.prefix { $0 != ":" && $0 != "/" }
+    }
+
     public init(_ text: String, field: String = "repositoryUrl") throws(BerthError) {
         func refused(_ problem: String, remedy: String = GitURL.forms) -> BerthError {
             BerthError(.invalidValue, problem, field: field, remedy: remedy)

@@ -14,6 +14,7 @@ public struct Mirror: Sendable {
     let remoteAccess: RemoteAccess
     /// A bundle that stands in for the remote; nil where git reaches the remote itself.
     let bundle: String?
+    private let account: String
 
     /// What a remote offers.
     public struct Offer: Sendable, Equatable {
@@ -31,6 +32,7 @@ public struct Mirror: Sendable {
     public init(url: GitURL, account: String, git: Git, access: RemoteAccess, bundle: String? = nil) {
         self.url = url
         self.git = git
+        self.account = account
         remoteAccess = access
         self.bundle = bundle
         let key = SHA256.hash(Array("\(account)\u{0}\(url.text)".utf8))
@@ -46,6 +48,14 @@ public struct Mirror: Sendable {
 
     /// A caller's repository without a commit has nothing to send.
     private var isEmptyUpload: Bool { url.transport == .bundle && bundle == nil }
+
+    /// The mirror of another repository for the same account. A login answers only for its own host; a key is offered to
+    /// no host but that of the repository it was given for.
+    func sibling(_ url: GitURL) -> Mirror {
+        let isSameHost = url.transport == .ssh && url.authority == self.url.authority
+        let access: RemoteAccess = remoteAccess.ssh == nil || isSameHost ? remoteAccess : .plain
+        return Mirror(url: url, account: account, git: git, access: access)
+    }
 
     /// Asks the remote, without a transfer: the quick way to learn that it is unreachable, refuses or is empty.
     public func offer() async throws -> Offer {

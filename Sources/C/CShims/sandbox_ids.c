@@ -91,7 +91,11 @@ int id_mapping_namespace(int proc, const struct id_extent *extents, size_t count
     return fd;
 }
 
-static void remove_entries(int directory) {
+// Deeper directories are moved up to the top first: what made them may have nested without end, and every level here
+// costs a descriptor.
+enum { REMOVAL_DEPTH = 100 };
+
+static void remove_entries(int directory, int top, int depth, unsigned long *moved) {
     DIR *stream = fdopendir(directory);
     if (stream == NULL) fail("list", "a directory");
     struct dirent *entry;
@@ -101,9 +105,15 @@ static void remove_entries(int directory) {
         if (unlinkat(dirfd(stream), name, 0) == 0 || errno == ENOENT) continue;
         if (errno != EISDIR && errno != EPERM) fail("remove", name);
         fchmodat(dirfd(stream), name, 0700, AT_SYMLINK_NOFOLLOW);
+        if (depth >= REMOVAL_DEPTH) {
+            char place[64];
+            snprintf(place, sizeof place, ".berth-removal-%d-%lu", getpid(), (*moved)++);
+            if (renameat(dirfd(stream), name, top, place) != 0) fail("move to remove", name);
+            continue;
+        }
         int child = openat(dirfd(stream), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (child < 0) fail("open to remove", name);
-        remove_entries(child);
+        remove_entries(child, top, depth + 1, moved);
         if (unlinkat(dirfd(stream), name, AT_REMOVEDIR) != 0 && errno != ENOENT) fail("remove", name);
     }
     closedir(stream);
@@ -111,8 +121,15 @@ static void remove_entries(int directory) {
 
 // Removes what is in `path`, by descriptors, never through a symbolic link; the directory itself stays.
 void remove_tree(const char *path) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) return;
-    if (fd < 0) fail("open to remove", path);
-    remove_entries(fd);
+    unsigned long moved = 0, before;
+    do {
+        before = moved;
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT) return;
+        if (fd < 0) fail("open to remove", path);
+        int top = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (top < 0) fail("open to remove", path);
+        remove_entries(fd, top, 0, &moved);
+        close(top);
+    } while (moved > before);
 }

@@ -69,6 +69,9 @@ void enter_root(const struct spec *spec);
 void prepare_network(const struct spec *spec, int proc);
 pid_t start_network(const struct spec *spec, int user_namespace, int network_namespace);
 
+// sandbox_filter.c
+void filter_system_calls(void);
+
 // sandbox_setup.c: the process between the monitor and the holder.
 _Noreturn void setup(const struct spec *spec, int to_monitor, int from_monitor);
 

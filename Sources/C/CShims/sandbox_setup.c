@@ -113,6 +113,9 @@ static _Noreturn void first_process(const struct spec *spec, int mapped) {
     if (spec->hostname && sethostname(spec->hostname, strlen(spec->hostname)) != 0) fail("set", "the host name");
     become(spec->user);
     enter_root(spec);
+    // A session keyring is inherited: without one of its own the inside would hold the keys of the server's login.
+    syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
+    filter_system_calls();
     if (spec->user != 0) capabilities(true);
     run(spec);
 }

@@ -1,4 +1,4 @@
-import Base
+public import Base
 import Database
 import Domain
 
@@ -12,9 +12,15 @@ extension EnvironmentService {
                 try Task.checkCancellation()
                 log.error("reconciling failed", ["error": "\(error)"])
             }
-            try await time.wait(for: .seconds(30))
+            let count = reconcileBell.count
+            try await reconcileBell.wait(after: count, until: time.uptime + .seconds(30), time: time)
+            // A dying instance takes a moment until its provider knows it.
+            if reconcileBell.count > count { try await time.wait(for: .milliseconds(300)) }
         }
     }
+
+    /// A worker's connection has ended; perhaps its instance has too.
+    public func workerGone(_ environment: EnvironmentID) async { reconcileBell.ring() }
 
     /// Compares what the rows say with what the providers have, and wakes the lanes of what differs.
     public func reconcile() async throws {

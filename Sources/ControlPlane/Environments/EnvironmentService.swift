@@ -16,6 +16,8 @@ public struct EnvironmentService: Sendable {
     let log: Log
     let lanes = EnvironmentLanes()
     let bells = EnvironmentBells()
+    /// Rings when the providers should be asked before their time.
+    let reconcileBell = Wakeup()
 
     public init(
         database: any SQLDatabase,
@@ -54,38 +56,40 @@ public struct EnvironmentService: Sendable {
     ) async throws -> Changed {
         let now = time.now
         let times = times
-        let after = try await feed.transaction(organization: organization) { transaction in
-            guard let row = try transaction.first(EnvironmentStore.byID, id, organization) else {
-                throw Self.unknown(id)
-            }
-            let stored = try EnvironmentStore.stored(row, times: times)
-            var machine = stored.machine
-            try event(&machine)
-            guard machine != stored.machine else { return (stored, false) }
-            try EnvironmentStore.write(
-                machine,
-                over: stored,
-                message: message,
-                limitations: limitations,
-                at: now,
-                in: transaction
-            )
-            guard let row = try transaction.first(EnvironmentStore.byID, id, organization) else {
-                throw Self.unknown(id)
-            }
-            let after = try EnvironmentStore.stored(row, times: times)
-            let isWish = after.record.state == stored.record.state
-            transaction.record(
-                try Self.fact(
-                    isWish ? "environment.wanted" : "environment.\(after.record.state)",
-                    after.record,
-                    by: actor,
-                    at: now
+        let after = try await withMovingRows {
+            try await feed.transaction(organization: organization) { transaction in
+                guard let row = try transaction.first(EnvironmentStore.byID, id, organization) else {
+                    throw Self.unknown(id)
+                }
+                let stored = try EnvironmentStore.stored(row, times: times)
+                var machine = stored.machine
+                try event(&machine)
+                guard machine != stored.machine else { return (stored, false) }
+                try EnvironmentStore.write(
+                    machine,
+                    over: stored,
+                    message: message,
+                    limitations: limitations,
+                    at: now,
+                    in: transaction
                 )
-            )
-            return (after, true)
+                guard let row = try transaction.first(EnvironmentStore.byID, id, organization) else {
+                    throw Self.unknown(id)
+                }
+                let after = try EnvironmentStore.stored(row, times: times)
+                let isWish = after.record.state == stored.record.state
+                transaction.record(
+                    try Self.fact(
+                        isWish ? "environment.wanted" : "environment.\(after.record.state)",
+                        after.record,
+                        by: actor,
+                        at: now
+                    )
+                )
+                return (after, true)
+            }
+            .value
         }
-        .value
         if after.1 {
             bells.ring(id)
             await observer.environmentChanged(id, organization: organization)

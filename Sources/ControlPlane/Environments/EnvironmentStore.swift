@@ -135,7 +135,7 @@ enum EnvironmentStore {
         }
     }
 
-    /// Writes what changed, fenced by what was read. Throws `stale` when the row has moved on.
+    /// Writes what changed, fenced by what was read. Throws `MovedRow`.
     static func write(
         _ machine: EnvironmentMachine,
         over old: StoredEnvironment,
@@ -165,9 +165,7 @@ enum EnvironmentStore {
             machine.state == .destroyed ? now : nil,
             try limitations.map(text)
         )
-        guard changed == 1 else {
-            throw BerthError.stale("version of environment \(record.id)", held: record.version, current: "a later one")
-        }
+        guard changed == 1 else { throw MovedRow("environment \(record.id)") }
     }
 
     static func text(_ value: some Encodable) throws -> String {

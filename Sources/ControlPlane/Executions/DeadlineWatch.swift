@@ -17,3 +17,12 @@ final class DeadlineWatch: Sendable {
 
     func reset(to deadlineAt: Timestamp?) { earliest.withLock { $0 = deadlineAt } }
 }
+
+/// What is being assigned just now, so that the next round does not take it up as well.
+final class InFlight: Sendable {
+    private let ids = Mutex<Set<ExecutionID>>([])
+
+    func begin(_ id: ExecutionID) -> Bool { ids.withLock { $0.insert(id).inserted } }
+    func end(_ id: ExecutionID) { _ = ids.withLock { $0.remove(id) } }
+    func contains(_ id: ExecutionID) -> Bool { ids.withLock { $0.contains(id) } }
+}

@@ -45,25 +45,30 @@ extension ExecutionService {
     }
 
     func dispatchLoop() async throws {
-        while true {
-            let count = dispatchBell.count
-            var isWaiting = false
-            do {
-                isWaiting = try await dispatch()
-            } catch {
-                try Task.checkCancellation()
-                log.error("dispatch failed", ["error": "\(error)"])
-                isWaiting = true
+        // Assignments are children: a worker that reads slowly holds up nobody else's.
+        try await withThrowingDiscardingTaskGroup { group in
+            while true {
+                let count = dispatchBell.count
+                var isWaiting = true
+                do {
+                    for (stored, worker, key) in try await plan() {
+                        group.addTask { await self.assign(stored, key, to: worker) }
+                    }
+                    isWaiting = try await database.read { try $0.first(ExecutionStore.anyQueued) } != nil
+                } catch {
+                    try Task.checkCancellation()
+                    log.error("dispatch failed", ["error": "\(error)"])
+                }
+                // Origins 4.8: nobody free is looked at again after 5 s, besides every notification.
+                let pause: Duration = isWaiting ? .seconds(5) : .seconds(3600)
+                try await dispatchBell.wait(after: count, until: time.uptime + pause, time: time)
             }
-            // Origins 4.8: nobody free is looked at again after 5 s, besides every notification.
-            let pause: Duration = isWaiting ? .seconds(5) : .seconds(3600)
-            try await dispatchBell.wait(after: count, until: time.uptime + pause, time: time)
         }
     }
 
-    /// One round. Returns whether something stays queued.
-    func dispatch() async throws -> Bool {
-        guard try await database.read({ try $0.first(ExecutionStore.anyQueued) }) != nil else { return false }
+    /// One round: what goes where, with the slots taken; wakes the environments of what has no worker.
+    private func plan() async throws -> [(StoredExecution, WorkerCandidate, AttemptKey)] {
+        guard try await database.read({ try $0.first(ExecutionStore.anyQueued) }) != nil else { return [] }
         let candidates = workers.candidates()
         let queued = try await queued(for: candidates)
         let wanted = queued.map { stored in
@@ -75,14 +80,21 @@ extension ExecutionService {
                 capabilities: stored.record.spec.capabilities
             )
         }
+        var taken: [(StoredExecution, WorkerCandidate, AttemptKey)] = []
         for match in DispatchPlan.match(wanted, candidates) {
             guard let stored = queued.first(where: { $0.record.id == match.execution }),
-                let worker = candidates.first(where: { $0.workerID == match.worker })
+                let worker = candidates.first(where: { $0.workerID == match.worker }),
+                inFlight.begin(match.execution)
             else { continue }
-            try await assign(stored, to: worker)
+            let key = AttemptKey(match.execution, stored.record.attempt + 1)
+            if workers.reserve(worker.workerID, for: key) {
+                taken.append((stored, worker, key))
+            } else {
+                inFlight.end(match.execution)
+            }
         }
         try await wakeEnvironments(besides: candidates)
-        return try await database.read { try $0.first(ExecutionStore.anyQueued) } != nil
+        return taken
     }
 
     private func queued(for candidates: [WorkerCandidate]) async throws -> [StoredExecution] {
@@ -109,7 +121,9 @@ extension ExecutionService {
                     }
                 for row in rows {
                     let stored = try ExecutionStore.stored(row, times: times)
-                    if seen.insert(stored.record.id).inserted { queued.append(stored) }
+                    if !inFlight.contains(stored.record.id), seen.insert(stored.record.id).inserted {
+                        queued.append(stored)
+                    }
                 }
             }
             return queued
@@ -153,10 +167,14 @@ extension ExecutionService {
         }
     }
 
-    func assign(_ stored: StoredExecution, to worker: WorkerCandidate) async throws {
+    /// The slot is taken; given back when the execution was cancelled, or taken, since it was read.
+    private func assign(_ stored: StoredExecution, _ key: AttemptKey, to worker: WorkerCandidate) async {
+        defer {
+            inFlight.end(key.executionID)
+            // It may be queued again, passed over while it was in flight.
+            dispatchBell.ring()
+        }
         let record = stored.record
-        let key = AttemptKey(record.id, record.attempt + 1)
-        guard workers.reserve(worker.workerID, for: key) else { return }
         let claim = AttemptClaim(
             attempt: key.attempt,
             workerID: worker.workerID,
@@ -169,9 +187,16 @@ extension ExecutionService {
             await send(key, change.stored, input, to: worker)
         } catch {
             workers.release(worker.workerID, key)
-            let refusal = BerthError(wrapping: error)
-            // Cancelled, or taken, since it was read.
-            guard [.stale, .illegalTransition, .notFound].contains(refusal.code) else { throw error }
+            let error = BerthError(wrapping: error)
+            log.info("execution not assigned", ["execution_id": record.id, "error": "\(error)"])
+            guard [.sealBroken, .sealKeyUnknown].contains(error.code) else { return }
+            // It can never be read again; waiting would not help.
+            let now = time.now
+            await settle(record.id) {
+                try await change(record.id, record.organizationID) { machine, _ in
+                    try machine.refuse(FailureReason(error), at: now)
+                }
+            }
         }
     }
 

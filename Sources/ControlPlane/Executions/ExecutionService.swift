@@ -23,6 +23,7 @@ public struct ExecutionService: Sendable {
     /// Rings when something may be dispatched.
     let dispatchBell = Wakeup()
     let deadlines = DeadlineWatch()
+    let inFlight = InFlight()
 
     public init(
         database: any SQLDatabase,
@@ -75,29 +76,35 @@ public struct ExecutionService: Sendable {
     ) async throws -> Change {
         let now = time.now
         let times = times
-        let committed = try await feed.transaction(organization: organization) { transaction in
-            guard let row = try transaction.first(ExecutionStore.byID, id, organization) else { throw Self.unknown(id) }
-            let stored = try ExecutionStore.stored(row, times: times)
-            if let worker, let claim = stored.machine.claim, claim.workerID != worker {
-                throw BerthError.stale("worker", held: worker, current: claim.workerID)
+        let committed = try await withMovingRows {
+            try await feed.transaction(organization: organization) { transaction in
+                guard let row = try transaction.first(ExecutionStore.byID, id, organization) else {
+                    throw Self.unknown(id)
+                }
+                let stored = try ExecutionStore.stored(row, times: times)
+                if let worker, let claim = stored.machine.claim, claim.workerID != worker {
+                    throw BerthError.stale("worker", held: worker, current: claim.workerID)
+                }
+                var machine = stored.machine
+                let effects = try event(&machine, stored.record)
+                guard machine != stored.machine else { return Change(stored: stored, effects: effects, seq: nil) }
+                try ExecutionStore.write(
+                    machine,
+                    over: stored,
+                    report: report,
+                    startedAt: startedAt,
+                    at: now,
+                    in: transaction
+                )
+                guard let row = try transaction.first(ExecutionStore.byID, id, organization) else {
+                    throw Self.unknown(id)
+                }
+                let after = try ExecutionStore.stored(row, times: times)
+                transaction.record(
+                    try ExecutionFact.event(after, cancelWas: stored.machine.cancelRequest, by: actor, at: now)
+                )
+                return Change(stored: after, effects: effects, seq: nil)
             }
-            var machine = stored.machine
-            let effects = try event(&machine, stored.record)
-            guard machine != stored.machine else { return Change(stored: stored, effects: effects, seq: nil) }
-            try ExecutionStore.write(
-                machine,
-                over: stored,
-                report: report,
-                startedAt: startedAt,
-                at: now,
-                in: transaction
-            )
-            guard let row = try transaction.first(ExecutionStore.byID, id, organization) else { throw Self.unknown(id) }
-            let after = try ExecutionStore.stored(row, times: times)
-            transaction.record(
-                try ExecutionFact.event(after, cancelWas: stored.machine.cancelRequest, by: actor, at: now)
-            )
-            return Change(stored: after, effects: effects, seq: nil)
         }
         var change = committed.value
         change.seq = committed.seq

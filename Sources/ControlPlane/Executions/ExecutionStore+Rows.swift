@@ -93,7 +93,7 @@ extension ExecutionStore {
         }
     }
 
-    /// Writes what changed between `old` and `machine`, fenced by what was read. Throws `stale` when the row has moved on.
+    /// Writes what changed between `old` and `machine`, fenced by what was read. Throws `MovedRow`.
     static func write(
         _ machine: ExecutionMachine,
         over old: StoredExecution,
@@ -132,9 +132,7 @@ extension ExecutionStore {
             machine.deadlineAt,
             machine.state == record.state ? record.stateEnteredAt : now
         )
-        guard changed == 1 else {
-            throw BerthError.stale("version of execution \(record.id)", held: record.version, current: "a later one")
-        }
+        guard changed == 1 else { throw MovedRow("execution \(record.id)") }
         if let heardAt, record.startedAt == nil { try connection.run(startAttempt, record.id, attempt, heardAt) }
         try writeAttempts(machine, over: old, at: now, in: connection)
         if case .ended(let end) = machine.status {

@@ -202,6 +202,7 @@ extension WorkerService {
     func disconnected(_ id: WorkerID, _ identity: WorkerIdentity, connection: Int64, heardAt: Uptime?) async {
         let lostAt = (heardAt ?? time.uptime) + ProtocolLimits.lostAfter
         guard registry.disconnect(id, connection: connection, lostAt: lostAt) else { return }
+        if case .environment(_, let environment, _) = identity.place { await instances.workerGone(environment) }
         let now = time.now
         do {
             _ = try await feed.transaction(organization: identity.organizationID) { transaction in

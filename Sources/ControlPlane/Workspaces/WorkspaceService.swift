@@ -241,42 +241,46 @@ extension WorkspaceService {
         _ event: @escaping @Sendable (inout WorkspaceMachine) throws -> Void
     ) async throws -> WorkspaceRecord {
         let now = time.now
-        return try await feed.transaction(organization: organization) { transaction in
-            guard let row = try transaction.first(WorkspaceStore.byID, id, organization) else { throw Self.unknown(id) }
-            let record = try WorkspaceStore.record(row)
-            let before = WorkspaceStore.machine(record)
-            var machine = before
-            try event(&machine)
-            guard machine != before || (outcome != nil && outcome != record.outcome) else { return record }
-            var message: String?
-            if case .failed(let reason) = machine.status { message = reason.message }
-            let text = try outcome.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) }
-            let changed = try transaction.run(
-                WorkspaceStore.update,
-                id,
-                organization,
-                record.version,
-                machine.state.rawValue,
-                message,
-                machine.state == record.state ? record.stateEnteredAt : now,
-                outcome?.baseCommit,
-                outcome?.headCommit,
-                outcome?.branch,
-                text,
-                now,
-                machine.state == .archived ? now : nil
-            )
-            guard changed == 1, let row = try transaction.first(WorkspaceStore.byID, id, organization) else {
-                throw BerthError.stale("version of workspace \(id)", held: record.version, current: "a later one")
+        return try await withMovingRows {
+            try await feed.transaction(organization: organization) { transaction in
+                guard let row = try transaction.first(WorkspaceStore.byID, id, organization) else {
+                    throw Self.unknown(id)
+                }
+                let record = try WorkspaceStore.record(row)
+                let before = WorkspaceStore.machine(record)
+                var machine = before
+                try event(&machine)
+                guard machine != before || (outcome != nil && outcome != record.outcome) else { return record }
+                var message: String?
+                if case .failed(let reason) = machine.status { message = reason.message }
+                let text = try outcome.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) }
+                let changed = try transaction.run(
+                    WorkspaceStore.update,
+                    id,
+                    organization,
+                    record.version,
+                    machine.state.rawValue,
+                    message,
+                    machine.state == record.state ? record.stateEnteredAt : now,
+                    outcome?.baseCommit,
+                    outcome?.headCommit,
+                    outcome?.branch,
+                    text,
+                    now,
+                    machine.state == .archived ? now : nil
+                )
+                guard changed == 1, let row = try transaction.first(WorkspaceStore.byID, id, organization) else {
+                    throw MovedRow("workspace \(id)")
+                }
+                let after = try WorkspaceStore.record(row)
+                let type = "workspace.\(after.state.rawValue.lowercased())"
+                transaction.record(
+                    try Self.fact(after.state == record.state ? "workspace.changed" : type, after, by: actor, at: now)
+                )
+                return after
             }
-            let after = try WorkspaceStore.record(row)
-            let type = "workspace.\(after.state.rawValue.lowercased())"
-            transaction.record(
-                try Self.fact(after.state == record.state ? "workspace.changed" : type, after, by: actor, at: now)
-            )
-            return after
+            .value
         }
-        .value
     }
 
     /// Any name git may know a commit by, short of what it would read as an option or a range.
