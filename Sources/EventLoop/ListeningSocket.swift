@@ -91,6 +91,15 @@ public final class ListeningSocket: @unchecked Sendable {
         }
     }
 
+    /// Throws if anyone listens on `address`. With `sharing` alone two servers would silently take turns.
+    public static func refuseIfTaken(_ address: SocketAddress) throws(BerthError) {
+        let probe = try open(address)
+        defer { Glibc.close(probe) }
+        var on: CInt = 1
+        setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
+        try check(address.withSockaddr { bind(probe, $0, $1) }, address)
+    }
+
     private func watch() throws(BerthError) {
         let handle = try PollHandle(loop: loop, descriptor: descriptor, target: self)
         handle.watch(reading: true, writing: false)

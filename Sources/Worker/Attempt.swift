@@ -20,6 +20,8 @@ actor Attempt {
     /// What the server should hear and need not: stages, messages of personas. Oldest first.
     private(set) var notices: [WorkerMessage] = []
     private(set) var spools: Spools?
+    /// How much of standard output and of standard error a documented server was sent.
+    private var textOffsets: (stdout: Int64, stderr: Int64) = (0, 0)
 
     enum Phase {
         /// No process yet → running, ended.
@@ -80,6 +82,12 @@ actor Attempt {
         notices.append(notice)
         if notices.count > Self.keptNotices { notices.removeFirst(notices.count - Self.keptNotices) }
         beacon.advance()
+    }
+
+    func textOffset(isError: Bool) -> Int64 { isError ? textOffsets.stderr : textOffsets.stdout }
+
+    func sentText(upTo offset: Int64, isError: Bool) {
+        if isError { textOffsets.stderr = offset } else { textOffsets.stdout = offset }
     }
 
     /// Takes the notices that wait.

@@ -35,9 +35,7 @@ struct AttemptFeed: Sendable {
             group.addTask { try await notices() }
             try await group.waitForAll()
         }
-        guard var report = await attempt.report else { return }
-        report.workspace = try await handOver(report.workspace)
-        try await connection.send(.complete(complete(report)))
+        try await complete()
     }
 
     /// Gives the server the bundle of new commits, before it hears of the end. One that the server will not have is left
@@ -112,20 +110,26 @@ struct AttemptFeed: Sendable {
         return Int64(bytes.count)
     }
 
-    private func complete(_ report: ExecutionReport) -> WorkerMessage.Complete {
+    func complete() async throws {
+        guard var report = await attempt.report else { return }
+        report.workspace = try await handOver(report.workspace)
         let status: WorkerMessage.Complete.Status =
             switch report.outcome {
             case .completed: .completed
             case .failed, .timedOut: .failed
             case .cancelled: .cancelled
             }
-        return .init(
-            executionId: attempt.key.executionID.text,
-            status: status,
-            exitCode: report.exitCode ?? (report.signal.map { 128 + $0 } ?? -1),
-            durationMs: report.durationMs,
-            attempt: attempt.key.attempt,
-            report: report
+        try await connection.send(
+            .complete(
+                .init(
+                    executionId: await attempt.record.wireID,
+                    status: status,
+                    exitCode: report.exitCode ?? (report.signal.map { 128 + $0 } ?? -1),
+                    durationMs: report.durationMs,
+                    attempt: attempt.key.attempt,
+                    report: report
+                )
+            )
         )
     }
 }

@@ -2,12 +2,31 @@ internal import AgentProtocol
 internal import Base
 internal import BerthCore
 internal import Domain
+internal import OpenSSL
 internal import WorkerProtocol
 
 /// Names an attempt: an execution and its fence.
 struct AttemptKey: Hashable, Sendable, Comparable, CustomStringConvertible {
     var executionID: ExecutionID
     var attempt: Int
+
+    /// - Parameter isDocumented: the server's ids may have any form; such an id is known here by a digest in our form.
+    init(wireID: String, attempt: Int?, isDocumented: Bool) throws(BerthError) {
+        if isDocumented, (try? ExecutionID(wireID)) == nil {
+            let digits = SHA256.hash(Array(wireID.utf8)).prefix(26).map { Self.digits[Int($0 & 31)] }
+            executionID = try ExecutionID("\(ExecutionKind.prefix)_\(String(digits))")
+        } else {
+            executionID = try ExecutionID(wireID)
+        }
+        self.attempt = attempt ?? 1
+    }
+
+    init(executionID: ExecutionID, attempt: Int) {
+        self.executionID = executionID
+        self.attempt = attempt
+    }
+
+    private static let digits = Array("0123456789abcdefghjkmnpqrstvwxyz")
 
     /// The child's id at the holder.
     var description: String { "\(executionID):\(attempt)" }
@@ -19,6 +38,8 @@ struct AttemptKey: Hashable, Sendable, Comparable, CustomStringConvertible {
 
 /// What a worker must still know of an attempt after its own death. No prompt, no variable, no credential.
 struct AttemptRecord: Sendable, Codable, Equatable {
+    /// The execution's id as its server writes it.
+    var wireID: String
     var agent: AgentKind
     var caps: RunCaps
     /// First line of the task, for a commit's subject.

@@ -24,15 +24,19 @@ struct Link: Sendable {
         while !Task.isCancelled {
             let target = targets[turn % targets.count]
             turn += 1
+            // Watched from before the attempt, so that no appearance falls between the attempt and the wait.
+            let watch = await watch(target)
             do {
                 try await session(target) { backoff.reset() }
                 services.log.info("link closed", ["target": target])
             } catch is CancellationError {
+                watch?.close()
                 return
             } catch {
                 services.log.info("link lost", ["target": target, "error": "\(BerthError(wrapping: error))"])
             }
-            await pause(backoff.next(randomness), target)
+            await pause(backoff.next(randomness), watch)
+            watch?.close()
         }
     }
 
@@ -54,6 +58,7 @@ struct Link: Sendable {
             }
             services.log.info("link up", ["target": target])
             isUp()
+            await connection.met(ack)
             try await serve(connection, ack)
         } catch {
             silence.heard(at: await connection.lastReceived)
@@ -80,7 +85,7 @@ struct Link: Sendable {
         let interval = min(asked, ProtocolLimits.heartbeat)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await heartbeat(connection, every: interval) }
-            for feed in await resume(ack.resume ?? [], connection) { add(feed, to: &group) }
+            for feed in await resume(ack, connection) { add(feed, to: &group) }
             try await connection.send(.ready(.init(slots: core.slots)))
             while let message = try await connection.receive() {
                 if let feed = try await take(message, connection) { add(feed, to: &group) }
@@ -92,7 +97,13 @@ struct Link: Sendable {
     private func add(_ feed: AttemptFeed, to group: inout ThrowingTaskGroup<Void, any Error>) {
         group.addTask {
             do {
-                try await feed.run()
+                if await feed.connection.isDocumented {
+                    try await feed.runDocumented()
+                    // Nobody will say that the end is recorded.
+                    await core.forget(feed.attempt.key)
+                } else {
+                    try await feed.run()
+                }
             } catch is CancellationError {
                 return
             } catch {
@@ -111,9 +122,13 @@ struct Link: Sendable {
         }
     }
 
-    private func resume(_ points: [ServerMessage.ResumePoint], _ connection: LinkConnection) async -> [AttemptFeed] {
+    private func resume(_ ack: ServerMessage.Ack, _ connection: LinkConnection) async -> [AttemptFeed] {
         var feeds: [AttemptFeed] = []
-        for point in points {
+        if await connection.isDocumented {
+            // It asks for nothing, so it gets what it has not been sent yet.
+            return await core.all.map { AttemptFeed(attempt: $0, connection: connection) }
+        }
+        for point in ack.resume ?? [] {
             let key = AttemptKey(executionID: point.executionId, attempt: point.attempt)
             guard let attempt = await core.attempt(key) else { continue }
             switch point.action {
@@ -137,8 +152,13 @@ struct Link: Sendable {
         switch message {
         case .assign(let assign): return try await accept(assign, connection)
         case .cancel(let cancel):
-            guard let id = try? ExecutionID(cancel.executionId) else { return nil }
-            await core.cancel(AttemptKey(executionID: id, attempt: cancel.attempt ?? 1))
+            let isDocumented = await connection.isDocumented
+            let key = try? AttemptKey(
+                wireID: cancel.executionId,
+                attempt: cancel.attempt,
+                isDocumented: isDocumented
+            )
+            if let key { await core.cancel(key) }
         case .forget(let forget):
             await core.forget(AttemptKey(executionID: forget.executionId, attempt: forget.attempt))
         case .shutdown(let shutdown):
@@ -151,7 +171,9 @@ struct Link: Sendable {
 
     private func accept(_ assign: ServerMessage.Assign, _ connection: LinkConnection) async throws -> AttemptFeed? {
         do {
-            return try await core.accept(assign).map { AttemptFeed(attempt: $0, connection: connection) }
+            let isDocumented = await connection.isDocumented
+            return try await core.accept(assign, isDocumented: isDocumented)
+                .map { AttemptFeed(attempt: $0, connection: connection) }
         } catch {
             // Refused before anything began; there is no row, so this is all that is said of it.
             let report = ExecutionReport(
@@ -175,11 +197,15 @@ struct Link: Sendable {
         }
     }
 
-    /// Waits, but not longer than until the server's socket appears.
-    private func pause(_ duration: Duration, _ target: String) async {
-        guard target.hasPrefix("unix:"),
-            let watch = try? await FileWatch(path: String(target.dropFirst(5)), loop: services.loop)
-        else {
+    /// nil for a server elsewhere.
+    private func watch(_ target: String) async -> FileWatch? {
+        guard target.hasPrefix("unix:") else { return nil }
+        return try? await FileWatch(path: String(target.dropFirst(5)), loop: services.loop)
+    }
+
+    /// Waits, but not longer than until the server's socket comes or goes.
+    private func pause(_ duration: Duration, _ watch: FileWatch?) async {
+        guard let watch else {
             try? await services.time.wait(for: duration)
             return
         }
@@ -189,6 +215,5 @@ struct Link: Sendable {
             await group.next()
             group.cancelAll()
         }
-        watch.close()
     }
 }

@@ -8,6 +8,8 @@ internal import WorkerProtocol
 actor LinkConnection {
     nonisolated let loop: EventLoop
     private let socket: WebSocket
+    /// The server knows the documented messages only (seed 004, section 1.2): output goes as text, nothing is resumed.
+    private(set) var isDocumented = false
     private var nextChannel: UInt32 = 1
     private var channels: [UInt32: Channel] = [:]
 
@@ -28,6 +30,8 @@ actor LinkConnection {
         self.socket = socket
         loop = socket.loop
     }
+
+    func met(_ ack: ServerMessage.Ack) { isDocumented = ack.protocol == nil }
 
     /// When the server was heard last, be it by a pong.
     var lastReceived: Uptime { socket.lastReceived }

@@ -127,7 +127,7 @@ struct ProcessWatch: Sendable {
             await attempt.notify(
                 .event(
                     .init(
-                        executionId: attempt.key.executionID.text,
+                        executionId: await attempt.record.wireID,
                         eventType: message.name,
                         payload: message.payload
                     )

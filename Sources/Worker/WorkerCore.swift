@@ -78,8 +78,8 @@ actor WorkerCore {
 
     /// Takes on an assignment: durable before anything of it starts.
     /// - Returns: nil when it is known already.
-    func accept(_ assign: ServerMessage.Assign) async throws -> Attempt? {
-        let key = AttemptKey(executionID: try ExecutionID(assign.executionId), attempt: assign.attempt ?? 1)
+    func accept(_ assign: ServerMessage.Assign, isDocumented: Bool) async throws -> Attempt? {
+        let key = try AttemptKey(wireID: assign.executionId, attempt: assign.attempt, isDocumented: isDocumented)
         guard attempts[key] == nil else { return nil }
         let order = try order(assign, key: key)
         let attempt = Attempt(key: key, record: order.record, services: services)
@@ -106,6 +106,7 @@ actor WorkerCore {
         )
         try caps.validate()
         let record = AttemptRecord(
+            wireID: assign.executionId,
             agent: agent.kind,
             caps: caps,
             subject: assign.prompt.split(whereSeparator: \.isNewline).first.map { String($0.prefix(72)) } ?? "Changes",

@@ -2,6 +2,8 @@ import API
 import Base
 import Client
 import Domain
+import EventLoop
+import FoundationEssentials
 import Testing
 import Transport
 
@@ -82,5 +84,83 @@ import Transport
         try await RunningServer.with { server in
             await #expect(throws: BerthError.self) { try await RunningServer.with(data: server.data) { _ in } }
         }
+    }
+}
+
+@Suite struct RestartTests {
+    /// What a viewer saw, and how the execution ended.
+    private struct Seen: Sendable {
+        var text: String
+        var status: ExecutionStatus?
+    }
+
+    @Test func `a viewer follows through a restart of the server without losing a byte`() async throws {
+        let data = "/tmp/berth-restart-\(Hex.encode(SystemRandomness().bytes(6)))"
+        defer { try? FileManager.default.removeItem(atPath: data) }
+        let loop = try EventLoop(name: "viewer")
+        loop.start()
+        defer { loop.stop() }
+        let (port, id, key) = try await RunningServer.with(data: data) { server in
+            let worker = try await Self.worker(of: server)
+            try await worker.ready()
+            let accepted = try await server.request("POST", "/api/execute", body: #"{"personaId":"p","prompt":"x"}"#)
+            let id = try #require(accepted.body?["executionId"]?.string)
+            _ = try await worker.hear("assign")
+            try await worker.stdout(id, "before\n")
+            // Stored once a viewer can see it.
+            var events = server.client.events(of: try ExecutionID(id), streams: "stdout", isRaw: false)
+            while let event = try await events.next() {
+                if case .output = event.kind { break }
+            }
+            return (server.url.split(separator: ":").last.map(String.init) ?? "", id, server.key)
+        }
+        let viewer = try BerthClient(url: "http://127.0.0.1:\(port)", key: key, loop: loop)
+        let seen = try await withThrowingTaskGroup(of: Seen?.self) { group in
+            let isDone = Wakeup()
+            group.addTask {
+                defer { isDone.ring() }
+                return try await Self.follow(try ExecutionID(id), viewer)
+            }
+            group.addTask {
+                try await RunningServer.with(data: data, settings: ["listen": "127.0.0.1:\(port)"]) { server in
+                    let worker = try await Self.worker(of: server)
+                    try await worker.stdout(id, "after\n")
+                    try await worker.complete(id)
+                    try await isDone.wait(after: 0, until: loop.time.uptime + .seconds(30), time: loop.time)
+                }
+                return nil
+            }
+            defer { group.cancelAll() }
+            var seen: Seen?
+            while let next = try await group.next() { seen = next ?? seen }
+            return seen
+        }
+        #expect(seen?.text == "before\nafter\n")
+        #expect(seen?.status == .completed)
+    }
+
+    private static func worker(of server: RunningServer) async throws -> DocumentedWorker {
+        let worker = try await DocumentedWorker.connect(
+            to: server.url,
+            token: RunningServer.workerToken,
+            id: "w1",
+            client: server.http
+        )
+        _ = try await worker.introduce()
+        return worker
+    }
+
+    private static func follow(_ id: ExecutionID, _ client: BerthClient) async throws -> Seen {
+        var events = client.events(of: id, streams: "stdout", isRaw: false)
+        var bytes: [UInt8] = []
+        while let event = try await events.next() {
+            switch event.kind {
+            case .output(_, _, let piece): bytes += piece
+            case .end(let execution):
+                return Seen(text: String(decoding: bytes, as: UTF8.self), status: execution.status)
+            default: continue
+            }
+        }
+        return Seen(text: String(decoding: bytes, as: UTF8.self), status: nil)
     }
 }

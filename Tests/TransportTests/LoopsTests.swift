@@ -29,6 +29,21 @@ import Testing
         await server.shutdown(drainingFor: .seconds(1))
     }
 
+    @Test func `a second server does not share the port of the first`() async throws {
+        let group = try EventLoopGroup(count: 2, name: "server")
+        group.start()
+        defer { group.stop() }
+        let first = HTTPServer(group.loops, handler: HTTPServerTests.echo)
+        let address = try await first.listen(on: .tcp(host: "127.0.0.1", port: 0))
+        let second = HTTPServer(group.loops, handler: HTTPServerTests.echo)
+        await #expect {
+            try await second.listen(on: .tcp(host: "127.0.0.1", port: address.port))
+        } throws: {
+            ($0 as? BerthError)?.remedy?.contains("another program uses it") == true
+        }
+        await first.shutdown(drainingFor: .zero)
+    }
+
     @Test func `a relay between sockets of two loops keeps order and does not grow while its reader stalls`()
         async throws
     {

@@ -10,7 +10,7 @@ enum Help {
         if !command.discussion.isEmpty { lines += ["", command.discussion] }
         if !command.operands.isEmpty {
             lines += ["", style.bold("Arguments:")]
-            lines += columns(command.operands.map { ("  " + $0.name, $0.about) })
+            lines += columns(command.operands.map { ("  " + $0.synopsis, $0.about) })
         }
         lines += ["", style.bold("Options:")]
         lines += columns(command.allOptions.map { ("  " + $0.spelling, $0.about) })

@@ -163,6 +163,7 @@ struct ExecutionStreamer {
         for cut in 1...3 where bytes.count >= cut {
             let lead = bytes[bytes.count - cut]
             guard lead >= 0xC0 else { continue }
+            guard (0xC2...0xF4).contains(lead) else { return nil }
             let length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2
             return length > cut ? String(validating: bytes.dropLast(cut), as: UTF8.self) : nil
         }

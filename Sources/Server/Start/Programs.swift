@@ -20,9 +20,13 @@ enum Programs {
         return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/usr/lib/berth"
     }
 
-    /// As scripts/images/base-root names what it builds.
+    /// The newest that scripts/images/base-root has built: `base-root-VERSION` in the cache.
     static func baseRoot(_ configuration: Configuration) -> String {
-        configuration.text("baseRoot") ?? "\(configuration.cacheDirectory)/base-root-1"
+        if let named = configuration.text("baseRoot") { return named }
+        let prefix = "base-root-"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: configuration.cacheDirectory)) ?? []
+        let versions = names.filter { $0.hasPrefix(prefix) }.compactMap { Int($0.dropFirst(prefix.count)) }
+        return "\(configuration.cacheDirectory)/\(prefix)\(versions.max() ?? 1)"
     }
 
     /// Every provider that this machine has. What it cannot enforce is in their capabilities.

@@ -51,21 +51,23 @@ public final class HTTPServer: Sendable {
             }
         case .tcp(let host, let port):
             var address = try await places[0].loop.lookUp(host: host, port: port)[0]
-            for place in places {
-                let wanted = address
-                address = try await place.loop.run { [self] in
-                    let socket = try ListeningSocket(
-                        tcp: wanted,
-                        sharing: places.count > 1,
-                        loop: place.loop
-                    ) { [self] descriptor, peer in
-                        accept(descriptor, from: peer, at: place)
-                    }
-                    place.listeners.append(socket)
-                    return socket.address
-                }
-            }
+            if places.count > 1 { try ListeningSocket.refuseIfTaken(address) }
+            for place in places { address = try await listen(on: address, at: place) }
             return address
+        }
+    }
+
+    private func listen(on address: SocketAddress, at place: ServerPlace) async throws -> SocketAddress {
+        try await place.loop.run { [self] in
+            let socket = try ListeningSocket(
+                tcp: address,
+                sharing: places.count > 1,
+                loop: place.loop
+            ) { [self] descriptor, peer in
+                accept(descriptor, from: peer, at: place)
+            }
+            place.listeners.append(socket)
+            return socket.address
         }
     }
 

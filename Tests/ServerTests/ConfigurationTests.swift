@@ -1,0 +1,54 @@
+import Base
+import Server
+import Testing
+
+@Suite struct ConfigurationTests {
+    private func make(_ file: String? = nil, _ environment: [String: String] = [:], _ flags: [String: String] = [:])
+        throws(BerthError) -> Configuration
+    {
+        try Configuration(
+            file: file.map { (Array($0.utf8), "berth.json5") },
+            environment: ["HOME": "/home/me"].merging(environment) { _, new in new },
+            flags: flags
+        )
+    }
+
+    @Test func `flags win over the environment, which wins over the file, which wins over defaults`() throws {
+        let file = "{ // comments are fine\n listen: '127.0.0.1:1', drainMs: 5, logLevel: 'debug', }"
+        #expect(try make().text("listen") == "127.0.0.1:7410")
+        #expect(try make(file).text("listen") == "127.0.0.1:1")
+        #expect(try make(file, ["BERTH_LISTEN": "127.0.0.1:2"]).text("listen") == "127.0.0.1:2")
+        let all = try make(file, ["BERTH_LISTEN": "127.0.0.1:2"], ["listen": "[::1]:3"])
+        #expect(try all.listenAddress() == (host: "::1", port: 3))
+        #expect(all.source(of: "listen") == "flag")
+        #expect(all.source(of: "drainMs") == "berth.json5")
+    }
+
+    @Test(arguments: [
+        ("MASTER_KEY", "masterKey"), ("CLAUDE_TOKEN", "claudeToken"), ("WORKER_TOKEN", "workerToken"),
+        ("WORKER_ID", "workerId"), ("ORCHESTRATOR_URL", "server"),
+    ])
+    func `the documents' own names are accepted`(variable: String, name: String) throws {
+        #expect(try make(nil, [variable: "v"]).text(name) == "v")
+    }
+
+    @Test func `the documents' values are checked like any`() throws {
+        #expect(try make(nil, ["WS_PORT": "8443"]).text("workerPort") == "8443")
+        #expect(throws: BerthError.self) { try make(nil, ["WS_PORT": "eighty"]) }
+        #expect(throws: BerthError.self) { try make(nil, ["EXECUTION_MODE": "elsewhere"]) }
+        #expect(throws: BerthError.self) { try make("{listn: 'x'}") }
+        #expect(throws: BerthError.self) { try make("[]") }
+        #expect(throws: BerthError.self) { try make(nil, [:], ["tlsKey": "/k"]) }
+    }
+
+    @Test func `secrets are never shown`() throws {
+        let configuration = try make(nil, ["MASTER_KEY": "topsecret", "CLAUDE_TOKEN": "topsecret"])
+        for row in configuration.rows() { #expect(row.value?.contains("topsecret") != true, "\(row.key.name)") }
+    }
+
+    @Test func `the data directory follows the user's`() throws {
+        #expect(try make().dataDirectory == "/home/me/.local/share/berth")
+        #expect(try make(nil, ["XDG_DATA_HOME": "/x"]).dataDirectory == "/x/berth")
+        #expect(try make(nil, ["BERTH_DATA": "/y"]).dataDirectory == "/y")
+    }
+}
