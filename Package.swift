@@ -118,7 +118,10 @@ let package = Package(
         swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),
         swiftTarget(
             "CLI",
-            ["Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport", "EventLoop", "Server", "Worker"]
+            [
+                "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport", "EventLoop",
+                "Server", "Worker",
+            ]
         ),
 
         program("berth", ["CLI"]),

@@ -39,7 +39,12 @@ enum RunCommand {
             .value("base", "REF", "Branch, tag or commit to start from; default: the remote's default branch."),
             .value("branch", "NAME", "Branch for the task; default: one named after it."),
             .flag("push", "Push the branch when the run ends (a repository of this machine gets it anyway)."),
-            .value("agent", "KIND", "Who does it; default claude.", choices: AgentKind.known.map(\.rawValue)),
+            .value(
+                "agent",
+                "KIND",
+                "Who does it: claude (the default), or command, which gives the task to a shell.",
+                choices: AgentKind.known.map(\.rawValue)
+            ),
             .value("model", "NAME", "The agent's model."),
             .value("max-cost", "USD", "Stop when the agent has cost this many US dollars."),
             .value("max-turns", "N", "Stop after this many turns."),
@@ -60,6 +65,10 @@ enum RunCommand {
         request.prompt = try task == nil || task == "-" ? Input.standardInput(for: "the task") : task
         request.agent = try arguments.choice("agent", of: AgentKind.known.map(\.rawValue)).map {
             AgentKind(rawValue: $0)
+        }
+        if request.agent == .command, let task = request.prompt {
+            request.command = ["sh", "-c", task]
+            request.prompt = nil
         }
         request.model = arguments.text("model")
         request.resumeAgentSessionId = arguments.text("resume")

@@ -19,16 +19,22 @@ struct ExecutionSecrets: Codable, Sendable {
     var ssh: ServerMessage.SSHCredential?
 }
 
+extension ExecutionSecrets {
+    init(_ request: NewExecution) {
+        self.init(
+            env: request.environment.reveal(),
+            git: request.gitCredentials.reveal(),
+            ssh: request.ssh?.reveal()
+        )
+    }
+}
+
 /// Seals and opens those parts, each bound to its row.
 struct InputSealing: Sendable {
     let sealer: Sealer
 
     func seal(_ request: NewExecution, id: ExecutionID) throws -> SealedInput {
-        let secrets = ExecutionSecrets(
-            env: request.environment.reveal(),
-            git: request.gitCredentials.reveal(),
-            ssh: request.ssh?.reveal()
-        )
+        let secrets = ExecutionSecrets(request)
         let isBare = secrets.env.isEmpty && secrets.git.isEmpty && secrets.ssh == nil
         return SealedInput(
             title: try seal(Array(Self.title(request).utf8), "title", id, request.organizationID),
