@@ -24,15 +24,19 @@ struct Link: Sendable {
         while !Task.isCancelled {
             let target = targets[turn % targets.count]
             turn += 1
+            // Watched from before the attempt, so that no appearance falls between the attempt and the wait.
+            let watch = await watch(target)
             do {
                 try await session(target) { backoff.reset() }
                 services.log.info("link closed", ["target": target])
             } catch is CancellationError {
+                watch?.close()
                 return
             } catch {
                 services.log.info("link lost", ["target": target, "error": "\(BerthError(wrapping: error))"])
             }
-            await pause(backoff.next(randomness), target)
+            await pause(backoff.next(randomness), watch)
+            watch?.close()
         }
     }
 
@@ -193,11 +197,15 @@ struct Link: Sendable {
         }
     }
 
-    /// Waits, but not longer than until the server's socket appears.
-    private func pause(_ duration: Duration, _ target: String) async {
-        guard target.hasPrefix("unix:"),
-            let watch = try? await FileWatch(path: String(target.dropFirst(5)), loop: services.loop)
-        else {
+    /// nil for a server elsewhere.
+    private func watch(_ target: String) async -> FileWatch? {
+        guard target.hasPrefix("unix:") else { return nil }
+        return try? await FileWatch(path: String(target.dropFirst(5)), loop: services.loop)
+    }
+
+    /// Waits, but not longer than until the server's socket comes or goes.
+    private func pause(_ duration: Duration, _ watch: FileWatch?) async {
+        guard let watch else {
             try? await services.time.wait(for: duration)
             return
         }
@@ -207,6 +215,5 @@ struct Link: Sendable {
             await group.next()
             group.cancelAll()
         }
-        watch.close()
     }
 }

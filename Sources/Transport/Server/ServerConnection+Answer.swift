@@ -35,7 +35,9 @@ extension ServerConnection {
 
     private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
         guard case .exchange(let exchange) = phase else { return }
-        guard (200...999).contains(response.status) else {
+        // A WebSocket's handshake writes its own head, so a handler may well say 101.
+        let isUpgrade = if case .webSocket = response.body { true } else { false }
+        guard isUpgrade || (200...999).contains(response.status) else {
             throw BerthError(.internal, "a handler answered with the status \(response.status)")
         }
         switch response.body {
