@@ -112,6 +112,7 @@ extension ExecutionService {
         )
         message.workspace = spec.workspace
         message.gitCredentials = secrets.git.isEmpty ? nil : secrets.git
+        message.ssh = secrets.ssh
         return message
     }
 
@@ -120,7 +121,7 @@ extension ExecutionService {
             prompt: request.prompt,
             command: request.command,
             secrets: Secret(
-                ExecutionSecrets(env: request.environment.reveal(), git: request.gitCredentials.reveal())
+                ExecutionSecrets(request)
             )
         )
     }
