@@ -87,7 +87,7 @@ let package = Package(
             name: "Migrations",
             dependencies: ["Database"],
             path: "Migrations",
-            resources: [.embedInCode("0001-foundation.sql")],
+            resources: [.embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql")],
             swiftSettings: strict
         ),
 
@@ -97,6 +97,7 @@ let package = Package(
         controlPlane("Executions", ["Crypto", "OpenSSL", "OutputStore", "WorkerProtocol"]),
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
+        controlPlane("Uploads", []),
 
         swiftTarget(
             "Server",
@@ -104,6 +105,7 @@ let package = Package(
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
                 "WorkerProtocol", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
+                "Uploads",
             ]
         ),
         swiftTarget(
@@ -113,10 +115,13 @@ let package = Package(
                 "WorkerProtocol", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain",
             ]
         ),
-        swiftTarget("Client", ["Base", "API", "Domain", "Transport", "EventLoop"]),
+        swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),
         swiftTarget(
             "CLI",
-            ["Base", "API", "AgentProtocol", "Domain", "WorkerProtocol", "Client", "Transport", "EventLoop", "Server", "Worker"]
+            [
+                "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport", "EventLoop",
+                "Server", "Worker",
+            ]
         ),
 
         program("berth", ["CLI"]),

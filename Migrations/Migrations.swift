@@ -4,7 +4,8 @@ public import Database
 public enum ServerSchema {
     public static var migrations: [Migration] {
         [
-            Migration(version: 1, name: "foundation", sql: text(PackageResources._001_foundation_sql))
+            Migration(version: 1, name: "foundation", sql: text(PackageResources._001_foundation_sql)),
+            Migration(version: 2, name: "uploads", sql: text(PackageResources._002_uploads_sql)),
         ]
     }
 

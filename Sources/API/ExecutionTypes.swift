@@ -44,12 +44,16 @@ public struct CreateExecution: Sendable, Codable, Equatable {
     /// Variables of the agent's environment. Sealed at rest, never shown again.
     public var env: [String: String]?
     public var gitCredentials: [GitLogin]?
+    /// For a repository behind ssh. Sealed at rest, never shown again.
+    public var ssh: SSHLogin?
     public var config: RunConfig?
     /// `never` (the default) or `idempotent`: whether a run that had started may be repeated after its machine was lost.
     public var retry: String?
 
     public struct Checkout: Sendable, Codable, Equatable {
         public var url: String
+        /// With `local:NAME` as the URL: the repository as a git bundle; nil when it has no commit yet.
+        public var upload: UploadID?
         /// Branch, tag or commit to start from; nil: the remote's default branch.
         public var base: String?
         /// nil: one named after the task.
@@ -59,12 +63,14 @@ public struct CreateExecution: Sendable, Codable, Equatable {
 
         public init(
             url: String,
+            upload: UploadID? = nil,
             base: String? = nil,
             branch: String? = nil,
             push: Bool? = nil,
             commitLeftovers: Bool? = nil
         ) {
             self.url = url
+            self.upload = upload
             self.base = base
             self.branch = branch
             self.push = push
@@ -91,7 +97,38 @@ public struct CreateExecution: Sendable, Codable, Equatable {
         }
     }
 
+    /// How a repository behind ssh is reached.
+    public struct SSHLogin: Sendable, Codable, Equatable, CustomStringConvertible {
+        /// OpenSSH or PEM, without a passphrase.
+        public var privateKey: String?
+        /// Lines of a known_hosts file; nil: the first key that the host shows is kept.
+        public var knownHosts: String?
+
+        public var description: String { "<redacted key>" }
+
+        public init(privateKey: String?, knownHosts: String?) {
+            self.privateKey = privateKey
+            self.knownHosts = knownHosts
+        }
+    }
+
     public init() {}
+}
+
+/// Bytes that the server keeps for an execution to come.
+public struct Upload: Sendable, Codable, Equatable {
+    public var id: UploadID
+    public var bytes: Int64
+    /// Of the bytes, hexadecimal.
+    public var sha256: String
+    public var expiresAt: Timestamp
+
+    public init(id: UploadID, bytes: Int64, sha256: String, expiresAt: Timestamp) {
+        self.id = id
+        self.bytes = bytes
+        self.sha256 = sha256
+        self.expiresAt = expiresAt
+    }
 }
 
 /// Caps of one run; nil means the server's default.

@@ -49,6 +49,12 @@ public enum OpenAPI {
                 "required": true, "content": ["application/json": ["schema": render(body, into: &components)]],
             ]
         }
+        if route.takesBytes {
+            result["requestBody"] = [
+                "required": true,
+                "content": ["application/octet-stream": ["schema": ["type": "string", "format": "binary"]]],
+            ]
+        }
         var responses = answers(route.answer, into: &components)
         responses["default"] = [
             "description": "what went wrong",

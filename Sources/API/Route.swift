@@ -2,6 +2,7 @@
 public enum Method: String, Sendable, CaseIterable {
     case get = "GET"
     case post = "POST"
+    case put = "PUT"
     case delete = "DELETE"
 }
 
@@ -44,6 +45,8 @@ public struct Route: Sendable {
     public var summary: String
     public var query: [Parameter]
     public var body: Schema?
+    /// Whether the body is a file, read as it comes.
+    public var takesBytes: Bool
     public var answer: Answer
     /// Whether a call is kept in the audit trail.
     public var isAudited: Bool
@@ -68,6 +71,7 @@ public struct Route: Sendable {
         _ summary: String,
         query: [Parameter] = [],
         body: Schema? = nil,
+        takesBytes: Bool = false,
         answer: Answer,
         isAudited: Bool = false
     ) {
@@ -78,6 +82,7 @@ public struct Route: Sendable {
         self.summary = summary
         self.query = query
         self.body = body
+        self.takesBytes = takesBytes
         self.answer = answer
         self.isAudited = isAudited
     }
@@ -106,6 +111,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentCreate, environmentList, environmentGet, environmentWhy, environmentStart, environmentStop
     case environmentPause, environmentResume, environmentRetry, environmentDestroy
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
+    case uploadCreate, executionBundle, workerUpload, workerBundle
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case health, ready, metrics, version, openAPI
     case compatibilityExecute, compatibilityGet, compatibilityCancel, compatibilityHealth, compatibilityStatus

@@ -33,6 +33,25 @@ extension Schema {
         ]
     )
 
+    private static let bundle = Schema.object(
+        name: "Bundle",
+        members: [
+            .required("branch", .string(), "the branch in it"),
+            .required("bytes", .integer(), "length"),
+            .required("sha256", .string(), "of the bytes, hexadecimal"),
+        ]
+    )
+
+    static let upload = Schema.object(
+        name: "Upload",
+        members: [
+            .required("id", .string(), "for `repository.upload`"),
+            .required("bytes", .integer(), "length"),
+            .required("sha256", .string(), "of the bytes, hexadecimal"),
+            .required("expiresAt", time, "when it goes unless an execution has taken it"),
+        ]
+    )
+
     private static let outcome = Schema.object(
         name: "WorkspaceOutcome",
         members: [
@@ -42,6 +61,7 @@ extension Schema {
             .required("commits", .array(.any), "id and subject of each"),
             .required("files", .array(.any), "path, additions and deletions of each"),
             .required("pushed", .boolean, "whether the remote has it"),
+            .optional("bundle", bundle, "the new commits, to be had at `/v1/executions/{executionId}/bundle`"),
             .required("warnings", .array(.string()), "things a person should know"),
         ]
     )

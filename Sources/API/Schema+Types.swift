@@ -33,7 +33,8 @@ extension Schema {
     private static let checkout = Schema.object(
         name: "Checkout",
         members: [
-            .required("url", .string(), "what git clones from, without credentials in it"),
+            .required("url", .string(), "what git clones from, without credentials in it; `local:NAME` with an upload"),
+            .optional("upload", .string(), "id of an upload: a git bundle of the repository; absent: it is empty"),
             .optional("base", .string(), "branch, tag or commit to start from"),
             .optional("branch", .string(), "the branch made for the task"),
             .optional("push", .boolean, "push the branch at the end"),
@@ -48,6 +49,14 @@ extension Schema {
             .required("host", .string(), "host, with the port where the URL has one"),
             .required("username", .string(), "user name"),
             .required("password", .string(), "password or token"),
+        ]
+    )
+
+    private static let sshLogin = Schema.object(
+        name: "SSHLogin",
+        members: [
+            .optional("privateKey", .string(), "OpenSSH or PEM, without a passphrase"),
+            .optional("knownHosts", .string(), "lines of a known_hosts file; absent: the first key seen is kept"),
         ]
     )
 
@@ -72,6 +81,7 @@ extension Schema {
             .optional("repository", checkout, "what to check out first"),
             .optional("env", .map(.string()), "variables of the agent's environment, sealed at rest"),
             .optional("gitCredentials", .array(gitLogin), "for git operations, never in the agent's environment"),
+            .optional("ssh", sshLogin, "for a repository behind ssh, never in the agent's environment"),
             .optional("config", runConfig, "caps"),
             .optional("retry", .string(values: ["never", "idempotent"]), "after a lost machine; default never"),
         ]

@@ -14,7 +14,13 @@ enum FollowMode: Sendable {
 }
 
 extension ServerSession {
-    func runAndFollow(_ request: CreateExecution, as mode: FollowMode, isDetached: Bool) async throws -> Int32 {
+    /// - Parameter repository: one of this machine that gets the branch at the end.
+    func runAndFollow(
+        _ request: CreateExecution,
+        as mode: FollowMode,
+        isDetached: Bool,
+        returningTo repository: LocalRepository? = nil
+    ) async throws -> Int32 {
         let execution: Execution = try await client.call(
             .executionCreate,
             body: request,
@@ -22,10 +28,27 @@ extension ServerSession {
         )
         if isDetached {
             try print(execution) { "\(execution.id)\n" }
+            if repository != nil { say("get its branch when it has ended: berth fetch \(execution.id)") }
             return 0
         }
         if mode == .agent, !isJSON { say("\(execution.id) — follow elsewhere with: berth logs -f \(execution.id)") }
-        return try await follow(execution.id, as: mode, cancelsOnInterrupt: true)
+        let status = try await follow(execution.id, as: mode, cancelsOnInterrupt: true)
+        if let repository { try await takeBack(execution.id, into: repository) }
+        return status
+    }
+
+    /// The run's own exit status stays whatever becomes of its branch, so what goes wrong here is told in words.
+    private func takeBack(_ id: ExecutionID, into repository: LocalRepository) async throws {
+        let execution: Execution = try await client.call(.executionGet, path: ["executionId": id.text])
+        guard execution.status.hasEnded else { return say("get its branch when it has ended: berth fetch \(id)") }
+        do {
+            guard let branch = try await fetch(execution, into: repository) else { return }
+            if !isJSON { tell(branch, of: execution, in: repository) }
+        } catch {
+            let problem = BerthError(wrapping: error)
+            terminal.writeError(Program.text(problem, style: terminal.errorStyle))
+            say("the commits are kept; get them with: berth fetch \(id)")
+        }
     }
 
     /// Shows an execution until its end. The first interrupt cancels it (or leaves it), the second leaves at once.

@@ -83,6 +83,26 @@ enum Input {
         return (name, source)
     }
 
+    /// The key for a repository behind ssh, checked before it goes anywhere.
+    static func sshLogin(_ arguments: ParsedArguments, url: String) throws(BerthError) -> CreateExecution.SSHLogin? {
+        let (keyFile, hostsFile) = (arguments.text("ssh-key"), arguments.text("known-hosts"))
+        guard keyFile != nil || hostsFile != nil else { return nil }
+        guard try RepositoryURL(url, field: "--repo").isSSH else {
+            throw BerthError(
+                .usage,
+                "only repositories behind ssh take a key",
+                field: keyFile == nil ? "--known-hosts" : "--ssh-key",
+                remedy: "give the repository as ssh://user@host/path or user@host:path"
+            )
+        }
+        let key = try keyFile.map { path throws(BerthError) in try file(path, field: "--ssh-key") }
+        if let key { try SSHPrivateKey.validate(key, field: "--ssh-key") }
+        return CreateExecution.SSHLogin(
+            privateKey: key,
+            knownHosts: try hostsFile.map { path throws(BerthError) in try file(path, field: "--known-hosts") }
+        )
+    }
+
     static func gitLogin(_ arguments: ParsedArguments, url: String, terminal: Terminal) throws(BerthError)
         -> CreateExecution.GitLogin?
     {

@@ -91,18 +91,20 @@ public struct BerthClient: Sendable {
         _ path: [String: String],
         _ query: [(String, String)],
         body: [UInt8]? = nil,
+        stream: HTTPClientRequest.Body? = nil,
         headers: HTTPHeaders = HTTPHeaders()
     ) async throws -> HTTPClientResponse {
         guard let route = RouteTable.route(id) else { throw BerthError(.internal, "there is no route \(id.rawValue)") }
         var headers = headers
         if let key { headers.set("authorization", "Bearer \(key.reveal())") }
+        if stream != nil { headers.set("content-type", "application/octet-stream") }
         if body != nil { headers.set("content-type", "application/json") }
         let url = HTTPURL(endpoint: base.endpoint, target: Self.target(route, path, query))
         let request = HTTPClientRequest(
             HTTPMethod(rawValue: route.method.rawValue),
             url,
             headers: headers,
-            body: body.map { .bytes($0) } ?? .none
+            body: body.map { .bytes($0) } ?? stream ?? .none
         )
         let response: HTTPClientResponse
         do {

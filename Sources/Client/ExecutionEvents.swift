@@ -35,7 +35,7 @@ public struct ExecutionEvents: ~Copyable {
     private var failingSince: Uptime?
     private var body: IncomingBody.AsyncIterator?
     private var parser = EventStreamParser()
-    private var ready: [EventStreamParser.Event] = []
+    private var ready: [ServerSentEvent] = []
     private var hasEnded = false
 
     /// How long a server may be away before following gives up.
@@ -76,7 +76,7 @@ public struct ExecutionEvents: ~Copyable {
                     }
                     continue
                 }
-                ready = parser.feed(bytes)
+                ready = try parser.feed(bytes)
                 if !ready.isEmpty {
                     failingSince = nil
                     backoff.reset()
@@ -117,10 +117,10 @@ public struct ExecutionEvents: ~Copyable {
         try await client.loop.time.wait(for: backoff.next(client.randomness))
     }
 
-    private static func decode(_ event: EventStreamParser.Event) throws -> ExecutionEvent? {
+    private static func decode(_ event: ServerSentEvent) throws -> ExecutionEvent? {
         let data = Array(event.data.utf8)
         let kind: ExecutionEvent.Kind
-        switch event.name {
+        switch event.event {
         case "state": kind = .state(try JSONBody.decode(StateEvent.self, from: data))
         case "progress": kind = .progress(try JSONBody.decode(ProgressEvent.self, from: data))
         case "agent": kind = .agent(try JSONBody.decode(AgentEvent.self, from: data))
@@ -129,13 +129,13 @@ public struct ExecutionEvents: ~Copyable {
             let bytes =
                 output.text.map { Array($0.utf8) }
                 ?? output.base64.flatMap { Data(base64Encoded: $0) }.map { Array($0) }
-            kind = .output(event.name == "stdout" ? .stdout : .stderr, offset: output.offset, bytes: bytes ?? [])
+            kind = .output(event.event == "stdout" ? .stdout : .stderr, offset: output.offset, bytes: bytes ?? [])
         case "end": kind = .end(try JSONBody.decode(Execution.self, from: data))
         default: return nil
         }
         return ExecutionEvent(
             kind: kind,
-            json: Array(#"{"event":"\#(event.name)","data":"#.utf8) + data + Array("}".utf8)
+            json: Array(#"{"event":"\#(event.event)","data":"#.utf8) + data + Array("}".utf8)
         )
     }
 }

@@ -1,6 +1,7 @@
 public import Base
 
-/// Where a repository is: http(s), ssh, `user@host:path`, or an absolute path. Never with a password in it.
+/// Where a repository is: http(s), ssh, `user@host:path`, an absolute path in the environment, or `local:name-hash` for one
+/// on the caller's own machine. Never with a password in it.
 public struct RepositoryURL: Hashable, Sendable, CustomStringConvertible {
     /// What git is given: scheme and host in lower case, no trailing slash.
     public let text: String
@@ -10,8 +11,19 @@ public struct RepositoryURL: Hashable, Sendable, CustomStringConvertible {
     /// The last part of the path, without `.git`.
     public var name: String {
         var last = text.split(whereSeparator: { $0 == "/" || $0 == ":" }).last.map(String.init) ?? "repository"
+        if isLocal, let dash = last.lastIndex(of: "-"), dash > last.startIndex { last = String(last[..<dash]) }
         if last.hasSuffix(".git"), last.count > 4 { last.removeLast(4) }
         return last
+    }
+
+    /// Known by a name that its owner's machine gives it; its content comes as an upload.
+    public var isLocal: Bool { text.hasPrefix(Self.localPrefix) }
+
+    public static let localPrefix = "local:"
+
+    /// Whether ssh carries git there.
+    public var isSSH: Bool {
+        text.hasPrefix("ssh://") || !(isLocal || text.hasPrefix("/") || text.contains("://"))
     }
 
     public init(_ input: String, field: String = "repository.url") throws(BerthError) {
@@ -23,7 +35,17 @@ public struct RepositoryURL: Hashable, Sendable, CustomStringConvertible {
         }
         // git would take it for an option.
         guard !text.hasPrefix("-") else { throw Self.refused("the URL begins with '-'", field) }
-        if text.hasPrefix("/") {
+        if text.hasPrefix(Self.localPrefix) {
+            let name = text.dropFirst(Self.localPrefix.count)
+            let isPlain = name.unicodeScalars.allSatisfy {
+                $0.isASCII
+                    && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "._-".unicodeScalars.contains($0))
+            }
+            guard isPlain, (1...200).contains(name.utf8.count) else {
+                throw Self.refused("what follows 'local:' is no name", field)
+            }
+            self.text = text
+        } else if text.hasPrefix("/") {
             self.text = Self.withoutTrailingSlash(text)
         } else if let scheme = text.firstRange(of: "://") {
             self.text = try Self.absolute(text, scheme, field)

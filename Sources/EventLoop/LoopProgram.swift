@@ -1,4 +1,5 @@
 import Base
+internal import CUV
 internal import Glibc
 
 /// A program that lives on one loop.
@@ -6,6 +7,10 @@ public enum LoopProgram {
     /// Runs `body` on a loop of its own and ends the process with the status that it returns. The main thread only waits:
     /// an asynchronous `main` would end that thread, and unwinding it makes a static program sort all its tables (12 ms).
     public static func main(name: String, _ body: @escaping @Sendable (EventLoop) async -> Int32) -> Never {
+        // Fixed, so that a freed buffer of megabytes goes back to the system: by itself glibc raises the limit to the
+        // largest one it has seen and keeps what was freed.
+        mallopt(M_MMAP_THRESHOLD, 512 << 10)
+        mallopt(M_TRIM_THRESHOLD, 512 << 10)
         do {
             let loop = try EventLoop(name: name)
             loop.start()

@@ -24,6 +24,7 @@ struct ServerCore: Sendable {
     let workspaces: WorkspaceService
     let workers: WorkerService
     let hub: LateBinding<WorkerHub>
+    let files: TaskFiles
     let draining = Draining()
 
     func authenticate(_ token: Secret<String>) async throws -> Principal {
@@ -53,6 +54,10 @@ struct ServerCore: Sendable {
         case .repositoryGet: try await repositoryGet(context)
         case .workerList: try await workerList(context)
         case .workerConnect: try await workerConnect(context)
+        case .uploadCreate: try await uploadCreate(context)
+        case .executionBundle: try await executionBundle(context)
+        case .workerUpload: try await files.fetch(context.request, upload: context.parameter("uploadId"))
+        case .workerBundle: try await files.take(context.request, execution: context.parameter("executionId"))
         case .keyCreate: try await keyCreate(context)
         case .keyList: try await keyList(context)
         case .keyRevoke: try await keyRevoke(context)

@@ -44,7 +44,7 @@ extension Attempt {
     }
 
     private func perform(_ order: AttemptOrder) async throws -> ExecutionReport {
-        let workspace = WorkspaceWork(services: services, logins: order.logins)
+        let workspace = WorkspaceWork(services: services, remote: order.remote)
         let directory = try PrivateDirectory.make(record.temporaryDirectory, for: services.layout)
         var workingDirectory = order.agent.workingDirectory ?? directory
         if let request = record.workspace {
@@ -102,8 +102,13 @@ extension Attempt {
         }
         if let checkout = record.checkout?.checkout, let request = record.workspace {
             note("collecting", "looking at what the agent left")
-            let workspace = WorkspaceWork(services: services, logins: order?.logins)
-            report.workspace = await workspace.collect(checkout, request, subject: record.subject) { stage, message in
+            let workspace = WorkspaceWork(services: services, remote: order?.remote)
+            report.workspace = await workspace.collect(
+                checkout,
+                request,
+                subject: record.subject,
+                bundle: services.bundlePath(of: key)
+            ) { stage, message in
                 await self.note(stage, message)
             }
         }

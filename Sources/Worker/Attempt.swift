@@ -145,6 +145,7 @@ actor Attempt {
     }
 
     func removeFiles() throws {
+        unlink(services.bundlePath(of: key))
         try spools?.stdout.remove()
         try spools?.stderr.remove()
         // Fails while another attempt of the execution is kept, as it should.

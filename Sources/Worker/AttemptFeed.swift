@@ -38,6 +38,24 @@ struct AttemptFeed: Sendable {
         try await complete()
     }
 
+    /// Gives the server the bundle of new commits, before it hears of the end. One that the server will not have is left
+    /// out of the report, with the reason.
+    private func handOver(_ workspace: WorkspaceOutcome?) async throws -> WorkspaceOutcome? {
+        guard var outcome = workspace, let mark = outcome.bundle else { return workspace }
+        let services = attempt.services
+        do {
+            try await services.files.give(services.bundlePath(of: attempt.key), mark, of: attempt.key)
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            let problem = BerthError(wrapping: error)
+            services.log.warning("bundle not handed over", ["attempt": attempt.key, "error": "\(problem)"])
+            outcome.bundle = nil
+            outcome.warnings.append("the commits are kept in the workspace alone: \(problem.message)")
+        }
+        return outcome
+    }
+
     /// Until the attempt has ended.
     private func notices() async throws {
         while true {
@@ -93,7 +111,8 @@ struct AttemptFeed: Sendable {
     }
 
     func complete() async throws {
-        guard let report = await attempt.report else { return }
+        guard var report = await attempt.report else { return }
+        report.workspace = try await handOver(report.workspace)
         let status: WorkerMessage.Complete.Status =
             switch report.outcome {
             case .completed: .completed

@@ -59,17 +59,19 @@ struct AttemptRecord: Sendable, Codable, Equatable {
         var path: String
         var branch: String
         var baseCommit: String?
+        var mirrorPath: String?
         var warnings: [String]
 
         init(_ checkout: Checkout) {
             path = checkout.path
             branch = checkout.branch
             baseCommit = checkout.baseCommit
+            mirrorPath = checkout.mirrorPath
             warnings = checkout.warnings
         }
 
         var checkout: Checkout {
-            Checkout(path: path, branch: branch, baseCommit: baseCommit, warnings: warnings)
+            Checkout(path: path, branch: branch, baseCommit: baseCommit, mirrorPath: mirrorPath, warnings: warnings)
         }
     }
 }
@@ -80,5 +82,5 @@ struct AttemptOrder: Sendable {
     var prompt: String
     var variables: [String: String]
     var agent: ServerMessage.AgentAssignment
-    var logins: [GitLogin]
+    var remote: RemoteSecrets
 }

@@ -56,9 +56,15 @@ struct EnvironmentLayout: Sendable {
         if agentIdentity != nil { chown(workspaces, agent.uid, agent.gid) }
         // Sockets that answer git's questions: in reach of Berth's own children, never of an agent's.
         try Self.make(credentialDirectory, mode: 0o700)
+        SSHIdentity.sweep(credentialDirectory)
+        for directory in [uploadDirectory, bundleDirectory] { try Self.make(directory, mode: 0o700) }
     }
 
     var credentialDirectory: String { cache + "/run" }
+    /// Repositories on their way in.
+    var uploadDirectory: String { state + "/uploads" }
+    /// Results on their way out.
+    var bundleDirectory: String { state + "/bundles" }
 
     var workerRights: HolderRunner.Rights { .init(user: nil, privileges: .keep) }
     var agentRights: HolderRunner.Rights { .init(user: agentIdentity, privileges: agentPrivileges) }

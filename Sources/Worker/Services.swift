@@ -15,9 +15,15 @@ struct Services: Sendable {
     let store: WorkerStore
     let holder: HolderClient
     let git: Git
+    let files: ServerFiles
     /// Keeps the names of mirrors from telling anything of the credentials they belong to.
     let mirrorSalt: String
 
     /// Where the bytes of all attempts are spooled.
     var spoolRoot: String { layout.state + "/output" }
+
+    /// Where the new commits of an attempt wait until the server has them.
+    func bundlePath(of key: AttemptKey) -> String {
+        "\(layout.bundleDirectory)/\(key.executionID)-\(key.attempt)"
+    }
 }

@@ -44,6 +44,13 @@ struct Worker: Sendable {
             store: store,
             holder: holder,
             git: git,
+            files: ServerFiles(
+                targets: options.links,
+                tokenFile: options.tokenFile,
+                client: HTTPClient(loop: loop, randomness: randomness),
+                time: time,
+                randomness: randomness
+            ),
             mirrorSalt: try await store.setting("mirrorSalt") { Hex.encode(randomness.bytes(16)) }
         )
         let kept = try await store.setting("workerID") { ids.make(WorkerKind.self).text }

@@ -122,9 +122,14 @@ actor WorkerCore {
             prompt: assign.prompt,
             variables: assign.env,
             agent: agent,
-            logins: (assign.gitCredentials ?? []).map {
-                GitLogin(scheme: $0.scheme, host: $0.host, username: $0.username, password: Secret($0.password))
-            }
+            remote: RemoteSecrets(
+                logins: (assign.gitCredentials ?? []).map {
+                    GitLogin(scheme: $0.scheme, host: $0.host, username: $0.username, password: Secret($0.password))
+                },
+                ssh: assign.ssh.map {
+                    SSHIdentity(privateKey: $0.privateKey.map { Secret($0) }, knownHosts: $0.knownHosts)
+                }
+            )
         )
     }
 

@@ -1,24 +1,39 @@
 internal import Base
 internal import BerthCore
 internal import Domain
+internal import Glibc
+
+/// What git may show to a remote; kept in memory only.
+struct RemoteSecrets: Sendable {
+    var logins: [GitLogin]
+    var ssh: SSHIdentity?
+}
 
 /// The git part of an attempt: the checkout before it, the result after it.
 struct WorkspaceWork: Sendable {
     let services: Services
-    /// nil after the worker's own death: credentials are kept in memory only.
-    let logins: [GitLogin]?
+    /// nil after the worker's own death.
+    let remote: RemoteSecrets?
 
     private var maker: CheckoutMaker { CheckoutMaker(git: services.git, root: services.layout.workspaces) }
 
     func make(_ request: WorkspaceRequest) async throws -> Checkout {
-        try await withMirror(request) { try await maker.make(request, from: $0) }
+        guard let upload = request.upload else {
+            return try await withMirror(request) { try await maker.make(request, from: $0) }
+        }
+        let file = "\(services.layout.uploadDirectory)/\(upload.id)"
+        defer { unlink(file) }
+        try await services.files.fetch(upload, to: file)
+        return try await withMirror(request, bundle: file) { try await maker.make(request, from: $0) }
     }
 
     /// What the agent left; a push that fails becomes a warning, since the work itself is done and kept.
+    /// - Parameter bundle: the file for its new commits.
     func collect(
         _ checkout: Checkout,
         _ request: WorkspaceRequest,
         subject: String,
+        bundle: String,
         note: @Sendable (_ stage: String, _ message: String) async -> Void
     ) async -> WorkspaceOutcome {
         var outcome: WorkspaceOutcome
@@ -33,10 +48,18 @@ struct WorkspaceWork: Sendable {
                 warnings: checkout.warnings + ["the result could not be read: \(problem.message)"]
             )
         }
-        guard request.push, let head = outcome.headCommit, head != checkout.baseCommit else { return outcome }
+        guard let head = outcome.headCommit else { return outcome }
+        do {
+            outcome.bundle = try await maker.bundle(head, of: checkout, to: bundle)
+        } catch {
+            let problem = BerthError(wrapping: error)
+            services.log.warning("no bundle", ["error": "\(problem)", "detail": problem.detail ?? ""])
+            outcome.warnings.append("the commits are kept in the workspace alone: \(problem.message)")
+        }
+        guard request.push, head != checkout.baseCommit else { return outcome }
         await note("pushing", "pushing \(request.branch)")
         do {
-            guard logins != nil else {
+            guard remote != nil else {
                 throw BerthError(.pushRejected, "the worker was restarted and has no credentials any more")
             }
             try await withMirror(request) { try await $0.push(head, of: checkout.path, as: request.branch) }
@@ -50,31 +73,49 @@ struct WorkspaceWork: Sendable {
 
     private func withMirror<Value: Sendable>(
         _ request: WorkspaceRequest,
+        bundle: String? = nil,
         _ body: (Mirror) async throws -> Value
     ) async throws -> Value {
         let url = try GitURL(request.repositoryURL, field: "workspace.repositoryURL")
-        let fitting = (logins ?? []).filter { login in
-            url.credentialTarget.map { $0.scheme == login.scheme && $0.host == login.host.lowercased() } ?? false
+        func mirror(_ credential: String, _ access: RemoteAccess) -> Mirror {
+            // Goes into a digest with a salt that agents cannot see: another credential means another mirror.
+            let account = credential.isEmpty ? "" : "\(services.mirrorSalt)\u{0}\(credential)"
+            return Mirror(url: url, account: account, git: services.git, access: access, bundle: bundle)
         }
-        guard !fitting.isEmpty else {
-            return try await body(Mirror(url: url, account: "", git: services.git, credentialSocket: nil))
+        switch url.transport {
+        case .path, .bundle: return try await body(mirror("", .plain))
+        case .ssh:
+            let identity = remote?.ssh ?? SSHIdentity(privateKey: nil)
+            return try await identity.withAccess(
+                directory: services.layout.credentialDirectory,
+                name: operationName,
+                keptHosts: services.git.configuration.knownHostsFile
+            ) { access in
+                try await body(mirror(identity.privateKey?.reveal() ?? "", access))
+            }
+        case .http:
+            let fitting = (remote?.logins ?? []).filter { login in
+                url.credentialTarget.map { $0.scheme == login.scheme && $0.host == login.host.lowercased() } ?? false
+            }
+            guard !fitting.isEmpty else { return try await body(mirror("", .plain)) }
+            let owner = fitting.map { "\($0.username)\u{0}\($0.password.reveal())" }.joined(separator: "\u{0}")
+            return try await withLogins(fitting) { try await body(mirror(owner, .login(socket: $0))) }
         }
-        // Goes into a digest with a salt that agents cannot see: another credential means another mirror.
-        let owner = fitting.map { "\($0.username)\u{0}\($0.password.reveal())" }.joined(separator: "\u{0}")
+    }
+
+    private var operationName: String { String(services.ids.make(RequestKind.self).text.suffix(16)) }
+
+    private func withLogins<Value: Sendable>(_ logins: [GitLogin], _ body: (String) async throws -> Value) async throws
+        -> Value
+    {
         let server = try await CredentialServer(
-            logins: fitting,
+            logins: logins,
             directory: services.layout.credentialDirectory,
-            name: String(services.ids.make(RequestKind.self).text.suffix(16)),
+            name: operationName,
             loop: services.loop
         )
         do {
-            let mirror = Mirror(
-                url: url,
-                account: "\(services.mirrorSalt)\u{0}\(owner)",
-                git: services.git,
-                credentialSocket: server.path
-            )
-            let value = try await body(mirror)
+            let value = try await body(server.path)
             await server.close()
             return value
         } catch {

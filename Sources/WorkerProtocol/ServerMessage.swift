@@ -72,6 +72,8 @@ public enum ServerMessage: Sendable, Equatable {
         public var workspace: WorkspaceRequest?
         /// For git operations of this assignment, never for the agent's environment.
         public var gitCredentials: [GitCredential]?
+        /// As `gitCredentials`, for a repository behind ssh.
+        public var ssh: SSHCredential?
 
         public init(
             executionId: String,
@@ -82,7 +84,8 @@ public enum ServerMessage: Sendable, Equatable {
             attempt: Int? = nil,
             agent: AgentAssignment? = nil,
             workspace: WorkspaceRequest? = nil,
-            gitCredentials: [GitCredential]? = nil
+            gitCredentials: [GitCredential]? = nil,
+            ssh: SSHCredential? = nil
         ) {
             self.executionId = executionId
             self.personaId = personaId
@@ -93,6 +96,7 @@ public enum ServerMessage: Sendable, Equatable {
             self.agent = agent
             self.workspace = workspace
             self.gitCredentials = gitCredentials
+            self.ssh = ssh
         }
     }
 
@@ -153,6 +157,21 @@ public enum ServerMessage: Sendable, Equatable {
             self.host = host
             self.username = username
             self.password = password
+        }
+    }
+
+    /// How a repository behind ssh is reached.
+    public struct SSHCredential: Sendable, Equatable, Codable, CustomStringConvertible {
+        /// OpenSSH or PEM, without a passphrase; nil: no key is offered.
+        public var privateKey: String?
+        /// In the form of a known_hosts file, and then no other host is trusted.
+        public var knownHosts: String?
+
+        public var description: String { "<redacted key>" }
+
+        public init(privateKey: String?, knownHosts: String? = nil) {
+            self.privateKey = privateKey
+            self.knownHosts = knownHosts
         }
     }
 

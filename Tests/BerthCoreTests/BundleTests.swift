@@ -40,7 +40,7 @@ import Testing
         let outcome = try await place.maker.result(of: checkout, commitLeftovers: true, task: "Add new")
         let head = try #require(outcome.headCommit)
         let result = place.directory.file("result.bundle")
-        let mark = try #require(try await mirror.bundle(head, of: checkout.path, as: "berth/task", to: result))
+        let mark = try #require(try await place.maker.bundle(head, of: checkout, to: result))
         #expect(mark.bytes == Int64(try Data(contentsOf: URL(filePath: result)).count))
         #expect(mark.sha256 == (try await check(["sha256sum", result])).prefix(64))
         try await place.run("fetch", "--quiet", result, "berth/task:berth/task", in: mine)
@@ -73,7 +73,7 @@ import Testing
             let outcome = try await place.maker.result(of: checkout, commitLeftovers: true, task: "x")
             #expect(outcome.commits.map(\.subject) == ["Task \(count)"])
             let head = try #require(outcome.headCommit)
-            _ = try await mirror.bundle(head, of: checkout.path, as: "berth/task", to: result)
+            _ = try await place.maker.bundle(head, of: checkout, to: result)
         }
         try await place.run("fetch", "--quiet", result, "berth/task:berth/task", in: mine)
         #expect(try await place.run("log", "--format=%s", "main..berth/task", in: mine) == "Task 2\nTask 1")
@@ -86,7 +86,7 @@ import Testing
         let checkout = try await place.maker.make(place.request(Self.name), from: mirror)
         let head = try #require(checkout.baseCommit)
         let result = place.directory.file("result.bundle")
-        #expect(try await mirror.bundle(head, of: checkout.path, as: "berth/task", to: result) == nil)
+        #expect(try await place.maker.bundle(head, of: checkout, to: result) == nil)
     }
 
     @Test func `an empty repository gets its first branch`() async throws {
@@ -99,7 +99,7 @@ import Testing
         let outcome = try await place.maker.result(of: checkout, commitLeftovers: true, task: "Begin")
         let result = place.directory.file("result.bundle")
         let head = try #require(outcome.headCommit)
-        _ = try await mirror.bundle(head, of: checkout.path, as: "berth/task", to: result)
+        _ = try await place.maker.bundle(head, of: checkout, to: result)
         try await place.run("fetch", "--quiet", result, "berth/task:berth/task", in: mine)
         #expect(try await place.run("show", "berth/task:a.txt", in: mine) == "x")
     }

@@ -58,7 +58,7 @@ import Transport
 
     @Test func `an id that is not one's own is not found`() async throws {
         try await RunningServer.with { server in
-            for route in RouteTable.all where !route.parameters.isEmpty {
+            for route in RouteTable.all where !route.parameters.isEmpty && route.access != .worker {
                 let answer = try await server.request(route.method.rawValue, Self.foreignPath(route))
                 #expect(answer.status == 404, "\(route.id)")
                 #expect(answer.body?["code"]?.string == "not_found", "\(route.id)")

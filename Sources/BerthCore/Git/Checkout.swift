@@ -9,12 +9,21 @@ public struct Checkout: Sendable, Equatable {
     public var branch: String
     /// nil where the repository is empty.
     public var baseCommit: String?
+    /// The bare copy of the remote that it was made from; nil where the repository is empty.
+    public var mirrorPath: String?
     public var warnings: [String]
 
-    public init(path: String, branch: String, baseCommit: String?, warnings: [String] = []) {
+    public init(
+        path: String,
+        branch: String,
+        baseCommit: String?,
+        mirrorPath: String? = nil,
+        warnings: [String] = []
+    ) {
         self.path = path
         self.branch = branch
         self.baseCommit = baseCommit
+        self.mirrorPath = mirrorPath
         self.warnings = warnings
     }
 }
@@ -53,10 +62,12 @@ public struct CheckoutMaker: Sendable {
         try await mirror.update()
         let commit = try await find(base, in: mirror, offer: offer)
         if exists {
-            return try await goOn(request, path: path, from: mirror, commit: commit)
+            var checkout = try await goOn(request, path: path, from: mirror, commit: commit)
+            checkout.mirrorPath = mirror.path
+            return checkout
         }
         try await clone(request, path: path, from: mirror, commit: commit)
-        var checkout = Checkout(path: path, branch: request.branch, baseCommit: commit)
+        var checkout = Checkout(path: path, branch: request.branch, baseCommit: commit, mirrorPath: mirror.path)
         checkout.warnings += try await lookForLFS(path)
         checkout.warnings += try await SubmoduleFetch(git: git, mirror: mirror, checkout: path).run()
         return checkout

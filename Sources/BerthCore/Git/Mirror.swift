@@ -100,9 +100,9 @@ public struct Mirror: Sendable {
     /// Brings all branches and tags here. Nothing is ever pruned, so what a workspace took stays whole.
     public func update() async throws {
         try await create()
-        // A bundle's HEAD may stand on no branch.
-        let head = bundle == nil ? [] : ["HEAD"]
-        try await fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"] + head)
+        // A bundle's HEAD may stand on no branch, and a task may begin where its owner's remote stands.
+        let more = bundle == nil ? [] : ["HEAD", "+refs/remotes/*:refs/berth/remotes/*"]
+        try await fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"] + more)
     }
 
     /// Brings one commit that no branch or tag need hold; for remotes that allow it.

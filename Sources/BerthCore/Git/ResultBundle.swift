@@ -4,30 +4,28 @@ internal import FoundationEssentials
 internal import Glibc
 internal import OpenSSL
 
-extension Mirror {
+extension CheckoutMaker {
     /// Writes the commits that `commit` of a workspace has over what the remote had into a git bundle, as
     /// `refs/heads/<branch>`, so that whoever has the remote's branches can take them.
     ///
     /// Made as Berth in a repository of its own that borrows the mirror's objects: nothing that an agent may have set
-    /// in the workspace has a say.
-    /// - Parameters:
-    ///   - file: where to; it gets its name when it is complete.
+    /// in the workspace has a say. Needs no credential, so it is also made after the worker's own death.
+    /// - Parameter file: where to; it gets its name when it is complete. In a directory that agents cannot write.
     /// - Returns: nil when there is nothing new.
-    public func bundle(_ commit: String, of workspace: String, as branch: String, to file: String)
-        async throws -> BundleMark?
-    {
+    public func bundle(_ commit: String, of checkout: Checkout, to file: String) async throws -> BundleMark? {
+        let branch = checkout.branch
         let scratch = file + ".git"
         defer { try? FileManager.default.removeItem(atPath: scratch) }
         try? FileManager.default.removeItem(atPath: scratch)
-        try await create()
         _ = try await git.asWorker(["init", "--bare", "--quiet", "--template=", scratch], in: "/")
             .checked("make room for the result")
-        try Self.write("\(path)/objects\n", to: "\(scratch)/objects/info/alternates")
+        var sources = [(checkout.path, ["+\(commit):refs/heads/\(branch)"])]
+        if let mirror = checkout.mirrorPath, access(mirror, F_OK) == 0 {
+            try Self.write("\(mirror)/objects\n", to: "\(scratch)/objects/info/alternates")
+            sources.insert((mirror, ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]), at: 0)
+        }
         // Ordered: what the remote has comes first, so that the second needs only what is new.
-        for (source, references) in [
-            (path, ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]),
-            (workspace, ["+\(commit):refs/heads/\(branch)"]),
-        ] {
+        for (source, references) in sources {
             _ = try await git.asWorker(
                 ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", source] + references,
                 in: scratch,

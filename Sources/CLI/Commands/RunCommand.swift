@@ -16,7 +16,12 @@ enum RunCommand {
                 about: "A task in a repository, with the key taken from this shell's environment"
             ),
             Example(
-                line: "berth run --repo git@github.com:me/app --branch fix/login --push --timeout 30m < task.md",
+                line: #"berth run --repo . "fix the failing test""#,
+                about: "In the repository of this directory; the branch appears in it at the end"
+            ),
+            Example(
+                line:
+                    "berth run --ssh-key ~/.ssh/deploy --repo git@github.com:me/app --branch fix/login --push --timeout 30m < task.md",
                 about: "The task from a file; the branch is pushed at the end"
             ),
             Example(line: #"berth run --detach "tidy the workspace""#, about: "Do not wait; see berth logs -f"),
@@ -30,16 +35,27 @@ enum RunCommand {
 
     static let options: [Option] =
         [
-            .value("repo", "URL", "Repository to check out: https, ssh, git@host:path or an absolute path."),
+            .value("repo", "URL", "Repository: a path on this machine ('.'), https://…, ssh://… or user@host:path."),
             .value("base", "REF", "Branch, tag or commit to start from; default: the remote's default branch."),
             .value("branch", "NAME", "Branch for the task; default: one named after it."),
-            .flag("push", "Push the branch when the run ends."),
-            .value("agent", "KIND", "Who does it; default claude.", choices: AgentKind.known.map(\.rawValue)),
+            .flag("push", "Push the branch when the run ends (a repository of this machine gets it anyway)."),
+            .value(
+                "agent",
+                "KIND",
+                "Who does it: claude (the default), or command, which gives the task to a shell.",
+                choices: AgentKind.known.map(\.rawValue)
+            ),
             .value("model", "NAME", "The agent's model."),
             .value("max-cost", "USD", "Stop when the agent has cost this many US dollars."),
             .value("max-turns", "N", "Stop after this many turns."),
             .value("git-user", "NAME", "User name for the repository's host; default x-access-token."),
             .value("git-secret", "NAME", "Password or token for the repository's host, given like --secret."),
+            .value("ssh-key", "FILE", "Private key for a repository behind ssh; without a passphrase."),
+            .value(
+                "known-hosts",
+                "FILE",
+                "Host keys to trust for it; default: the first one seen, which may not change."
+            ),
             .value("resume", "SESSION", "Continue the agent's own conversation."),
         ] + SharedOptions.placement + SharedOptions.run
 
@@ -50,9 +66,18 @@ enum RunCommand {
         request.agent = try arguments.choice("agent", of: AgentKind.known.map(\.rawValue)).map {
             AgentKind(rawValue: $0)
         }
+        if request.agent == .command, let task = request.prompt {
+            request.command = ["sh", "-c", task]
+            request.prompt = nil
+        }
         request.model = arguments.text("model")
         request.resumeAgentSessionId = arguments.text("resume")
+        var local: LocalRepository?
         if let url = arguments.text("repo") {
+            if LocalRepository.isPath(url) {
+                local = try LocalRepository(url, field: "--repo", environment: terminal.environment)
+                try refuseRemoteOptions(arguments)
+            }
             request.repository = CreateExecution.Checkout(
                 url: url,
                 base: arguments.text("base"),
@@ -60,8 +85,9 @@ enum RunCommand {
                 push: arguments.has("push") ? true : nil
             )
             request.gitCredentials = try Input.gitLogin(arguments, url: url, terminal: terminal).map { [$0] }
+            request.ssh = try Input.sshLogin(arguments, url: url)
         } else {
-            for name in ["base", "branch", "git-secret"] where arguments.text(name) != nil {
+            for name in ["base", "branch", "git-secret", "ssh-key", "known-hosts"] where arguments.text(name) != nil {
                 throw BerthError(.usage, "the option needs a repository", field: "--\(name)", remedy: "add --repo URL")
             }
         }
@@ -69,8 +95,34 @@ enum RunCommand {
         request.config?.maxCostUsd = try arguments.number("max-cost")
         request.config?.maxTurns = try arguments.integer("max-turns", in: 1...100_000)
         let isClaude = (request.agent ?? .claude) == .claude
-        return try await ServerSession.with(arguments, terminal) { [request] session in
-            try await session.runAndFollow(request, as: isClaude ? .agent : .raw, isDetached: arguments.has("detach"))
+        let mode: FollowMode = isClaude ? .agent : .raw
+        let isDetached = arguments.has("detach")
+        return try await ServerSession.with(arguments, terminal) { [request, local] session in
+            guard let local, let checkout = request.repository else {
+                return try await session.runAndFollow(request, as: mode, isDetached: isDetached)
+            }
+            var request = request
+            request.repository = try await session.send(local, checkout)
+            return try await session.runAndFollow(request, as: mode, isDetached: isDetached, returningTo: local)
+        }
+    }
+
+    private static func refuseRemoteOptions(_ arguments: ParsedArguments) throws(BerthError) {
+        guard !arguments.has("push") else {
+            throw BerthError(
+                .usage,
+                "a repository of this machine is not pushed to",
+                field: "--push",
+                remedy: "leave it out: the branch appears in the repository by itself when the run ends"
+            )
+        }
+        for name in ["git-user", "git-secret", "ssh-key", "known-hosts"] where arguments.text(name) != nil {
+            throw BerthError(
+                .usage,
+                "a repository of this machine needs no credential",
+                field: "--\(name)",
+                remedy: "leave it out, or give the repository's URL"
+            )
         }
     }
 }

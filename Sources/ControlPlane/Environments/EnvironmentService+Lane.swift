@@ -82,14 +82,17 @@ extension EnvironmentService {
         if [.pause, .stop, .destroy].contains(effect) { workers.setDraining(true, environment: record.id) }
         switch effect {
         case .create:
+            // The first boot's token is made while the provider works.
+            async let token = issueToken(record, instance: number + 1)
             let limitations = try await bounded(record, ticket, interruptions) { try await instances.create(record) }
             let after = try await change(ticket.id, ticket.organization, limitations: limitations) {
                 try $0.provisioned(at: now)
             }
-            if after.machine.pending == .start { try await boot(after.record, ticket, interruptions) }
+            guard after.machine.pending == .start else { return }
+            try await boot(after.record, try await token, ticket, interruptions)
         case .start:
             if !isFresh, try await isBooted(record) { return }
-            try await boot(record, ticket, interruptions)
+            try await boot(record, try await issueToken(record, instance: number), ticket, interruptions)
         case .resume:
             try await bounded(record, ticket, interruptions) { try await instances.resume(record) }
             try await change(ticket.id, ticket.organization) { try $0.resumed(instance: number) }
@@ -113,15 +116,21 @@ extension EnvironmentService {
         }
     }
 
-    private func boot(_ record: EnvironmentRecord, _ ticket: EnvironmentLanes.Ticket, _ interruptions: UInt64)
-        async throws
-    {
-        let token = try await workers.issueToken(
+    private func issueToken(_ record: EnvironmentRecord, instance: Int64) async throws -> Secret<String> {
+        try await workers.issueToken(
             organization: record.organizationID,
             owner: record.ownerID,
             environment: record.id,
-            instance: record.instance
+            instance: instance
         )
+    }
+
+    private func boot(
+        _ record: EnvironmentRecord,
+        _ token: Secret<String>,
+        _ ticket: EnvironmentLanes.Ticket,
+        _ interruptions: UInt64
+    ) async throws {
         try await bounded(record, ticket, interruptions) { try await instances.start(record, token: token) }
         try await readyIfItIs(record)
     }

@@ -50,6 +50,8 @@ public struct NewExecution: Sendable {
     /// Variables of the agent's environment.
     public var environment: Secret<[String: String]>
     public var gitCredentials: Secret<[ServerMessage.GitCredential]>
+    /// For a repository behind ssh.
+    public var ssh: Secret<ServerMessage.SSHCredential>?
     /// The same key with the same request answers with the first one's execution.
     public var idempotencyKey: String?
 
@@ -64,6 +66,7 @@ public struct NewExecution: Sendable {
         personaID: String? = nil,
         environment: Secret<[String: String]> = Secret([:]),
         gitCredentials: Secret<[ServerMessage.GitCredential]> = Secret([]),
+        ssh: Secret<ServerMessage.SSHCredential>? = nil,
         idempotencyKey: String? = nil
     ) {
         self.organizationID = organizationID
@@ -76,6 +79,7 @@ public struct NewExecution: Sendable {
         self.personaID = personaID
         self.environment = environment
         self.gitCredentials = gitCredentials
+        self.ssh = ssh
         self.idempotencyKey = idempotencyKey
     }
 }

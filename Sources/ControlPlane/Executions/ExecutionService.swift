@@ -114,7 +114,7 @@ public struct ExecutionService: Sendable {
 
     func perform(_ effects: [ExecutionMachine.Effect], _ stored: StoredExecution) async {
         let id = stored.record.id
-        if let deadlineAt = stored.record.deadlineAt { deadlines.note(deadlineAt) }
+        if !stored.record.state.isTerminal { deadlines.note(stored.record.deadlineAt ?? time.now + .seconds(60)) }
         for effect in effects {
             switch effect {
             case .dispatch: dispatchBell.ring()

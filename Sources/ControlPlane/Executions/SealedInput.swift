@@ -16,6 +16,17 @@ struct SealedInput: Sendable {
 struct ExecutionSecrets: Codable, Sendable {
     var env: [String: String]
     var git: [ServerMessage.GitCredential]
+    var ssh: ServerMessage.SSHCredential?
+}
+
+extension ExecutionSecrets {
+    init(_ request: NewExecution) {
+        self.init(
+            env: request.environment.reveal(),
+            git: request.gitCredentials.reveal(),
+            ssh: request.ssh?.reveal()
+        )
+    }
 }
 
 /// Seals and opens those parts, each bound to its row.
@@ -23,8 +34,8 @@ struct InputSealing: Sendable {
     let sealer: Sealer
 
     func seal(_ request: NewExecution, id: ExecutionID) throws -> SealedInput {
-        let secrets = ExecutionSecrets(env: request.environment.reveal(), git: request.gitCredentials.reveal())
-        let isBare = secrets.env.isEmpty && secrets.git.isEmpty
+        let secrets = ExecutionSecrets(request)
+        let isBare = secrets.env.isEmpty && secrets.git.isEmpty && secrets.ssh == nil
         return SealedInput(
             title: try seal(Array(Self.title(request).utf8), "title", id, request.organizationID),
             prompt: try seal(Array(request.prompt.utf8), "prompt", id, request.organizationID),

@@ -70,6 +70,7 @@ public struct Configuration: Sendable {
     public var logLevel: LogLevel { text("logLevel").flatMap { LogLevel(rawValue: $0) } ?? .info }
     public var drain: Duration { .milliseconds(integer("drainMs")) }
     public var maximumBodyBytes: Int { Int(integer("maxBodyBytes")) }
+    public var maximumUploadBytes: Int64 { integer("maxUploadBytes") }
     public var maximumConnections: Int { Int(integer("maxConnections")) }
     public var workerPort: Int { Int(integer("workerPort")) }
 

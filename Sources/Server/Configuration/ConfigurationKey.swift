@@ -109,6 +109,14 @@ public struct ConfigurationKey: Sendable {
             "largest request body"
         ),
         .init(
+            "maxUploadBytes",
+            .integer(1 << 20...1 << 40),
+            ["BERTH_MAX_UPLOAD_BYTES"],
+            default: "2147483648",
+            unit: "bytes",
+            "largest repository of a caller's machine, and largest bundle of new commits"
+        ),
+        .init(
             "maxConnections",
             .integer(8...1_000_000),
             ["BERTH_MAX_CONNECTIONS"],

@@ -25,7 +25,7 @@ actor LinkSockets {
         guard servers[environment] == nil else { return }
         let server = HTTPServer(loops: [loop], configuration: Self.configuration, ids: ids, log: log) { [hub] request in
             guard let hub = hub.value else { throw BerthError(.unavailable, "the server is starting") }
-            return try await hub.accept(request)
+            return try await hub.answer(request)
         }
         servers[environment] = server
         do {
@@ -61,6 +61,8 @@ actor LinkSockets {
     private static var configuration: HTTPServerConfiguration {
         var configuration = HTTPServerConfiguration()
         configuration.maximumConnections = 16
+        // Bundles of new commits have a limit of their own.
+        configuration.maximumBodyBytes = 1 << 40
         configuration.webSocket = WorkerHub.webSocket
         configuration.renderError = { FrontDoor.problem($0, requestID: nil) }
         return configuration

@@ -1,3 +1,4 @@
+import API
 import Base
 import Transport
 import WorkerProtocol
@@ -7,6 +8,7 @@ import Workers
 struct WorkerHub: Sendable {
     let workers: WorkerService
     let tokens: WorkerTokens
+    let files: TaskFiles
     let metrics: Metrics
     let log: Log
 
@@ -17,6 +19,19 @@ struct WorkerHub: Sendable {
         configuration.pingInterval = nil
         return configuration
     }
+
+    /// Whatever a worker asks of its own socket: the link, or a file beside it.
+    func answer(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let match = Self.matcher.match(method: request.method.rawValue, segments: request.segments)
+        guard case .found(let route, let parameters) = match else { return try await accept(request) }
+        return switch route.id {
+        case .workerUpload: try await files.fetch(request, upload: parameters["uploadId"] ?? "")
+        case .workerBundle: try await files.take(request, execution: parameters["executionId"] ?? "")
+        default: try await accept(request)
+        }
+    }
+
+    private static let matcher = RouteMatcher(RouteTable.all.filter { $0.access == .worker })
 
     /// The token comes as a bearer, or as `?token=` from a peer that speaks only the documented protocol.
     func accept(_ request: HTTPRequest) async throws -> HTTPResponse {

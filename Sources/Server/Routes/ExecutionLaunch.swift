@@ -3,6 +3,7 @@ import Base
 import Domain
 import Environments
 import Executions
+import Uploads
 import WorkerProtocol
 import Workspaces
 
@@ -36,9 +37,11 @@ extension ServerCore {
             gitCredentials: Secret((request.gitCredentials ?? []).map { ServerMessage.GitCredential($0) }),
             idempotencyKey: key
         )
+        new.ssh = request.ssh.map { Secret(ServerMessage.SSHCredential($0)) }
         // Before anything is made for it.
         try new.validate()
         guard !onStandingWorker else { return try await executions.create(new).execution }
+        let upload = try await upload(of: request, isRepeatable: key != nil, by: principal)
         let environment = try await environment(for: request, by: principal)
         new.environmentID = environment.id
         if let checkout = request.repository {
@@ -56,10 +59,13 @@ extension ServerCore {
                 )
             )
             spec.workspace = made.request
+            spec.workspace?.upload = upload?.reference
             new.spec = spec
             new.workspaceID = made.workspace.id
         }
-        return try await create(new, by: principal)
+        let record = try await create(new, by: principal)
+        if let upload { try await files.uploads.bind(upload.id, organization: upload.organizationID, to: record.id) }
+        return record
     }
 
     private func create(_ new: NewExecution, by principal: Principal) async throws -> ExecutionRecord {

@@ -57,6 +57,10 @@ extension API.WorkerStatus {
     }
 }
 
+extension ServerMessage.SSHCredential {
+    init(_ login: CreateExecution.SSHLogin) { self.init(privateKey: login.privateKey, knownHosts: login.knownHosts) }
+}
+
 extension ServerMessage.GitCredential {
     init(_ login: CreateExecution.GitLogin) {
         self.init(scheme: login.scheme, host: login.host, username: login.username, password: login.password)

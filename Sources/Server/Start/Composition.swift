@@ -12,6 +12,7 @@ import OpenSSL
 import OutputStore
 import Providers
 import Transport
+import Uploads
 import Workers
 import Workspaces
 
@@ -90,7 +91,17 @@ struct Composition: Sendable {
             randomness: randomness,
             log: log
         )
-        hub.bind(WorkerHub(workers: workers, tokens: tokens, metrics: metrics, log: log))
+        let files = TaskFiles(
+            uploads: UploadService(database: database, time: time),
+            executions: executions,
+            tokens: tokens,
+            incoming: try FileStore(directory: directory.uploadsPath, limit: configuration.maximumUploadBytes),
+            bundles: try FileStore(directory: directory.bundlesPath, limit: configuration.maximumUploadBytes),
+            ids: ids,
+            time: time,
+            log: log
+        )
+        hub.bind(WorkerHub(workers: workers, tokens: tokens, files: files, metrics: metrics, log: log))
         let core = ServerCore(
             configuration: configuration,
             time: time,
@@ -104,7 +115,8 @@ struct Composition: Sendable {
             environments: environments,
             workspaces: workspaces,
             workers: workers,
-            hub: hub
+            hub: hub,
+            files: files
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
         let http = HTTPServer(loops: loops, configuration: try httpConfiguration(configuration), ids: ids, log: log) {
@@ -130,6 +142,7 @@ struct Composition: Sendable {
         group.addTask { [core] in try await core.accounts.run() }
         group.addTask { [core] in try await core.executions.run() }
         group.addTask { [core] in try await core.workers.run() }
+        group.addTask { [core] in try await core.files.run() }
         group.addTask { [self] in
             // Sockets first: workers that lived on come back before their absence counts.
             await links.reopen(in: environmentsPath)
@@ -174,7 +187,8 @@ struct Composition: Sendable {
             http.tls = try TLSContext.server(certificateFile: certificate, keyFile: key)
         }
         // Above our own limit, so that what is too long is answered with a problem and not cut off.
-        http.maximumBodyBytes = configuration.maximumBodyBytes * 4
+        // Uploads are read in pieces under a limit of their own; every other route has one in front of its decoder.
+        http.maximumBodyBytes = max(configuration.maximumBodyBytes * 4, Int(configuration.maximumUploadBytes) + 1)
         http.maximumConnections = configuration.maximumConnections
         http.webSocket = WorkerHub.webSocket
         http.renderError = { FrontDoor.problem($0, requestID: nil) }

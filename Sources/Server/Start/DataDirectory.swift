@@ -11,6 +11,8 @@ public struct DataDirectory: Sendable {
 
     var databasePath: String { path + "/berth.sqlite" }
     var outputPath: String { path + "/output" }
+    var uploadsPath: String { path + "/uploads" }
+    var bundlesPath: String { path + "/bundles" }
     var environmentsPath: String { path + "/environments" }
     var masterKeyPath: String { path + "/master.key" }
     public var apiKeyPath: String { path + "/api-key" }

@@ -1,0 +1,110 @@
+import Base
+import FoundationEssentials
+import Glibc
+import OpenSSL
+import Transport
+
+/// Whole files by name in one directory: written once, read as often as needed. A name stands for a complete file.
+struct FileStore: Sendable {
+    let directory: String
+    /// Bytes of one file at most.
+    let limit: Int64
+
+    init(directory: String, limit: Int64) throws(BerthError) {
+        self.directory = directory
+        self.limit = limit
+        try DataDirectory.makeDirectory(directory)
+    }
+
+    struct Received: Sendable {
+        var bytes: Int64
+        /// Hexadecimal.
+        var sha256: String
+    }
+
+    /// Takes a body in, in pieces, and keeps it under `name`; replaces what was there. Nothing is left of one that fails.
+    /// - Parameter expected: refuses any other digest.
+    func receive(_ body: IncomingBody, as name: String, unique: String, expecting expected: String? = nil) async throws
+        -> Received
+    {
+        let part = "\(directory)/\(name).\(unique).part"
+        let file = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw Self.failure() }
+        var isKept = false
+        defer {
+            close(file)
+            if !isKept { unlink(part) }
+        }
+        var digest = SHA256()
+        while let chunk = try await body.next() {
+            guard digest.byteCount + Int64(chunk.count) <= limit else {
+                throw BerthError(
+                    .tooLarge,
+                    "the file is longer than \(limit) bytes",
+                    remedy: "raise maxUploadBytes in the server's configuration"
+                )
+            }
+            digest.update(chunk)
+            try Self.write(chunk, to: file)
+        }
+        let received = Received(bytes: digest.byteCount, sha256: Hex.encode(digest.digest))
+        if let expected, expected != received.sha256 {
+            throw BerthError(.invalidValue, "the bytes are not those that were announced", field: "sha256")
+        }
+        guard fdatasync(file) == 0, rename(part, "\(directory)/\(name)") == 0 else { throw Self.failure() }
+        isKept = true
+        return received
+    }
+
+    /// Bytes of `name`; nil where there is no such file.
+    func length(_ name: String) -> Int64? {
+        var status = stat()
+        return stat("\(directory)/\(name)", &status) == 0 ? Int64(status.st_size) : nil
+    }
+
+    /// The file as an answer; memory is bounded while a client stalls.
+    func response(_ name: String) -> HTTPResponse? {
+        guard let length = length(name) else { return nil }
+        let path = "\(directory)/\(name)"
+        return HTTPResponse(
+            headers: ["content-type": "application/octet-stream"],
+            body: .stream(length: Int(length)) { writer in
+                let file = open(path, O_RDONLY | O_CLOEXEC)
+                guard file >= 0 else { throw Self.failure() }
+                defer { close(file) }
+                var buffer = [UInt8](repeating: 0, count: 1 << 16)
+                while case let count = read(file, &buffer, buffer.count), count > 0 {
+                    try await writer.write(Array(buffer[..<count]))
+                }
+            }
+        )
+    }
+
+    func remove(_ name: String) { unlink("\(directory)/\(name)") }
+
+    /// Names of complete files; what a killed server left half-written is removed.
+    func sweepParts() -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        for name in names where name.hasSuffix(".part") { remove(name) }
+        return names.filter { !$0.hasSuffix(".part") }.sorted()
+    }
+
+    private static func failure() -> BerthError {
+        let isFull = errno == ENOSPC || errno == EDQUOT
+        return BerthError(
+            isFull ? .diskFull : .internal,
+            isFull ? "the server's disk has no room for the file" : "a file of the server cannot be used",
+            detail: "errno \(errno)"
+        )
+    }
+
+    private static func write(_ bytes: [UInt8], to file: CInt) throws(BerthError) {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw failure() }
+            sent += count
+        }
+    }
+}
