@@ -77,6 +77,9 @@ struct Link: Sendable {
         headers.set("authorization", "Bearer \(token)")
         var configuration = WebSocketConfiguration()
         configuration.maximumMessageBytes = ProtocolLimits.maximumMessageBytes
+        // With the heartbeat's look at it, a living server is heard well within `selfFenceAfter`.
+        configuration.pingInterval = .seconds(10)
+        configuration.pongTimeout = .seconds(15)
         return try await client.webSocket(url, headers: headers, configuration: configuration)
     }
 

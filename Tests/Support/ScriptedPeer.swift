@@ -12,7 +12,9 @@ public final class ScriptedPeer: Sendable {
         self.port = port
     }
 
-    private static func path(_ name: String, here: String = #filePath) -> String {
-        "\(here.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" })/Peers/\(name)"
+    /// Where the program lies.
+    public static func path(_ name: String) -> String {
+        let here = #filePath
+        return "\(here.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" })/Peers/\(name)"
     }
 }

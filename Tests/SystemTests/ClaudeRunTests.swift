@@ -61,7 +61,7 @@ import Testing
     private static let fix = #"""
         [{"text":"I will look at the code.","tools":[["Bash",{"command":"cat app.py","description":"read"}]]},
          {"tools":[["Write",{"file_path":"app.py","content":"def add(a, b):\n    return a + b\n"}]]},
-         {"tools":[["Bash",{"command":"python3 -c 'import app; assert app.add(1, 2) == 3' && git add -A && git commit -qm 'Add instead of subtracting'","description":"test"}]]},
+         {"tools":[["Bash",{"command":"PYTHONDONTWRITEBYTECODE=1 python3 -c 'import app; assert app.add(1, 2) == 3' && git add -A && git commit -qm 'Add instead of subtracting'","description":"test"}]]},
          {"text":"The test passes now."}]
         """#
 
@@ -145,8 +145,8 @@ import Testing
             let result = try await scene.run("--push", key: "sk-secret-6f2e91")
             #expect(result.status == 0, "\(result.output)\n\(result.errors)")
             for secret in ["tok-93b1f", "sk-secret-6f2e91"] {
-                let found = try await TestSupport.run(["grep", "-rlaF", secret, scene.berth.data])
-                #expect(found.output.isEmpty, "\(secret) is in \(found.output)")
+                let found = try await check(["python3", ScriptedPeer.path("find_bytes.py"), scene.berth.data, secret])
+                #expect(found.isEmpty, "\(secret) is in \(found)")
             }
         }
     }

@@ -59,7 +59,7 @@ import Testing
             #expect(mark?["totalBytes"]?.integer == 3_000_003)
             #expect(mark?["headBytes"]?.integer == 1_000_000)
             #expect(mark?["tailBytes"]?.integer == 65_536)
-            let digest = try await check(["sh", "-c", "\(script) | sha256sum"])
+            let digest = try await check(["sh", "-c", "{ \(script); } | sha256sum"])
             #expect(mark?["sha256"]?.string == String(digest.prefix(64)))
             #expect(result.output.hasSuffix("END"))
         }

@@ -63,19 +63,18 @@ import Testing
         }
     }
 
-    /// A worker's sandbox is known by the data directory in its mounts.
+    /// A worker is its holder's child; the holder's pid is in the environment's record.
     private static func killWorkers(of berth: Installation) -> String {
-        "hit=1; for pid in $(pgrep -x berth-worker); do "
-            + "grep -q '\(berth.data)' /proc/$pid/mountinfo && kill -9 $pid && hit=0; done; exit $hit"
+        "for pid in $(awk '/^holder/ {print $2}' \(berth.data)/environments/*/instance); do "
+            + "pkill -9 -P $pid -x berth-worker; done"
     }
 }
 
 extension String {
     /// `127.0.0.1:PORT` of a text that names a URL.
     fileprivate var firstAddress: String? {
-        guard let word = split(whereSeparator: \.isWhitespace).first(where: { $0.contains("http://") }) else {
-            return nil
-        }
-        return String(word.drop { !$0.isNumber }.prefix { $0.isNumber || $0 == "." || $0 == ":" })
+        let words = split { $0.isWhitespace || $0 == "\"" }
+        guard let url = words.first(where: { $0.hasPrefix("http://") }) else { return nil }
+        return String(url.dropFirst(7).prefix { $0.isNumber || $0 == "." || $0 == ":" })
     }
 }

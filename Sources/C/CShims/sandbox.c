@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NETWORK_RESTARTS = 20 };
+enum { NETWORK_RESTARTS = 20, NETWORK_DEADLINE_MS = 5000 };
 
 struct monitor {
     struct spec spec;
@@ -26,6 +27,7 @@ struct monitor {
     pid_t holder, network;
     int user_namespace, network_namespace;
     int network_restarts;
+    int network_ready; // readable when the network carries
 };
 
 static void write_record(const struct monitor *monitor, const char *name, const char *text) {
@@ -125,20 +127,41 @@ static void map_ids(const struct spec *spec, pid_t pid) {
     close(proc);
 }
 
+static void start_or_restart_network(struct monitor *monitor) {
+    if (monitor->network_ready >= 0) close(monitor->network_ready);
+    monitor->network =
+        start_network(&monitor->spec, monitor->user_namespace, monitor->network_namespace, &monitor->network_ready);
+}
+
+// Nothing may run inside before the ports that it was promised listen.
+static bool network_carries(struct monitor *monitor) {
+    struct pollfd wait = { .fd = monitor->network_ready, .events = POLLIN };
+    int count;
+    do count = poll(&wait, 1, NETWORK_DEADLINE_MS);
+    while (count < 0 && errno == EINTR);
+    char pid[16];
+    bool carries = count == 1 && read(monitor->network_ready, pid, sizeof pid) > 0;
+    close(monitor->network_ready);
+    monitor->network_ready = -1;
+    return carries;
+}
+
 // Serves the setup process until it has ended; what it could not do is in the report.
 static void serve(struct monitor *monitor, pid_t child, int from_child, int to_child) {
     char question;
     while (read(from_child, &question, 1) == 1) {
+        const char *answer = "k";
         if (question == 'M') map_ids(&monitor->spec, child);
         if (question == 'N') {
             open_namespaces(monitor, child);
-            monitor->network = start_network(&monitor->spec, monitor->user_namespace, monitor->network_namespace);
+            start_or_restart_network(monitor);
         }
+        if (question == 'R' && !network_carries(monitor)) answer = "x";
         if (question == 'P') {
             read_exactly(from_child, &monitor->holder, sizeof monitor->holder, "a pid");
             write_instance(monitor);
         }
-        write_all(to_child, "k", 1);
+        write_all(to_child, answer, 1);
     }
 }
 
@@ -207,7 +230,7 @@ static void watch(struct monitor *monitor) {
             return;
         }
         if (ended == monitor->network && monitor->network_restarts++ < NETWORK_RESTARTS) {
-            monitor->network = start_network(&monitor->spec, monitor->user_namespace, monitor->network_namespace);
+            start_or_restart_network(monitor);
             write_instance(monitor);
         }
     }
@@ -238,7 +261,7 @@ static void remove_in_namespace(const struct spec *spec) {
 }
 
 int berth_sandbox_main(void) {
-    static struct monitor monitor;
+    static struct monitor monitor = { .network_ready = -1 };
     struct spec *spec = &monitor.spec;
     spec_read(spec);
     monitor.directory = open(spec->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -67,7 +67,7 @@ void enter_root(const struct spec *spec);
 
 // sandbox_network.c
 void prepare_network(const struct spec *spec, int proc);
-pid_t start_network(const struct spec *spec, int user_namespace, int network_namespace);
+pid_t start_network(const struct spec *spec, int user_namespace, int network_namespace, int *ready);
 
 // sandbox_filter.c
 void filter_system_calls(void);

@@ -105,9 +105,19 @@ static void open_tun_device(void) {
 }
 
 // pasta runs as an ordinary host user that owns the outer user namespace; it never has root's rights.
-pid_t start_network(const struct spec *spec, int user_namespace, int network_namespace) {
+// `*ready` becomes readable when its ports listen (it writes its pid there), or at once when it has died.
+pid_t start_network(const struct spec *spec, int user_namespace, int network_namespace, int *ready) {
+    int written[2] = { -1, -1 };
+    // The owner opens the pipe anew by its path, so it must be the owner's.
+    if (pipe2(written, O_CLOEXEC) != 0
+        || (spec->mode == MODE_ROOT && fchown(written[1], spec->owner, spec->owner) != 0))
+        fail("make", "the network's pipe");
     pid_t child = fork();
-    if (child != 0) return child;
+    if (child != 0) {
+        close(written[1]);
+        *ready = written[0];
+        return child;
+    }
     // pasta takes an already ignored SIGPIPE for a failure to ignore it.
     signal(SIGPIPE, SIG_DFL);
     char user[40], network[48], ports[LIST_MAX * 6];
@@ -115,6 +125,9 @@ pid_t start_network(const struct spec *spec, int user_namespace, int network_nam
     // Inherited on purpose: pasta opens the namespaces through its own /proc/self/fd.
     fcntl(user_namespace, F_SETFD, 0);
     fcntl(network_namespace, F_SETFD, 0);
+    fcntl(written[1], F_SETFD, 0);
+    char record[48];
+    snprintf(record, sizeof record, "/proc/self/fd/%d", written[1]);
     snprintf(user, sizeof user, "/proc/self/fd/%d", user_namespace);
     snprintf(network, sizeof network, "/proc/self/fd/%d", network_namespace);
     join_ports(spec, ports, sizeof ports);
@@ -129,7 +142,7 @@ pid_t start_network(const struct spec *spec, int user_namespace, int network_nam
             || setresuid(spec->owner, spec->owner, spec->owner) != 0))
         _exit(1);
     char *closed[] = {
-        "pasta", "--foreground", "--quiet", "--stderr", "--ipv4-only", "--no-map-gw", "--no-netns-quit", "--no-dhcp",
+        "pasta", "--foreground", "--pid", record, "--quiet", "--stderr", "--ipv4-only", "--no-map-gw", "--no-netns-quit", "--no-dhcp",
         "--no-ndp", "--no-dhcpv6", "--no-ra", "--no-udp", "--no-icmp", "--ns-ifname", "eth0", "--tcp-ports", "none",
         "--udp-ports", "none", "--udp-ns", "none", "--tcp-ns", ports, "--userns", user, "--netns", network, NULL,
     };
@@ -139,7 +152,7 @@ pid_t start_network(const struct spec *spec, int user_namespace, int network_nam
     }
     char *resolver = (char *)(spec->network_resolver ? spec->network_resolver : spec->network_gateway);
     char *arguments[] = {
-        "pasta", "--foreground", "--quiet", "--stderr", "--ipv4-only", "--config-net", "--no-map-gw", "--no-netns-quit",
+        "pasta", "--foreground", "--pid", record, "--quiet", "--stderr", "--ipv4-only", "--config-net", "--no-map-gw", "--no-netns-quit",
         "--no-dhcp", "--no-ndp", "--no-dhcpv6", "--no-ra", "--ns-ifname", "eth0",
         "--address", (char *)spec->network_address, "--netmask", "30", "--gateway", (char *)spec->network_gateway,
         "--dns-forward", (char *)spec->network_gateway, "--dns", resolver,

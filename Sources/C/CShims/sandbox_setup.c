@@ -18,11 +18,15 @@
 
 static int to_monitor_fd, from_monitor_fd;
 
-// One letter to the monitor and its one-letter answer: M = map my ids, N = my network is ready, P = pid follows.
+// One letter to the monitor and its one-letter answer: M = map my ids, N = connect my network, R = does it carry?,
+// P = pid follows.
 static void ask(char question) {
     char answer;
     write_all(to_monitor_fd, &question, 1);
     read_exactly(from_monitor_fd, &answer, 1, "the monitor");
+    if (answer == 'k') return;
+    errno = ENETDOWN;
+    fail("start", "the network");
 }
 
 static void announce(pid_t pid) {
@@ -113,6 +117,7 @@ static _Noreturn void first_process(const struct spec *spec, int mapped) {
     if (spec->hostname && sethostname(spec->hostname, strlen(spec->hostname)) != 0) fail("set", "the host name");
     become(spec->user);
     enter_root(spec);
+    read_exactly(mapped, &byte, 1, "the network");
     // A session keyring is inherited: without one of its own the inside would hold the keys of the server's login.
     syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
     filter_system_calls();
@@ -149,5 +154,8 @@ _Noreturn void setup(const struct spec *spec, int to_monitor, int from_monitor) 
     write_maps(proc, child, spec->inner, spec->inner_count);
     announce(child);
     write_all(mapped[1], "g", 1);
+    // The network starts while the first process builds its root.
+    if (spec->network) ask('R');
+    write_all(mapped[1], "n", 1);
     _exit(0);
 }
