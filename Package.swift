@@ -119,7 +119,8 @@ let package = Package(
         swiftTarget(
             "CLI",
             [
-                "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport", "EventLoop",
+                "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport",
+                "EventLoop",
                 "Server", "Worker",
             ]
         ),
@@ -169,7 +170,10 @@ let package = Package(
                 "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),
-        tests("ServerTests", ["Server", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]),
+        tests(
+            "ServerTests",
+            ["Server", "OpenSSL", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]
+        ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
