@@ -33,17 +33,17 @@ extension ServerSession {
         }
         if mode == .agent, !isJSON { say("\(execution.id) — follow elsewhere with: berth logs -f \(execution.id)") }
         let status = try await follow(execution.id, as: mode, cancelsOnInterrupt: true)
-        if let repository { try await takeBack(execution.id, into: repository) }
+        if let repository { try await takeBack(execution.id, into: repository, besideBytes: mode == .raw) }
         return status
     }
 
     /// The run's own exit status stays whatever becomes of its branch, so what goes wrong here is told in words.
-    private func takeBack(_ id: ExecutionID, into repository: LocalRepository) async throws {
+    private func takeBack(_ id: ExecutionID, into repository: LocalRepository, besideBytes: Bool) async throws {
         let execution: Execution = try await client.call(.executionGet, path: ["executionId": id.text])
         guard execution.status.hasEnded else { return say("get its branch when it has ended: berth fetch \(id)") }
         do {
             guard let branch = try await fetch(execution, into: repository) else { return }
-            if !isJSON { tell(branch, of: execution, in: repository) }
+            if !isJSON { tell(branch, of: execution, in: repository, toError: besideBytes) }
         } catch {
             let problem = BerthError(wrapping: error)
             terminal.writeError(Program.text(problem, style: terminal.errorStyle))

@@ -18,7 +18,12 @@ struct ServerSession: Sendable {
     ) async throws -> Int32 {
         let configuration = try Surroundings.configuration(arguments, terminal)
         let found = try ServerAddress.find(configuration)
-        let client = try BerthClient(url: found.url, key: found.key, loop: terminal.loop)
+        let client = try BerthClient(
+            url: found.url,
+            key: found.key,
+            caFile: configuration.text("caFile"),
+            loop: terminal.loop
+        )
         let session = ServerSession(client: client, terminal: terminal, isJSON: arguments.has("json"))
         return try await body(session)
     }

@@ -2,6 +2,7 @@ public import API
 public import Base
 public import Domain
 public import EventLoop
+import OpenSSL
 import Transport
 
 /// The API of a server, typed. Paths come from the route table, so client and server cannot disagree about them.
@@ -14,10 +15,13 @@ public struct BerthClient: Sendable {
     let loop: EventLoop
     let randomness: any Randomness
 
-    /// - Parameter url: `http://`, `https://` or `unix:/path`.
+    /// - Parameters:
+    ///   - url: `http://`, `https://` or `unix:/path`.
+    ///   - caFile: PEM file of the authorities to trust; nil: the system's.
     public init(
         url: String,
         key: Secret<String>?,
+        caFile: String? = nil,
         loop: EventLoop,
         randomness: any Randomness = SystemRandomness()
     ) throws(BerthError) {
@@ -31,6 +35,7 @@ public struct BerthClient: Sendable {
         configuration.headTimeout = .seconds(330)
         // Event streams and outputs are kept alive by the server's comments, every 15 s.
         configuration.bodyTimeout = .seconds(60)
+        if let caFile { configuration.trust = .authorities(file: caFile) }
         http = HTTPClient(loop: loop, configuration: configuration, randomness: randomness)
     }
 

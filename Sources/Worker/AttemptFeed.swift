@@ -72,7 +72,14 @@ struct AttemptFeed: Sendable {
         var acknowledged = start
         while true {
             if spool.length > offset {
-                offset += try await send(spool, from: offset, on: channel)
+                do {
+                    offset += try await send(spool, from: offset, on: channel)
+                } catch let error as BerthError where error.code == .notFound {
+                    // The server asks for what it once had stored. It is gone here; only the total can be told.
+                    attempt.services.log.error("output asked for again is gone", ["attempt": attempt.key])
+                    offset = .max
+                    continue
+                }
                 let durable = min(channel.credit.durable, offset)
                 if durable > acknowledged {
                     acknowledged = durable

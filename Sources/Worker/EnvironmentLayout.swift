@@ -61,10 +61,10 @@ struct EnvironmentLayout: Sendable {
     }
 
     var credentialDirectory: String { cache + "/run" }
-    /// Repositories on their way in.
-    var uploadDirectory: String { state + "/uploads" }
+    /// Repositories on their way in. Not in the state directory, which a sandbox hides from Berth's own git as well.
+    var uploadDirectory: String { cache + "/uploads" }
     /// Results on their way out.
-    var bundleDirectory: String { state + "/bundles" }
+    var bundleDirectory: String { cache + "/bundles" }
 
     var workerRights: HolderRunner.Rights { .init(user: nil, privileges: .keep) }
     var agentRights: HolderRunner.Rights { .init(user: agentIdentity, privileges: agentPrivileges) }

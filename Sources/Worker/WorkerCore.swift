@@ -95,6 +95,12 @@ actor WorkerCore {
         return attempt
     }
 
+    /// For the commit of what was left uncommitted.
+    private static func subject(_ assign: ServerMessage.Assign) -> String {
+        let task = assign.prompt.isEmpty ? assign.agent?.command.map(CommandText.text) ?? "" : assign.prompt
+        return task.split(whereSeparator: \.isNewline).first.map { String($0.prefix(72)) } ?? "Changes"
+    }
+
     private func order(_ assign: ServerMessage.Assign, key: AttemptKey) throws -> AttemptOrder {
         let agent = assign.agent ?? .init(kind: .claude)
         let timeout = assign.config.timeoutMs > 0 ? assign.config.timeoutMs : nil
@@ -109,7 +115,7 @@ actor WorkerCore {
             wireID: assign.executionId,
             agent: agent.kind,
             caps: caps,
-            subject: assign.prompt.split(whereSeparator: \.isNewline).first.map { String($0.prefix(72)) } ?? "Changes",
+            subject: Self.subject(assign),
             workspace: assign.workspace,
             checkout: nil,
             temporaryDirectory: "\(services.layout.temporary)/berth-\(key.executionID)-\(key.attempt)",

@@ -1,4 +1,4 @@
-public import Base
+internal import Base
 internal import BerthCore
 internal import EventLoop
 internal import Glibc
@@ -9,25 +9,27 @@ internal import Transport
 public enum WorkerProgram {
     static let version = "0.1.0"
 
-    /// - Returns: the exit status.
-    public static func main() async -> Int32 {
+    public static func main() -> Never {
         let arguments = Array(CommandLine.arguments.dropFirst())
         switch arguments.first {
         case "git-credential":
             let path = getenv(CredentialProgram.socketVariable).map { String(cString: $0) } ?? ""
-            return CredentialProgram.run(operation: arguments.last ?? "", socketPath: path)
+            exit(CredentialProgram.run(operation: arguments.last ?? "", socketPath: path))
         case "--help", "-h":
             print(WorkerOptions.usage)
-            return 0
+            exit(0)
         case "--version":
             print("berth-worker \(version)")
-            return 0
-        default: break
+            exit(0)
+        default: LoopProgram.main(name: "worker") { loop in await run(arguments, loop) }
         }
+    }
+
+    private static func run(_ arguments: [String], _ loop: EventLoop) async -> Int32 {
         let sink = StandardErrorSink()
         do {
             let options = try WorkerOptions(arguments: arguments, environment: environment())
-            try await run(options, sink: sink)
+            try await run(options, loop: loop, sink: sink)
             return 0
         } catch {
             let known = BerthError(wrapping: error)
@@ -37,11 +39,8 @@ public enum WorkerProgram {
     }
 
     /// Runs until SIGTERM or SIGINT, or until the holder is gone. What agents run goes on in the holder.
-    public static func run(_ options: WorkerOptions, sink: any LogSink) async throws {
+    static func run(_ options: WorkerOptions, loop: EventLoop, sink: any LogSink) async throws {
         signal(SIGPIPE, SIG_IGN)
-        let loop = try EventLoop(name: "worker")
-        loop.start()
-        defer { loop.stop() }
         let worker = try await Worker(options, loop: loop, sink: sink)
         try await worker.run()
     }

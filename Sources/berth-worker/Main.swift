@@ -1,7 +1,6 @@
-import Glibc
 import Worker
 
 @main
 struct Main {
-    static func main() async { exit(await WorkerProgram.main()) }
+    static func main() { WorkerProgram.main() }
 }

@@ -81,6 +81,18 @@ import Testing
         }
     }
 
+    @Test func `names resolve inside where they resolve outside`() async throws {
+        try await withProvider(.local) { fixture in
+            guard fixture.provider.capabilities.networks.contains(.open) else { return }
+            let name = "deb.debian.org"
+            // A machine without a resolver has nothing to compare with.
+            guard try await run(["getent", "ahostsv4", name]).status == 0 else { return }
+            let inside = try await fixture.inside()
+            let script = "for i in $(seq 50); do getent ahostsv4 \(name) >/dev/null && exit 0; sleep 0.05; done; exit 1"
+            #expect(try await inside.run(script).status == 0)
+        }
+    }
+
     @Test func `a network whose carrier was killed comes back`() async throws {
         try await withProvider(.local) { fixture in
             guard fixture.provider.capabilities.networks.contains(.open) else { return }

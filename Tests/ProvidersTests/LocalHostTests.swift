@@ -62,9 +62,4 @@ import Testing
     func `an agent's name is one plain path component`(_ name: String) {
         #expect(throws: BerthError.self) { try AgentMount(name: name, directory: "/x").checkName() }
     }
-
-    @Test func `name servers are read in order, IPv4 only`() {
-        let text = "# c\nnameserver fe80::1\nnameserver\t10.0.0.1\nsearch x\nnameserver 9.9.9.9\n"
-        #expect(NetworkPlan.nameServers(in: text) == ["10.0.0.1", "9.9.9.9"])
-    }
 }

@@ -40,7 +40,6 @@ struct spec {
     size_t argument_count, environment_count;
     const char *network;   // path of pasta, or NULL for loopback only
     const char *network_address, *network_gateway;
-    const char *network_resolver; // as the host reaches it, or NULL for the host's own choice
     bool network_closed;          // host ports only, no way to anywhere else
 };
 

@@ -150,12 +150,11 @@ pid_t start_network(const struct spec *spec, int user_namespace, int network_nam
         execve(spec->network, closed, environment);
         _exit(127);
     }
-    char *resolver = (char *)(spec->network_resolver ? spec->network_resolver : spec->network_gateway);
     char *arguments[] = {
         "pasta", "--foreground", "--pid", record, "--quiet", "--stderr", "--ipv4-only", "--config-net", "--no-map-gw", "--no-netns-quit",
         "--no-dhcp", "--no-ndp", "--no-dhcpv6", "--no-ra", "--ns-ifname", "eth0",
         "--address", (char *)spec->network_address, "--netmask", "30", "--gateway", (char *)spec->network_gateway,
-        "--dns-forward", (char *)spec->network_gateway, "--dns", resolver,
+        "--dns-forward", (char *)spec->network_gateway,
         "--tcp-ports", "none", "--udp-ports", "none", "--udp-ns", "none",
         "--tcp-ns", spec->port_count ? ports : "none",
         "--userns", user, "--netns", network, NULL,

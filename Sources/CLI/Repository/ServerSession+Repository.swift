@@ -47,9 +47,14 @@ extension ServerSession {
         }
     }
 
-    /// Says where the work is now and how to look at it.
-    func tell(_ branch: ReturnedBranch, of execution: Execution, in repository: LocalRepository) {
-        let style = terminal.style
+    /// Says where the work is now and how to look at it; beside a command's own bytes on standard error.
+    func tell(
+        _ branch: ReturnedBranch,
+        of execution: Execution,
+        in repository: LocalRepository,
+        toError: Bool = false
+    ) {
+        let style = toError ? terminal.errorStyle : terminal.style
         let count = execution.report?.workspace?.commits.count ?? 0
         let commits = "\(count) \(count == 1 ? "commit" : "commits")"
         var lines: [String] = []
@@ -64,6 +69,6 @@ extension ServerSession {
         if let reason = branch.reason { lines.append("It has another name here, because \(reason).") }
         lines.append("  look at it   git log -p ..\(branch.name)")
         lines.append("  take it      git merge \(branch.name)")
-        terminal.write(lines.joined(separator: "\n") + "\n")
+        terminal.writeBytes(Array((lines.joined(separator: "\n") + "\n").utf8), toError: toError)
     }
 }

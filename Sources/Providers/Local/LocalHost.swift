@@ -77,7 +77,7 @@ struct LocalHost: Sendable {
     private static func ordinaryIDs() -> IDs {
         guard access("/usr/bin/newuidmap", X_OK) == 0, access("/usr/bin/newgidmap", X_OK) == 0 else { return .single }
         var names = ["\(geteuid())"]
-        if let entry = getpwuid(geteuid()), let name = entry.pointee.pw_name { names.append(String(cString: name)) }
+        if let name = AccountName.of(geteuid()) { names.append(name) }
         guard let uids = range(in: SmallFile.read("/etc/subuid") ?? "", of: names),
             let gids = range(in: SmallFile.read("/etc/subgid") ?? "", of: names), uids == gids
         else { return .single }

@@ -3,10 +3,10 @@ internal import Domain
 internal import Glibc
 
 /// The network of a sandbox with the policy `open`: what stays out of reach, and where names are resolved.
-struct NetworkPlan: Sendable {
+enum NetworkPlan {
     /// A pair of the range that RFC 2544 keeps for benchmarks, so it collides with no real network.
     static let address = "198.18.0.2"
-    /// Also answers DNS: pasta forwards queries sent here to the host's resolver.
+    /// Also answers DNS: pasta forwards queries sent here to the host's resolver, a stub on its loopback included.
     static let gateway = "198.18.0.1"
 
     /// Everything that is not the public internet (RFC 6890), metadata services of clouds among it.
@@ -15,14 +15,8 @@ struct NetworkPlan: Sendable {
         "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
     ]
 
-    /// Prefixes that get an unreachable route inside.
-    var unreachable: [String]
-    /// The host's resolver, as the host reaches it.
-    var resolver: String?
-
-    static func current() -> NetworkPlan {
-        NetworkPlan(unreachable: reserved + hostAddresses().map { $0 + "/32" }, resolver: hostResolver())
-    }
+    /// Prefixes that get an unreachable route inside; the host's addresses as they are now.
+    static func unreachable() -> [String] { reserved + hostAddresses().map { $0 + "/32" } }
 
     /// The host's own IPv4 addresses: its services are out of reach under any of them.
     private static func hostAddresses() -> [String] {
@@ -45,25 +39,5 @@ struct NetworkPlan: Sendable {
     private static func text(of address: in_addr) -> String {
         let value = UInt32(bigEndian: address.s_addr)
         return "\(value >> 24).\(value >> 16 & 255).\(value >> 8 & 255).\(value & 255)"
-    }
-
-    private static func hostResolver() -> String? {
-        // A stub on the host's loopback (systemd-resolved) keeps the real servers in a file of its own.
-        let servers = nameServers(in: read("/etc/resolv.conf"))
-        return servers.first { !$0.hasPrefix("127.") }
-            ?? nameServers(in: read("/run/systemd/resolve/resolv.conf")).first
-    }
-
-    private static func read(_ path: String) -> String {
-        (try? SmallFile.resolved(path)).flatMap { SmallFile.read($0) } ?? ""
-    }
-
-    /// IPv4 name servers, in order.
-    static func nameServers(in text: String) -> [String] {
-        text.split(separator: "\n").compactMap { line in
-            let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
-            guard words.count >= 2, words[0] == "nameserver", !words[1].contains(":") else { return nil }
-            return String(words[1])
-        }
     }
 }

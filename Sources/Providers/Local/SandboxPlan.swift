@@ -108,14 +108,12 @@ struct SandboxPlan {
         guard let pasta = host.pasta, request.network.kind == .open || !request.network.hostPorts.isEmpty else {
             return
         }
-        let plan = NetworkPlan.current()
         spec.add("network", pasta)
         spec.add("address", NetworkPlan.address)
         spec.add("gateway", NetworkPlan.gateway)
-        if let resolver = plan.resolver { spec.add("resolver", resolver) }
         for port in request.network.hostPorts { spec.add("port", "\(port)") }
         if request.network.kind == .open {
-            for prefix in plan.unreachable { spec.add("unreachable", prefix) }
+            for prefix in NetworkPlan.unreachable() { spec.add("unreachable", prefix) }
         } else {
             spec.add("closed", "1")
         }

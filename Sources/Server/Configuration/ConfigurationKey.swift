@@ -80,6 +80,12 @@ public struct ConfigurationKey: Sendable {
             isSecret: true,
             "token of workers that stand alone; unset: none may connect"
         ),
+        .init(
+            "caFile",
+            .path,
+            ["BERTH_CA_FILE"],
+            "for the CLI: PEM file of the authorities to trust instead of the system's"
+        ),
         .init("workerId", .text, ["BERTH_WORKER_ID", "WORKER_ID"], "for a worker: the name it gives itself"),
         .init("server", .text, ["BERTH_SERVER", "ORCHESTRATOR_URL"], "for the CLI and workers: URL of the server"),
         .init(

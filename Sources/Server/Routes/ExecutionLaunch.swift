@@ -53,7 +53,7 @@ extension ServerCore {
                     repositoryURL: checkout.url,
                     baseReference: checkout.base,
                     branch: checkout.branch,
-                    task: request.prompt ?? request.command?.joined(separator: " ") ?? "",
+                    task: request.prompt ?? request.command.map(CommandText.text) ?? "",
                     push: checkout.push ?? false,
                     commitLeftovers: checkout.commitLeftovers ?? true
                 )

@@ -22,6 +22,7 @@ struct Composition: Sendable {
     private let http: HTTPServer
     private let links: LinkSockets
     private let environmentsPath: String
+    private let log: Log
 
     static func make(
         _ configuration: Configuration,
@@ -122,7 +123,7 @@ struct Composition: Sendable {
         let http = HTTPServer(loops: loops, configuration: try httpConfiguration(configuration), ids: ids, log: log) {
             await door.handle($0)
         }
-        return Composition(core: core, http: http, links: links, environmentsPath: directory.environmentsPath)
+        return Composition(core: core, http: http, links: links, environmentsPath: directory.environmentsPath, log: log)
     }
 
     /// Starts to take requests; returns the address for the CLI.
@@ -133,6 +134,12 @@ struct Composition: Sendable {
             try await http.listen(on: .tcp(host: host, port: core.configuration.workerPort))
         }
         let reachable = ["0.0.0.0", "::"].contains(address.host) ? "127.0.0.1" : address.host
+        if core.configuration.text("tlsKey") == nil, !["127.0.0.1", "::1"].contains(address.host) {
+            log.warning(
+                "listening beyond this machine without TLS: keys and output can be read on the way",
+                ["address": address.description]
+            )
+        }
         let scheme = core.configuration.text("tlsKey") == nil ? "http" : "https"
         return "\(scheme)://" + (reachable.contains(":") ? "[\(reachable)]" : reachable) + ":\(address.port)"
     }

@@ -62,7 +62,7 @@ struct RunningServer: Sendable {
                     key: key,
                     loop: own,
                     http: HTTPClient(loop: own),
-                    client: try BerthClient(url: url, key: key, loop: own),
+                    client: try BerthClient(url: url, key: key, caFile: settings["tlsCertificate"], loop: own),
                     data: data
                 )
                 return try await body(server)
