@@ -124,7 +124,7 @@ public struct RepositoryURL: Hashable, Sendable, CustomStringConvertible {
             .invalidValue,
             "the URL has a login in it",
             field: field,
-            remedy: "remove it from the URL and give it apart: gitCredentials in the API, --git-login for 'berth run'"
+            remedy: "remove it from the URL and give it apart: gitCredentials in the API, --git-secret for 'berth run'"
         )
     }
 }
