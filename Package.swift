@@ -119,7 +119,8 @@ let package = Package(
         swiftTarget(
             "CLI",
             [
-                "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport", "EventLoop",
+                "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport",
+                "EventLoop",
                 "Server", "Worker",
             ]
         ),
