@@ -170,7 +170,10 @@ let package = Package(
                 "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),
-        tests("ServerTests", ["Server", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]),
+        tests(
+            "ServerTests",
+            ["Server", "OpenSSL", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]
+        ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),

@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "https://user:hunter2@host/a", "https://secret@host/a", "ssh://git:hunter2@host/a", "user:hunter2@host:a/b",
+        "https://user:hunter2@host/a", "https://hunter2@host/a", "ssh://git:hunter2@host/a", "user:hunter2@host:a/b",
     ])
     func `a login in the URL is refused without repeating it`(_ input: String) {
         let error = #expect(throws: BerthError.self) { try RepositoryURL(input) }

@@ -26,8 +26,15 @@ struct SubmoduleFetch {
         for submodule in try await list() {
             do {
                 let url = try GitURL(try resolve(submodule.url), field: "submodule.url")
+                guard url.transport != .bundle else {
+                    throw BerthError(
+                        .unsupported,
+                        "'\(submodule.url)' lies beside the repository on its owner's machine, which an environment "
+                            + "cannot see; give it a whole URL in .gitmodules"
+                    )
+                }
                 // A repository must not make Berth read this machine's own files.
-                guard url.transport != .bundle, url.transport != .path || mirror.url.transport == .path else {
+                guard url.transport != .path || mirror.url.transport == .path else {
                     throw BerthError(.invalidValue, "a path on this machine is not allowed here")
                 }
                 let inner = mirror.sibling(url)
