@@ -180,3 +180,21 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Fuzz/run: the parsers with coverage counters, and the program that throws input at them.
+if Context.environment["BERTH_FUZZ"] == "1" {
+    for target in package.targets where target.type == .regular && target.swiftSettings != nil {
+        target.swiftSettings?.append(.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"]))
+    }
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "CFuzzer", "Base", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API", "Domain",
+            ],
+            path: "Fuzz/Targets",
+            swiftSettings: strict
+        ),
+    ]
+}

@@ -64,7 +64,7 @@ struct SubmoduleFetch {
             if key.hasSuffix(".url") { urls[String(key.dropLast(4))] = value }
         }
         return paths.sorted { $0.key < $1.key }.compactMap { name, path in
-            guard let url = urls[name], !name.contains("="), !name.contains("\n"), !path.hasPrefix("-") else {
+            guard let url = urls[name], !name.contains("="), !name.contains("\n"), !path.looksLikeOption else {
                 return nil
             }
             return Submodule(name: name, path: path, url: url)
