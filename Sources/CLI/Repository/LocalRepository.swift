@@ -130,7 +130,8 @@ struct LocalRepository: Sendable {
             references.append("--remotes")
         }
         let result = try GitCommand.run(
-            ["bundle", "create", "--quiet", "-"] + references,
+            // Large files are mostly packed already in some form of their own: looking for what they share takes minutes.
+            ["-c", "core.bigFileThreshold=1m", "bundle", "create", "--quiet", "-"] + references,
             in: path,
             environment: environment,
             into: file
