@@ -19,15 +19,21 @@ extension ServerSession {
         }
         if repository.isEmpty { return checkout }
         checkout.base = try checkout.base.map { try repository.base($0) }
-        checkout.upload = try await PrivateFolder.with(terminal.environment) { [checkout] folder in
-            let file = folder + "/bundle"
-            try repository.bundle(to: file, including: checkout.base)
+        checkout.upload = try await PrivateFolder.withFile(terminal.environment) { [checkout] file in
+            try repository.bundle(into: file, including: checkout.base)
             var status = stat()
-            guard stat(file, &status) == 0 else { throw BerthError(.unavailable, "git made no bundle") }
+            guard fstat(file, &status) == 0 else { throw BerthError(.unavailable, "git made no bundle") }
             say("sending \(repository.path) (\(SizeText.text(Int64(status.st_size))))…")
             return try await client.upload(file, bytes: Int64(status.st_size)).id
         }
         return checkout
+    }
+
+    /// Where the branch of a remote repository is to be had when nothing was pushed.
+    func tellUnpushed(_ id: ExecutionID) async throws {
+        let execution: Execution = try await client.call(.executionGet, path: ["executionId": id.text])
+        guard let outcome = execution.report?.workspace, outcome.bundle != nil, !outcome.pushed else { return }
+        say("the branch was not pushed; bring it into a clone with: berth fetch \(id)")
     }
 
     /// Fetches the branch of an execution into a repository here. nil when it made no new commits.
@@ -45,6 +51,16 @@ extension ServerSession {
             try await client.bundle(of: execution.id, mark, to: file)
             return try ReturnedBranch.take(file, branch: mark.branch, into: repository)
         }
+    }
+
+    /// One more line behind the events of a run.
+    func writeEvent(_ branch: ReturnedBranch, in repository: LocalRepository) throws {
+        struct Event: Encodable {
+            var event = "branch"
+            var data: FetchedBranch
+        }
+        let line = try JSONBody.encode(Event(data: FetchedBranch(branch, in: repository)))
+        terminal.writeBytes(line + Array("\n".utf8), toError: false)
     }
 
     /// Says where the work is now and how to look at it; beside a command's own bytes on standard error.
@@ -70,5 +86,19 @@ extension ServerSession {
         lines.append("  look at it   git log -p ..\(branch.name)")
         lines.append("  take it      git merge \(branch.name)")
         terminal.writeBytes(Array((lines.joined(separator: "\n") + "\n").utf8), toError: toError)
+    }
+}
+
+/// A returned branch, for programs.
+struct FetchedBranch: Encodable {
+    var branch: String
+    var repository: String
+    /// Why it has another name than the task gave it.
+    var reason: String?
+
+    init(_ branch: ReturnedBranch, in repository: LocalRepository) {
+        self.branch = branch.name
+        self.repository = repository.path
+        reason = branch.reason
     }
 }
