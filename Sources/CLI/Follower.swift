@@ -44,9 +44,17 @@ extension ServerSession {
     private func takeBack(_ id: ExecutionID, into repository: LocalRepository, besideBytes: Bool) async throws {
         let execution: Execution = try await client.call(.executionGet, path: ["executionId": id.text])
         guard execution.status.hasEnded else { return say("get its branch when it has ended: berth fetch \(id)") }
+        // Readable runs have told them with the outcome.
+        if besideBytes, !isJSON {
+            for warning in execution.report?.workspace?.warnings ?? [] { say("! " + warning) }
+        }
         do {
-            guard let branch = try await fetch(execution, into: repository) else { return }
-            if !isJSON { tell(branch, of: execution, in: repository, toError: besideBytes) }
+            guard let branch = try await fetch(execution, into: repository) else {
+                if besideBytes, !isJSON { say("no new commits") }
+                return
+            }
+            guard isJSON else { return tell(branch, of: execution, in: repository, toError: besideBytes) }
+            if !besideBytes { try writeEvent(branch, in: repository) }
         } catch {
             let problem = BerthError(wrapping: error)
             terminal.writeError(Program.text(problem, style: terminal.errorStyle))

@@ -58,6 +58,10 @@ enum ExecutionCommands {
                 let facts: [(String, String?)] = [
                     ("title", execution.title), ("agent", execution.agent.rawValue),
                     ("environment", execution.environmentId?.text), ("workspace", execution.workspaceId?.text),
+                    (
+                        "branch",
+                        execution.report?.workspace?.bundle.map { _ in "get it with: berth fetch \(execution.id)" }
+                    ),
                     ("attempt", "\(execution.attempt)"), ("created", execution.createdAt.description),
                     ("started", execution.startedAt?.description), ("ended", execution.endedAt?.description),
                 ]
