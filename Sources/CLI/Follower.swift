@@ -44,6 +44,10 @@ extension ServerSession {
     private func takeBack(_ id: ExecutionID, into repository: LocalRepository, besideBytes: Bool) async throws {
         let execution: Execution = try await client.call(.executionGet, path: ["executionId": id.text])
         guard execution.status.hasEnded else { return say("get its branch when it has ended: berth fetch \(id)") }
+        // Readable runs have told them with the outcome.
+        if besideBytes, !isJSON {
+            for warning in execution.report?.workspace?.warnings ?? [] { say("! " + warning) }
+        }
         do {
             guard let branch = try await fetch(execution, into: repository) else {
                 if besideBytes, !isJSON { say("no new commits") }
