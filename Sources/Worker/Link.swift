@@ -86,8 +86,10 @@ struct Link: Sendable {
     private func serve(_ connection: LinkConnection, _ ack: ServerMessage.Ack) async throws {
         let asked = ack.heartbeatMs.map { Duration.milliseconds(max(100, $0)) } ?? ProtocolLimits.heartbeat
         let interval = min(asked, ProtocolLimits.heartbeat)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await heartbeat(connection, every: interval) }
+        // Discarding: a plain group would keep every finished feed until the connection ends.
+        try await withThrowingDiscardingTaskGroup { group in
+            // One that cannot be sent means a closed connection, which `receive` tells of.
+            group.addTask { try? await heartbeat(connection, every: interval) }
             for feed in await resume(ack, connection) { add(feed, to: &group) }
             try await connection.send(.ready(.init(slots: core.slots)))
             while let message = try await connection.receive() {
@@ -97,7 +99,7 @@ struct Link: Sendable {
         }
     }
 
-    private func add(_ feed: AttemptFeed, to group: inout ThrowingTaskGroup<Void, any Error>) {
+    private func add(_ feed: AttemptFeed, to group: inout ThrowingDiscardingTaskGroup<any Error>) {
         group.addTask {
             do {
                 if await feed.connection.isDocumented {
