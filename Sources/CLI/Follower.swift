@@ -108,7 +108,13 @@ extension ServerSession {
             case .output(let stream, _, let bytes):
                 terminal.writeBytes(bytes, toError: stream == .stderr)
             case .end(let execution):
-                return finish(execution, as: mode)
+                let status = finish(execution, as: mode)
+                // The agent's own events end before bytes that are no line, so only exact bytes are counted.
+                if mode == .raw {
+                    try requireWhole(execution, .stdout, got: events.position.stdout)
+                    try requireWhole(execution, .stderr, got: events.position.stderr)
+                }
+                return status
             }
         }
         throw BerthError(.network, "the server ended the stream before the run ended", isRetryable: true)
@@ -135,6 +141,19 @@ extension ServerSession {
             let missing = mark.totalBytes - mark.headBytes - mark.tailBytes
             say("[\(missing) bytes of \(name) behind the first \(mark.headBytes) were not kept; see --max-output]")
         }
+    }
+
+    /// Output that was recorded and is not there any more is told, never passed over.
+    private func requireWhole(_ execution: Execution, _ stream: OutputStream, got: Int64) throws(BerthError) {
+        let recorded = stream == .stdout ? execution.report?.stdout : execution.report?.stderr
+        guard execution.status.hasEnded, let recorded else { return }
+        let kept = recorded.headBytes + recorded.tailBytes
+        guard got < kept else { return }
+        throw BerthError(
+            .internal,
+            "\(kept - got) of \(kept) recorded bytes of \(stream.rawValue) are missing on the server",
+            remedy: "the files under output/\(execution.id) of its data directory were removed or cut; restore them"
+        )
     }
 
     /// What is stored of an execution now.
@@ -169,6 +188,7 @@ extension ServerSession {
                 terminal.writeBytes(piece, toError: stream == .stderr)
                 offset += Int64(piece.count)
             }
+            try requireWhole(execution, stream, got: offset)
         }
     }
 }
