@@ -183,6 +183,11 @@ extension EnvironmentService {
         }
     }
 
+    /// For a request that names none: open where the provider has that. Where it has not, its limitations say so.
+    public func usualNetwork(of provider: ProviderKind) throws(BerthError) -> NetworkPolicy {
+        try instances.capabilities(of: provider).networks.contains(.open) ? .open : .none
+    }
+
     private func validate(_ request: NewEnvironment) throws -> ProviderCapabilities {
         try request.spec.validate()
         if let name = request.name { try Self.validate(name: name) }
@@ -203,10 +208,12 @@ extension EnvironmentService {
                 remedy: "it has: \(capabilities.networks.map(\.rawValue).joined(separator: ", "))"
             )
         }
-        guard request.spec.limitsPolicy == .bestEffort || capabilities.limitations.isEmpty else {
+        let open = capabilities.unenforced(request.spec.limits)
+        guard request.spec.limitsPolicy == .bestEffort || open.isEmpty else {
             throw BerthError(
                 .unsupported,
-                "this machine cannot enforce every limit: \(capabilities.limitations.joined(separator: "; "))",
+                "limits are required, and these cannot be enforced here: \(open.joined(separator: ", "))"
+                    + capabilities.limitations.map { "; \($0)" }.joined(),
                 field: "limitsPolicy",
                 remedy: "see 'berth doctor', or accept what can be enforced with limitsPolicy bestEffort"
             )

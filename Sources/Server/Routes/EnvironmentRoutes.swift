@@ -10,7 +10,7 @@ extension ServerCore {
     func environmentCreate(_ context: RequestContext) async throws -> HTTPResponse {
         let body: CreateEnvironment = try await context.body(limit: configuration.maximumBodyBytes)
         let principal = try context.principal
-        let spec = environmentSpec(
+        let spec = try environmentSpec(
             provider: body.provider,
             limits: body.limits,
             policy: body.limitsPolicy,
@@ -39,12 +39,14 @@ extension ServerCore {
         limits: ResourceLimits?,
         policy: LimitsPolicy?,
         network: NetworkPolicy?
-    ) -> EnvironmentSpec {
-        EnvironmentSpec(
-            provider: provider ?? configuration.text("provider").map { ProviderKind(rawValue: $0) } ?? .local,
+    ) throws(BerthError) -> EnvironmentSpec {
+        let provider = provider ?? configuration.text("provider").map { ProviderKind(rawValue: $0) } ?? .local
+        let network = if let network { network } else { try environments.usualNetwork(of: provider) }
+        return EnvironmentSpec(
+            provider: provider,
             limits: limits ?? .standard,
             limitsPolicy: policy ?? .bestEffort,
-            network: network ?? .open
+            network: network
         )
     }
 

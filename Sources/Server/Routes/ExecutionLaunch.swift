@@ -106,7 +106,7 @@ extension ServerCore {
     }
 
     private func environment(for request: CreateExecution, by principal: Principal) async throws -> EnvironmentRecord {
-        let spec = environmentSpec(
+        let spec = try environmentSpec(
             provider: request.provider,
             limits: request.limits,
             policy: nil,
