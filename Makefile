@@ -12,10 +12,10 @@ test: ## install, build, run every check and test
 
 check: ## layers and format, without building
 	scripts/check-layers
-	swift format lint --strict --recursive Sources Tests Migrations Package.swift
+	swift format lint --strict --recursive Sources Tests Fuzz Migrations Package.swift
 
 fmt: ## format the sources in place
-	swift format --in-place --recursive Sources Tests Migrations Package.swift
+	swift format --in-place --recursive Sources Tests Fuzz Migrations Package.swift
 
 spec: build ## measure the shipped programs against the numeric specification
 	python3 Benchmarks/spec.py

@@ -119,7 +119,8 @@ let package = Package(
         swiftTarget(
             "CLI",
             [
-                "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport", "EventLoop",
+                "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport",
+                "EventLoop",
                 "Server", "Worker",
             ]
         ),
@@ -169,10 +170,31 @@ let package = Package(
                 "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),
-        tests("ServerTests", ["Server", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]),
+        tests(
+            "ServerTests",
+            ["Server", "OpenSSL", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]
+        ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Fuzz/run: the parsers with coverage counters, and the program that throws input at them.
+if Context.environment["BERTH_FUZZ"] == "1" {
+    for target in package.targets where target.type == .regular && target.swiftSettings != nil {
+        target.swiftSettings?.append(.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"]))
+    }
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "CFuzzer", "Base", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API", "Domain",
+            ],
+            path: "Fuzz/Targets",
+            swiftSettings: strict
+        ),
+    ]
+}

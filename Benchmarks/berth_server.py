@@ -148,6 +148,15 @@ class Server:
             time.sleep(0.001)
         raise Failed(f"environment {name} is {found['status']}, not {status}")
 
+    def holders(self):
+        """Pids of the holders of this server's environments, from their records."""
+        found = set()
+        for record in self.data.glob("environments/*/instance"):
+            for line in record.read_text().splitlines():
+                if line.startswith("holder "):
+                    found.add(int(line.split()[1]))
+        return found
+
     def kill(self, number=signal.SIGKILL):
         self.process.send_signal(number)
         self.process.wait()
@@ -191,7 +200,7 @@ def peak_kilobytes(pid):
 
 
 def processes(name, under):
-    """Pids of programs called `name` whose command line or environment directory names `under`."""
+    """Pids of programs called `name` for which `under` holds."""
     found = []
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -204,19 +213,5 @@ def processes(name, under):
     return found
 
 
-def descendants(pid):
-    children = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-            except (OSError, IndexError):
-                continue
-    seen, todo = set(), [pid]
-    while todo:
-        for child in children.get(todo.pop(), []):
-            if child not in seen:
-                seen.add(child)
-                todo.append(child)
-    return seen
+def parent(pid):
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from berth_server import Failed, Server, anonymous_kilobytes, peak_kilobytes, processes
+from berth_server import Failed, Server, anonymous_kilobytes, parent, peak_kilobytes, processes
 
 PROVIDER = os.environ.get("SPEC_PROVIDER", "local")
 rows = []
@@ -113,7 +113,7 @@ def first_byte(server, environment):
     for _, name, data in server.events(execution):
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         if name == "stdout":
-            text = base64.b64decode(json.loads(data)["data"])
+            text = base64.b64decode(json.loads(data)["base64"])
             streamed += [now - int(stamp) for stamp in text.split()[-1:]]
     added = (statistics.median(streamed) - statistics.median(direct)) / 1e6
     row("streamed output: added first-byte latency, p50", added, "ms", 2)
@@ -164,8 +164,10 @@ def throughput(server, environment):
 def idle_memory(server):
     time.sleep(3)
     row("server idle, RssAnon", anonymous_kilobytes(server.process.pid) / 1024, "MB", 24)
-    ours = lambda pid: True
-    for program, limit in (("berth-worker", 8), ("berth-hold", 3)):
+    holders = server.holders()
+    for program, ours, limit in (
+        ("berth-worker", lambda pid: parent(pid) in holders, 8), ("berth-hold", lambda pid: pid in holders, 3),
+    ):
         sizes = [anonymous_kilobytes(pid) / 1024 for pid in processes(program, ours)]
         if not sizes:
             raise Failed(f"no {program} is running")

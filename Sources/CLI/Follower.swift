@@ -33,6 +33,9 @@ extension ServerSession {
         }
         if mode == .agent, !isJSON { say("\(execution.id) — follow elsewhere with: berth logs -f \(execution.id)") }
         let status = try await follow(execution.id, as: mode, cancelsOnInterrupt: true)
+        if repository == nil, request.repository != nil, mode == .agent, !isJSON {
+            try await tellUnpushed(execution.id)
+        }
         if let repository { try await takeBack(execution.id, into: repository, besideBytes: mode == .raw) }
         return status
     }

@@ -7,16 +7,15 @@ import Transport
 
 // Files that go with an execution: repositories in, new commits out.
 extension BerthClient {
-    /// Sends a file for an execution to come, in pieces.
+    /// Sends an open file for an execution to come, from its first byte, in pieces.
     /// - Parameter bytes: its length.
-    public func upload(_ path: String, bytes: Int64) async throws -> Upload {
+    public func upload(_ file: CInt, bytes: Int64) async throws -> Upload {
         let body = HTTPClientRequest.Body.stream(length: Int(bytes)) { writer in
-            let file = open(path, O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { throw Self.failure("cannot be read", path) }
-            defer { Glibc.close(file) }
             var buffer = [UInt8](repeating: 0, count: 1 << 16)
-            while case let count = read(file, &buffer, buffer.count), count > 0 {
+            var offset = 0
+            while case let count = pread(file, &buffer, buffer.count, offset), count > 0 {
                 try await writer.write(Array(buffer[..<count]))
+                offset += count
             }
         }
         let response = try await send(.uploadCreate, [:], [], stream: body)

@@ -117,9 +117,8 @@ public struct BerthClient: Sendable {
         } catch let error as BerthError where error.code == .network {
             throw BerthError(
                 .unavailable,
-                "no server answers on \(base.endpoint)",
+                "no server answers on \(base.endpoint): \(error.message)",
                 remedy: "start one with 'berth serve' (or scripts/start), or name one with --server URL",
-                detail: error.message,
                 isRetryable: true
             )
         }

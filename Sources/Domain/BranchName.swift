@@ -43,8 +43,9 @@ public struct BranchName: Hashable, Sendable, CustomStringConvertible {
         let bytes = Array(text.utf8)
         if bytes.isEmpty { return "it is empty" }
         if bytes.count > 240 { return "it is longer than 240 bytes" }
+        if text.hasMarkedSign { return "a combining mark follows a sign" }
         if text == "@" || text == "HEAD" { return "git keeps that name for itself" }
-        if text.hasPrefix("-") { return "it begins with '-'" }
+        if text.looksLikeOption { return "it begins with '-'" }
         if text.hasSuffix(".") { return "it ends with '.'" }
         for forbidden in ["..", "@{", "//"] where text.contains(forbidden) { return "it contains '\(forbidden)'" }
         for byte in bytes {

@@ -33,9 +33,11 @@ public struct RepositoryURL: Hashable, Sendable, CustomStringConvertible {
         guard !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
             throw Self.refused("the URL contains white space or a control character", field)
         }
+        guard !text.hasMarkedSign else { throw Self.refused("in the URL a combining mark follows a sign", field) }
         // git would take it for an option.
-        guard !text.hasPrefix("-") else { throw Self.refused("the URL begins with '-'", field) }
-        if text.hasPrefix(Self.localPrefix) {
+        guard !text.looksLikeOption else { throw Self.refused("the URL begins with '-'", field) }
+        // Whatever its case: as a host's name it would become the prefix.
+        if text.prefix(Self.localPrefix.count).lowercased() == Self.localPrefix {
             let name = text.dropFirst(Self.localPrefix.count)
             let isPlain = name.unicodeScalars.allSatisfy {
                 $0.isASCII
@@ -44,7 +46,7 @@ public struct RepositoryURL: Hashable, Sendable, CustomStringConvertible {
             guard isPlain, (1...200).contains(name.utf8.count) else {
                 throw Self.refused("what follows 'local:' is no name", field)
             }
-            self.text = text
+            self.text = Self.localPrefix + name
         } else if text.hasPrefix("/") {
             self.text = Self.withoutTrailingSlash(text)
         } else if let scheme = text.firstRange(of: "://") {
@@ -68,9 +70,9 @@ public struct RepositoryURL: Hashable, Sendable, CustomStringConvertible {
         }
         let authority = rest.prefix { $0 != "/" }
         let path = rest[authority.endIndex...]
-        guard path.count > 1 else { throw refused("the URL names no repository", field) }
+        guard path.contains(where: { $0 != "/" }) else { throw refused("the URL names no repository", field) }
         let parts = authority.split(separator: "@", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let host = parts.last, !host.isEmpty, !host.hasPrefix("-") else {
+        guard parts.count <= 2, let host = parts.last, !host.isEmpty, !host.looksLikeOption else {
             throw refused("the URL names no host", field)
         }
         var user = ""
@@ -90,11 +92,11 @@ public struct RepositoryURL: Hashable, Sendable, CustomStringConvertible {
             throw refused("'\(text.prefix(80))' is no absolute URL or path", field)
         }
         let login = text[..<colon].split(separator: "@", omittingEmptySubsequences: false)
-        guard login.count <= 2, let host = login.last, !host.isEmpty, !host.hasPrefix("-") else {
+        guard login.count <= 2, let host = login.last, !host.isEmpty, !host.looksLikeOption else {
             throw login.count > 2 ? credentials(field) : refused("the URL names no host", field)
         }
         let path = text[text.index(after: colon)...]
-        guard !path.isEmpty else { throw refused("the URL names no repository", field) }
+        guard path.contains(where: { $0 != "/" }) else { throw refused("the URL names no repository", field) }
         // user:password@host:path splits at the password's colon and leaves an @ in what looks like the path.
         guard !path.contains("@") else { throw credentials(field) }
         let user = login.count == 2 ? login[0] + "@" : ""
@@ -122,7 +124,7 @@ public struct RepositoryURL: Hashable, Sendable, CustomStringConvertible {
             .invalidValue,
             "the URL has a login in it",
             field: field,
-            remedy: "remove it from the URL and give it apart: gitCredentials in the API, --git-login for 'berth run'"
+            remedy: "remove it from the URL and give it apart: gitCredentials in the API, --git-secret for 'berth run'"
         )
     }
 }

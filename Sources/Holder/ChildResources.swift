@@ -7,7 +7,7 @@ struct ChildResources {
     /// A pipe's capacity: enough that a fast writer seldom waits while its worker restarts.
     static let pipeBytes: Int32 = 256 << 10
 
-    let id: String
+    var id: String
     /// The guardian's socket; -1 once it has closed.
     var control: Int32 = -1
     var guardianPID: pid_t = -1

@@ -175,7 +175,8 @@ extension HolderLoop {
             let count = recv(control, &report, MemoryLayout<berth_report>.size, Int32(MSG_DONTWAIT))
             if count == MemoryLayout<berth_report>.size {
                 if let told = GuardianReport(report) { perform(machine.guardian(of: id, reports: told)) }
-                continue
+                if children.contains(where: { $0.control == control && $0.id == id }) { continue }
+                return
             }
             if count < 0, errno == EAGAIN || errno == EINTR { return }
             break
@@ -212,6 +213,12 @@ extension HolderLoop {
         case .closeDescriptors(let id):
             withChild(id) { $0.closeHeld() }
             children.removeAll { $0.id == id && $0.control < 0 }
+        case .abandon(let id):
+            withChild(id) { child in
+                child.closeHeld()
+                child.id = ""
+            }
+            children.removeAll { $0.id.isEmpty && $0.control < 0 }
         case .killStrays: killStrays()
         case .finish: finish()
         }

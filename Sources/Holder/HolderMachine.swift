@@ -38,6 +38,8 @@ package enum HolderAction: Equatable {
     case resize(id: String, columns: UInt16, rows: UInt16)
     case closeInput(id: String)
     case closeDescriptors(id: String)
+    /// Closes the descriptors and frees the id, whose next child must not be taken for the one that never started.
+    case abandon(id: String)
     /// A guardian died without a word: kill what it left to the holder.
     case killStrays
     case finish
@@ -184,7 +186,7 @@ extension HolderMachine {
                 errno: errno,
                 message: "the child could not be started"
             )
-            return waiting.map { .reply(.failure(failure), to: $0) } + [.closeDescriptors(id: id)] + finishIfDone()
+            return [.abandon(id: id)] + waiting.map { .reply(.failure(failure), to: $0) } + finishIfDone()
         case (.exited(let exit), .running(_, let isTerminal, let startedAtMs)):
             children[id]?.state = .exited(exit, isTerminal: isTerminal, startedAtMs: startedAtMs)
             return status(id).map { [.announce($0)] } ?? []

@@ -21,6 +21,7 @@ struct ServerCore: Sendable {
     let accounts: Accounts
     let executions: ExecutionService
     let environments: EnvironmentService
+    let providers: ProviderHouse
     let workspaces: WorkspaceService
     let workers: WorkerService
     let hub: LateBinding<WorkerHub>

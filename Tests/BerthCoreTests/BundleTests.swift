@@ -133,3 +133,40 @@ import Testing
         #expect(error?.code == .unsupported)
     }
 }
+
+@Suite struct MirrorTurnTests {
+    @Test func `many tasks in one repository at once do not trip over each other`() async throws {
+        let place = try GitFixture()
+        let url = try await place.remote()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<8 {
+                group.addTask {
+                    let request = place.request(url, branch: "berth/\(number)", directory: "project-\(number)")
+                    let mirror = try place.mirror(url)
+                    let checkout = try await place.maker.make(request, from: mirror)
+                    try await place.commit("\(number)\n", as: "Task \(number)", in: checkout.path)
+                    let outcome = try await place.maker.result(of: checkout, commitLeftovers: true, task: "x")
+                    try await mirror.push(try #require(outcome.headCommit), of: checkout.path, as: "berth/\(number)")
+                }
+            }
+            try await group.waitForAll()
+        }
+        let branches = try await place.run("for-each-ref", "--format=%(refname)", "refs/heads/berth", in: url)
+        #expect(branches.split(separator: "\n").count == 8)
+    }
+
+    @Test func `a task that is cancelled while it waits for the mirror leaves at once`() async throws {
+        let place = try GitFixture()
+        let url = try await place.remote()
+        let mirror = try place.mirror(url)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<6 { group.addTask { try await mirror.update() } }
+            try await group.next()
+            group.cancelAll()
+            while let result = await group.nextResult() {
+                if case .failure(let error) = result { #expect(error is CancellationError || error is BerthError) }
+            }
+        }
+        try await mirror.update()
+    }
+}

@@ -44,7 +44,7 @@ private final class Subject {
         let machine = Subject()
         _ = machine.handle(.spawn(request), from: inquiry, nowMs: 5)
         let actions = machine.guardian(of: "a:1", reports: .failed(step: .execute, errno: 2))
-        #expect(actions.last == .closeDescriptors(id: "a:1"))
+        #expect(actions.first == .abandon(id: "a:1"))
         #expect(machine.statuses.isEmpty)
         #expect(machine.guardian(of: "a:1", reports: .closed) == [])
         #expect(machine.handle(.spawn(request), from: inquiry, nowMs: 7) == [.launch(request)])

@@ -66,7 +66,7 @@ import Testing
     /// A worker is its holder's child; the holder's pid is in the environment's record.
     private static func killWorkers(of berth: Installation) -> String {
         "for pid in $(awk '/^holder/ {print $2}' \(berth.data)/environments/*/instance); do "
-            + "pkill -9 -P $pid -x berth-worker; done"
+            + "until pkill -9 -P $pid -x berth-worker; do :; done; done"
     }
 }
 

@@ -20,7 +20,7 @@ public struct ClaudeAgent: AgentAdapter {
         add("--resume", request.resumeAgentSessionID)
         for (name, value) in [("model", request.model), ("resumeAgentSessionId", request.resumeAgentSessionID)] {
             guard let value else { continue }
-            guard !value.isEmpty, !value.hasPrefix("-"), !value.utf8.contains(0) else {
+            guard !value.isEmpty, !value.looksLikeOption, !value.utf8.contains(0) else {
                 throw BerthError(.invalidValue, "'\(value.prefix(80))' is not a usable value", field: "agent.\(name)")
             }
         }

@@ -12,7 +12,7 @@ extension CheckoutMaker {
                 && (Character(Unicode.Scalar(byte)).isLetter || Character(Unicode.Scalar(byte)).isNumber
                     || [UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-")].contains(byte))
         }
-        guard isPlain, (1...128).contains(name.utf8.count), !name.hasPrefix("."), !name.hasPrefix("-") else {
+        guard isPlain, (1...128).contains(name.utf8.count), !name.hasPrefix("."), !name.looksLikeOption else {
             throw BerthError(
                 .invalidPath,
                 "'\(name.prefix(80))' is not a name for a workspace directory",
@@ -21,7 +21,9 @@ extension CheckoutMaker {
             )
         }
         _ = try GitURL(request.repositoryURL, field: "workspace.repositoryURL")
-        if let base = request.baseReference, base.isEmpty || base.hasPrefix("-") || base.contains("..") {
+        if let base = request.baseReference,
+            base.isEmpty || base.looksLikeOption || base.hasMarkedSign || base.contains("..")
+        {
             throw BerthError(
                 .invalidValue,
                 "'\(base.prefix(80))' is not a branch, tag or commit",

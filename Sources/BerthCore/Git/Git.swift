@@ -43,6 +43,8 @@ public struct Git: Sendable {
 
     public let configuration: Configuration
     private let runner: any ProcessRunner
+    /// By mirror.
+    let turns = Turns()
 
     public init(_ configuration: Configuration, runner: any ProcessRunner) {
         self.configuration = configuration

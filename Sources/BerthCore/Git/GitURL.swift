@@ -90,7 +90,7 @@ public struct GitURL: Sendable, Equatable, CustomStringConvertible {
                     remedy: "use a key; ssh takes no password from a URL"
                 )
             }
-            guard !authority.hasPrefix("-") else { throw refused("the host begins with '-'") }
+            guard !authority.looksLikeOption else { throw refused("the host begins with '-'") }
             credentialTarget = nil
             transport = .ssh
         default: throw refused("'\(name)://' is not a kind of repository URL known here")
@@ -104,7 +104,7 @@ public struct GitURL: Sendable, Equatable, CustomStringConvertible {
 
     /// `user@host:path`, as git reads it: a colon before the first slash.
     private static func isSCPForm(_ text: String) -> Bool {
-        guard !text.hasPrefix("-"), let at = text.firstIndex(of: "@"), let colon = text.firstIndex(of: ":") else {
+        guard !text.looksLikeOption, let at = text.firstIndex(of: "@"), let colon = text.firstIndex(of: ":") else {
             return false
         }
         let firstSlash = text.firstIndex(of: "/") ?? text.endIndex
@@ -112,7 +112,7 @@ public struct GitURL: Sendable, Equatable, CustomStringConvertible {
         let host = text[at...].dropFirst().prefix { $0 != ":" }
         let hasOnlyNames = (user + host).allSatisfy { $0.isLetter || $0.isNumber || "._-".contains($0) }
         return at < colon && colon < firstSlash && !user.isEmpty && !host.isEmpty && hasOnlyNames
-            && !host.hasPrefix("-") && text.index(after: colon) < text.endIndex
+            && !host.looksLikeOption && text.index(after: colon) < text.endIndex
     }
 }
 

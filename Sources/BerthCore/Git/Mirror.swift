@@ -99,14 +99,18 @@ public struct Mirror: Sendable {
 
     /// Brings all branches and tags here. Nothing is ever pruned, so what a workspace took stays whole.
     public func update() async throws {
-        try await create()
         // A bundle's HEAD may stand on no branch, and a task may begin where its owner's remote stands.
         let more = bundle == nil ? [] : ["HEAD", "+refs/remotes/*:refs/berth/remotes/*"]
-        try await fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"] + more)
+        try await git.turns.with(path) {
+            try await create()
+            try await fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"] + more)
+        }
     }
 
     /// Brings one commit that no branch or tag need hold; for remotes that allow it.
-    public func fetchCommit(_ commit: String) async throws { try await fetch([commit]) }
+    public func fetchCommit(_ commit: String) async throws {
+        try await git.turns.with(path) { try await fetch([commit]) }
+    }
 
     public func hasCommit(_ commit: String) async throws -> String? {
         let result = try await git.asWorker(["rev-parse", "--verify", "--quiet", "\(commit)^{commit}"], in: path)
@@ -123,12 +127,14 @@ public struct Mirror: Sendable {
             )
         }
         let kept = "refs/berth/pushed/\(commit)"
-        _ = try await git.asWorker(
-            ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", workspace, "+\(commit):\(kept)"],
-            in: path,
-            deadline: git.configuration.transferDeadline
-        )
-        .checked("take the commits out of the workspace")
+        try await git.turns.with(path) {
+            _ = try await git.asWorker(
+                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", workspace, "+\(commit):\(kept)"],
+                in: path,
+                deadline: git.configuration.transferDeadline
+            )
+            .checked("take the commits out of the workspace")
+        }
         let result = try await git.asWorker(
             ["push", "--porcelain", "--no-verify", url.text, "\(kept):refs/heads/\(branch)"],
             in: path,

@@ -26,8 +26,15 @@ struct SubmoduleFetch {
         for submodule in try await list() {
             do {
                 let url = try GitURL(try resolve(submodule.url), field: "submodule.url")
+                guard url.transport != .bundle else {
+                    throw BerthError(
+                        .unsupported,
+                        "'\(submodule.url)' lies beside the repository on its owner's machine, which an environment "
+                            + "cannot see; give it a whole URL in .gitmodules"
+                    )
+                }
                 // A repository must not make Berth read this machine's own files.
-                guard url.transport != .bundle, url.transport != .path || mirror.url.transport == .path else {
+                guard url.transport != .path || mirror.url.transport == .path else {
                     throw BerthError(.invalidValue, "a path on this machine is not allowed here")
                 }
                 let inner = mirror.sibling(url)
@@ -57,7 +64,7 @@ struct SubmoduleFetch {
             if key.hasSuffix(".url") { urls[String(key.dropLast(4))] = value }
         }
         return paths.sorted { $0.key < $1.key }.compactMap { name, path in
-            guard let url = urls[name], !name.contains("="), !name.contains("\n"), !path.hasPrefix("-") else {
+            guard let url = urls[name], !name.contains("="), !name.contains("\n"), !path.looksLikeOption else {
                 return nil
             }
             return Submodule(name: name, path: path, url: url)

@@ -16,11 +16,16 @@ struct GitCommand: Sendable {
         return lines.last { $0.hasPrefix("fatal:") || $0.hasPrefix("error:") } ?? lines.last ?? "git said nothing"
     }
 
-    /// - Parameter directory: where it runs, as git's own `-C`.
+    /// - Parameters:
+    ///   - directory: where it runs, as git's own `-C`.
+    ///   - file: takes its standard output instead of memory.
     /// - Throws: where there is no git.
-    static func run(_ arguments: [String], in directory: String, environment: [String: String]) throws(BerthError)
-        -> GitCommand
-    {
+    static func run(
+        _ arguments: [String],
+        in directory: String,
+        environment: [String: String],
+        into file: CInt? = nil
+    ) throws(BerthError) -> GitCommand {
         // Words are looked for in what it says; nothing may wait for a person.
         let variables = environment.merging(["LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"]) {
             $1
@@ -32,7 +37,7 @@ struct GitCommand: Sendable {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, output.write, 1)
+        posix_spawn_file_actions_adddup2(&actions, file ?? output.write, 1)
         posix_spawn_file_actions_adddup2(&actions, errors.write, 2)
         let argv = (["git", "-C", directory] + arguments).map { strdup($0) } + [nil]
         let envp = variables.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]

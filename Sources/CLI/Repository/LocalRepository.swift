@@ -119,9 +119,9 @@ struct LocalRepository: Sendable {
         return commit.text
     }
 
-    /// Writes all branches and tags, and HEAD, into a bundle.
+    /// Writes all branches and tags, and HEAD, as a bundle into an open file.
     /// - Parameter base: a commit that must be in it, wherever it stands.
-    func bundle(to file: String, including base: String?) throws(BerthError) {
+    func bundle(into file: CInt, including base: String?) throws(BerthError) {
         var references = ["--branches", "--tags"]
         if try git("rev-parse", "--verify", "--quiet", "HEAD^{commit}").succeeded { references.append("HEAD") }
         if let base,
@@ -130,9 +130,11 @@ struct LocalRepository: Sendable {
             references.append("--remotes")
         }
         let result = try GitCommand.run(
-            ["bundle", "create", "--quiet", file] + references,
+            // Large files are mostly packed already in some form of their own: looking for what they share takes minutes.
+            ["-c", "core.bigFileThreshold=1m", "bundle", "create", "--quiet", "-"] + references,
             in: path,
-            environment: environment
+            environment: environment,
+            into: file
         )
         guard result.succeeded else {
             let isFull = result.errors.contains("No space left")

@@ -35,8 +35,10 @@ struct ReturnedBranch: Sendable, Equatable {
         let used = try repository.git("worktree", "list", "--porcelain").text.split(separator: "\n")
             .filter { $0.hasPrefix("branch refs/heads/") }.map { String($0.dropFirst("branch refs/heads/".count)) }
         var reason: String?
-        for number in 1...1000 {
-            let name = number == 1 ? branch : "\(branch)-\(number)"
+        // A branch 'a' leaves no room for 'a/b', whatever follows; 'a-b' has room.
+        let names = (1...100).map { $0 == 1 ? branch : "\(branch)-\($0)" }
+        let flat = names.map { String($0.map { $0 == "/" ? "-" : $0 }) }
+        for name in branch.contains("/") ? names + flat : names {
             let reference = "refs/heads/\(name)"
             let here = try repository.git("rev-parse", "--verify", "--quiet", reference)
             if here.succeeded, here.text == commit { return Self(name: name, reason: reason, isKnown: true) }
@@ -55,8 +57,7 @@ struct ReturnedBranch: Sendable, Equatable {
             let old = here.succeeded ? here.text : String(repeating: "0", count: commit.utf8.count)
             let update = try repository.git("update-ref", "-m", "berth: fetch", reference, commit, old)
             if update.succeeded { return Self(name: name, reason: reason, isKnown: false) }
-            // A branch 'a' stands in the way of 'a/b'.
-            reason = reason ?? "git has no room for '\(name)': \(update.complaint)"
+            reason = reason ?? "another branch leaves no room for '\(name)'"
         }
         throw BerthError(.conflict, "no free name was found for '\(branch)'", remedy: "remove branches of that name")
     }

@@ -19,15 +19,21 @@ extension ServerSession {
         }
         if repository.isEmpty { return checkout }
         checkout.base = try checkout.base.map { try repository.base($0) }
-        checkout.upload = try await PrivateFolder.with(terminal.environment) { [checkout] folder in
-            let file = folder + "/bundle"
-            try repository.bundle(to: file, including: checkout.base)
+        checkout.upload = try await PrivateFolder.withFile(terminal.environment) { [checkout] file in
+            try repository.bundle(into: file, including: checkout.base)
             var status = stat()
-            guard stat(file, &status) == 0 else { throw BerthError(.unavailable, "git made no bundle") }
+            guard fstat(file, &status) == 0 else { throw BerthError(.unavailable, "git made no bundle") }
             say("sending \(repository.path) (\(SizeText.text(Int64(status.st_size))))…")
             return try await client.upload(file, bytes: Int64(status.st_size)).id
         }
         return checkout
+    }
+
+    /// Where the branch of a remote repository is to be had when nothing was pushed.
+    func tellUnpushed(_ id: ExecutionID) async throws {
+        let execution: Execution = try await client.call(.executionGet, path: ["executionId": id.text])
+        guard let outcome = execution.report?.workspace, outcome.bundle != nil, !outcome.pushed else { return }
+        say("the branch was not pushed; bring it into a clone with: berth fetch \(id)")
     }
 
     /// Fetches the branch of an execution into a repository here. nil when it made no new commits.

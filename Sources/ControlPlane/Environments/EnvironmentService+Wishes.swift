@@ -65,8 +65,15 @@ extension EnvironmentService {
                 NewEnvironment(organizationID: organization, ownerID: user, ownership: .personal, spec: spec)
             )
         } catch let error as BerthError where error.code == .conflict {
-            // Another request came first; the unique index decided.
-            guard let known = try await findPersonal(organization, user) else { throw error }
+            // Another request came first; the unique index decided. Asked of the writer: the other one may be in the same
+            // group of transactions, which readers see when it is committed.
+            let times = times
+            let known = try await database.write { connection in
+                try connection.first(EnvironmentStore.personal, organization, user).map {
+                    try EnvironmentStore.stored($0, times: times).record
+                }
+            }
+            guard let known else { throw error }
             return known
         }
     }
@@ -181,11 +188,6 @@ extension EnvironmentService {
             _ = try await want(.running, id, organization, by: nil, nil)
             return nil
         }
-    }
-
-    /// For a request that names none: open where the provider has that. Where it has not, its limitations say so.
-    public func usualNetwork(of provider: ProviderKind) throws(BerthError) -> NetworkPolicy {
-        try instances.capabilities(of: provider).networks.contains(.open) ? .open : .none
     }
 
     private func validate(_ request: NewEnvironment) throws -> ProviderCapabilities {

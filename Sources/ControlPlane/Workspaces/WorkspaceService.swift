@@ -286,7 +286,8 @@ extension WorkspaceService {
     /// Any name git may know a commit by, short of what it would read as an option or a range.
     private static func validate(reference: String) throws(BerthError) {
         let isPlain =
-            !reference.isEmpty && reference.utf8.count <= 240 && !reference.hasPrefix("-") && !reference.contains("..")
+            !reference.isEmpty && reference.utf8.count <= 240 && !reference.looksLikeOption && !reference.hasMarkedSign
+            && !reference.contains("..")
             && reference.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"~^:?*[\\".utf8.contains($0) }
         guard isPlain else {
             throw BerthError(

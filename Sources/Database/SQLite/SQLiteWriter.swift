@@ -2,7 +2,8 @@ import Base
 
 /// The writer thread's work: transactions that wait at the same time share one commit, and so one fsync.
 ///
-/// Each transaction of a group runs in its own savepoint; its task hears of success only after the group's COMMIT.
+/// Each transaction of a group runs in its own savepoint; its task hears of its end only after the group's COMMIT, of a
+/// failure too: it may come from what a neighbour wrote and nobody else can see yet.
 /// When SQLite rolls a whole group back (disk full, I/O error), the transaction at fault fails and the others run again.
 struct SQLiteWriter {
     let handle: SQLiteHandle
@@ -44,13 +45,17 @@ struct SQLiteWriter {
         let deadline = time.uptime + Self.gatheringTime
         var open = jobs[...]
         var done: [any DatabaseJob] = []
+        var failed: [(job: any DatabaseJob, error: any Error)] = []
         while let job = open.popFirst() {
             do {
                 try runInSavepoint(job)
                 done.append(job)
             } catch {
-                job.finish(error)
-                if !handle.isInTransaction { return done + open }
+                guard handle.isInTransaction else {
+                    job.finish(error)
+                    return done + failed.map(\.job) + open
+                }
+                if done.isEmpty { job.finish(error) } else { failed.append((job, error)) }
             }
             if open.isEmpty, done.count < groupLimit, time.uptime < deadline {
                 open += queue.take(upTo: groupLimit - done.count).filter { $0.begin() }
@@ -60,9 +65,10 @@ struct SQLiteWriter {
             try handle.control("COMMIT")
         } catch {
             if handle.isInTransaction { try? handle.control("ROLLBACK") }
-            return settleFailedCommit(of: done, error)
+            return settleFailedCommit(of: done + failed.map(\.job), error)
         }
         for job in done { job.finish(nil) }
+        for (job, error) in failed { job.finish(error) }
         return []
     }
 

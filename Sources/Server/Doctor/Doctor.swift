@@ -113,7 +113,7 @@ public enum Doctor {
 
     private static func subordinateIDs() -> Finding {
         if getuid() == 0 { return Finding("subuid", .good, "not needed as root") }
-        let name = AccountName.of(getuid()) ?? "user \(getuid())"
+        let name = AccountName.of(getuid()) ?? "\(getuid())"
         let has = { (path: String) in
             Files.text(path)?.split(separator: "\n")
                 .contains { $0.hasPrefix("\(name):") || $0.hasPrefix("\(getuid()):") } ?? false

@@ -21,6 +21,9 @@ struct FrontDoor: Sendable {
             response = try await answer(request, route, parameters)
         } catch {
             response = Self.problem(BerthError(wrapping: error), request: request, log: log)
+            if case .methodNotAllowed(let methods) = find(request) {
+                response.headers.set("allow", methods.map(\.rawValue).joined(separator: ", "))
+            }
         }
         response.headers.set("x-request-id", request.id.text)
         let took = request.loop.time.uptime - began
@@ -35,11 +38,15 @@ struct FrontDoor: Sendable {
         return response
     }
 
-    private func match(_ request: HTTPRequest) throws(BerthError) -> (Route, [String: String]) {
+    private func find(_ request: HTTPRequest) -> RouteMatcher.Match {
         var segments = request.segments
         // Where a peer that speaks only the documented protocol connects.
         if segments.isEmpty, request.asksForWebSocket { segments = ["v1", "worker"] }
-        switch matcher.match(method: request.method.rawValue, segments: segments) {
+        return matcher.match(method: request.method.rawValue, segments: segments)
+    }
+
+    private func match(_ request: HTTPRequest) throws(BerthError) -> (Route, [String: String]) {
+        switch find(request) {
         case .found(let route, let parameters): return (route, parameters)
         case .methodNotAllowed(let methods):
             throw BerthError(

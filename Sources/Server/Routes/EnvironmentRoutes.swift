@@ -10,7 +10,7 @@ extension ServerCore {
     func environmentCreate(_ context: RequestContext) async throws -> HTTPResponse {
         let body: CreateEnvironment = try await context.body(limit: configuration.maximumBodyBytes)
         let principal = try context.principal
-        let spec = try environmentSpec(
+        let spec = environmentSpec(
             provider: body.provider,
             limits: body.limits,
             policy: body.limitsPolicy,
@@ -39,14 +39,16 @@ extension ServerCore {
         limits: ResourceLimits?,
         policy: LimitsPolicy?,
         network: NetworkPolicy?
-    ) throws(BerthError) -> EnvironmentSpec {
-        let provider = provider ?? configuration.text("provider").map { ProviderKind(rawValue: $0) } ?? .local
-        let network = if let network { network } else { try environments.usualNetwork(of: provider) }
+    ) -> EnvironmentSpec {
+        let kind = provider ?? configuration.text("provider").map { ProviderKind(rawValue: $0) } ?? .local
+        // Where nothing was asked for, what this machine can: an ordinary user may have no network to give, which the
+        // environment's limitations then say.
+        let networks = (try? providers.capabilities(of: kind).networks) ?? [.open]
         return EnvironmentSpec(
-            provider: provider,
+            provider: kind,
             limits: limits ?? .standard,
             limitsPolicy: policy ?? .bestEffort,
-            network: network
+            network: network ?? (networks.contains(.open) ? .open : .none)
         )
     }
 

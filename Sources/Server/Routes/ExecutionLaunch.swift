@@ -40,6 +40,10 @@ extension ServerCore {
         new.ssh = request.ssh.map { Secret(ServerMessage.SSHCredential($0)) }
         // Before anything is made for it.
         try new.validate()
+        if let checkout = request.repository {
+            _ = try RepositoryURL(checkout.url, field: "repository.url")
+            if let branch = checkout.branch { _ = try BranchName(branch, field: "repository.branch") }
+        }
         guard !onStandingWorker else { return try await executions.create(new).execution }
         let upload = try await upload(of: request, isRepeatable: key != nil, by: principal)
         let environment = try await environment(for: request, by: principal)
@@ -106,7 +110,7 @@ extension ServerCore {
     }
 
     private func environment(for request: CreateExecution, by principal: Principal) async throws -> EnvironmentRecord {
-        let spec = try environmentSpec(
+        let spec = environmentSpec(
             provider: request.provider,
             limits: request.limits,
             policy: nil,

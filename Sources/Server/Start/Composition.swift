@@ -114,6 +114,7 @@ struct Composition: Sendable {
             accounts: accounts,
             executions: executions,
             environments: environments,
+            providers: house,
             workspaces: workspaces,
             workers: workers,
             hub: hub,

@@ -30,6 +30,26 @@ import Testing
     }
 
     @Test(arguments: DatabaseUnderTest.all)
+    func `who lost a race can read what won it`(engine: DatabaseUnderTest) async throws {
+        try await engine.withItems { database in
+            for round in 0..<50 {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<8 {
+                        group.addTask {
+                            do {
+                                try await database.insertItem("item-\(round)")
+                            } catch let error as BerthError where error.code == .conflict {
+                                #expect(try await database.itemIDs().contains("item-\(round)"))
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+        }
+    }
+
+    @Test(arguments: DatabaseUnderTest.all)
     func `a failed statement ends its transaction even when the closure swallows it`(
         engine: DatabaseUnderTest
     ) async throws {
