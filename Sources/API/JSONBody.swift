@@ -38,7 +38,7 @@ public enum JSONBody {
             throw BerthError(.invalidJSON, "the body is empty", remedy: "send a JSON object")
         }
         do {
-            return try JSONValue(parsing: bytes)
+            return try JSONValue(parsing: bytes, uniqueNames: true)
         } catch {
             throw BerthError(.invalidJSON, "the body is not valid JSON: \(error.message)", remedy: error.remedy)
         }

@@ -1,9 +1,10 @@
 extension JSONValue {
     /// Parses one JSON text (RFC 8259) from UTF-8 bytes, without a coder: for streams of lines.
-    /// The last of several equal member names wins. Numbers outside Int64 become doubles.
+    /// The last of several equal member names wins, unless names must be unique: what is checked here and decoded by a
+    /// coder, which takes the first, must not say two things. Numbers outside Int64 become doubles.
     /// - Throws: `invalidJSON` with the byte position of the fault.
-    public init(parsing bytes: some Collection<UInt8>) throws(BerthError) {
-        var parser = JSONParser(bytes: ContiguousArray(bytes))
+    public init(parsing bytes: some Collection<UInt8>, uniqueNames: Bool = false) throws(BerthError) {
+        var parser = JSONParser(bytes: ContiguousArray(bytes), uniqueNames: uniqueNames)
         self = try parser.document()
     }
 }
@@ -13,6 +14,7 @@ struct JSONParser {
     static let maximumDepth = 200
 
     let bytes: ContiguousArray<UInt8>
+    var uniqueNames = false
     var position = 0
 
     mutating func document() throws(BerthError) -> JSONValue {
@@ -48,6 +50,7 @@ struct JSONParser {
                 throw fault("a member name is missing")
             }
             let name = try string()
+            if uniqueNames, members[name] != nil { throw fault("the member '\(name.prefix(80))' comes twice") }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw fault("':' is missing") }
             members[name] = try value(depth: depth + 1)

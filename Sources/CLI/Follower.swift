@@ -44,9 +44,17 @@ extension ServerSession {
     private func takeBack(_ id: ExecutionID, into repository: LocalRepository, besideBytes: Bool) async throws {
         let execution: Execution = try await client.call(.executionGet, path: ["executionId": id.text])
         guard execution.status.hasEnded else { return say("get its branch when it has ended: berth fetch \(id)") }
+        // Readable runs have told them with the outcome.
+        if besideBytes, !isJSON {
+            for warning in execution.report?.workspace?.warnings ?? [] { say("! " + warning) }
+        }
         do {
-            guard let branch = try await fetch(execution, into: repository) else { return }
-            if !isJSON { tell(branch, of: execution, in: repository, toError: besideBytes) }
+            guard let branch = try await fetch(execution, into: repository) else {
+                if besideBytes, !isJSON { say("no new commits") }
+                return
+            }
+            guard isJSON else { return tell(branch, of: execution, in: repository, toError: besideBytes) }
+            if !besideBytes { try writeEvent(branch, in: repository) }
         } catch {
             let problem = BerthError(wrapping: error)
             terminal.writeError(Program.text(problem, style: terminal.errorStyle))
@@ -100,7 +108,13 @@ extension ServerSession {
             case .output(let stream, _, let bytes):
                 terminal.writeBytes(bytes, toError: stream == .stderr)
             case .end(let execution):
-                return finish(execution, as: mode)
+                let status = finish(execution, as: mode)
+                // The agent's own events end before bytes that are no line, so only exact bytes are counted.
+                if mode == .raw {
+                    try requireWhole(execution, .stdout, got: events.position.stdout)
+                    try requireWhole(execution, .stderr, got: events.position.stderr)
+                }
+                return status
             }
         }
         throw BerthError(.network, "the server ended the stream before the run ended", isRetryable: true)
@@ -127,6 +141,19 @@ extension ServerSession {
             let missing = mark.totalBytes - mark.headBytes - mark.tailBytes
             say("[\(missing) bytes of \(name) behind the first \(mark.headBytes) were not kept; see --max-output]")
         }
+    }
+
+    /// Output that was recorded and is not there any more is told, never passed over.
+    private func requireWhole(_ execution: Execution, _ stream: OutputStream, got: Int64) throws(BerthError) {
+        let recorded = stream == .stdout ? execution.report?.stdout : execution.report?.stderr
+        guard execution.status.hasEnded, let recorded else { return }
+        let kept = recorded.headBytes + recorded.tailBytes
+        guard got < kept else { return }
+        throw BerthError(
+            .internal,
+            "\(kept - got) of \(kept) recorded bytes of \(stream.rawValue) are missing on the server",
+            remedy: "the files under output/\(execution.id) of its data directory were removed or cut; restore them"
+        )
     }
 
     /// What is stored of an execution now.
@@ -161,6 +188,7 @@ extension ServerSession {
                 terminal.writeBytes(piece, toError: stream == .stderr)
                 offset += Int64(piece.count)
             }
+            try requireWhole(execution, stream, got: offset)
         }
     }
 }

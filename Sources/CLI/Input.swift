@@ -21,7 +21,11 @@ enum Input {
             bytes += chunk
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw BerthError(.usage, "\(what) from standard input is not UTF-8")
+            throw BerthError(
+                .usage,
+                "\(what == "standard input" ? what : what + " from standard input") is not UTF-8 text",
+                remedy: "encode other bytes, for example with base64, or put them into a file of the repository"
+            )
         }
         return text
     }

@@ -19,6 +19,7 @@ public enum HolderProgram {
             say("--hide needs CAP_SYS_ADMIN in the holder's user namespace; start it in a sandbox or without --hide")
             return 71
         }
+        withCStrings(options.hiddenPaths) { berth_prepare_hidden($0) }
         berth_raise_descriptor_limit()
         let signals = berth_signal_descriptor()
         let protection = berth_protect()

@@ -20,7 +20,8 @@ struct SpoolState {
     init(path: String, limits: SpoolLimits) throws(BerthError) {
         directory = SegmentDirectory(path: path)
         self.limits = limits
-        try Directory.make(path)
+        // Made with the first byte: most streams stay empty, and every file costs its making and its removal.
+        if access(path, F_OK) != 0, errno == ENOENT { return }
         segments = try directory.segments()
         if let bytes = try Directory.contents("\(path)/end") {
             mark = try OutputMark(fileText: String(decoding: bytes, as: UTF8.self))
@@ -58,6 +59,10 @@ struct SpoolState {
 
     mutating func receive(fromPipe pipe: Int32, limit: Int) throws(BerthError) -> SpoolIntake {
         if mark != nil { return .ended }
+        if segments.isEmpty {
+            if berth_bytes_waiting(pipe) <= 0 { return berth_pipe_is_over(pipe) == 1 ? .ended : .empty }
+            try Directory.make(directory.path)
+        }
         if segments.last.map({ limits.room(start: $0.start, size: $0.size) <= 0 }) ?? true {
             try dropUnneeded()
             segments.append(Segment(start: digest.byteCount, size: 0))
@@ -130,14 +135,16 @@ struct SpoolState {
             storedTail: stored.tail,
             sha256: Hex.encode(digest.digest)
         )
-        // Of use only while the holder lives, so loss of power needs no answer: an fsync here would cost every short run
-        // more than all the rest.
-        try Directory.replace(
-            "\(directory.path)/end",
-            with: Array(mark.fileText.utf8),
-            files: .system,
-            isDurable: false
-        )
+        if totalBytes > 0 {
+            // Of use only while the holder lives, so loss of power needs no answer: an fsync here would cost every short
+            // run more than all the rest.
+            try Directory.replace(
+                "\(directory.path)/end",
+                with: Array(mark.fileText.utf8),
+                files: .system,
+                isDurable: false
+            )
+        }
         self.mark = mark
         current = nil
         return mark

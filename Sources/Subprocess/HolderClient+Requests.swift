@@ -9,7 +9,9 @@ extension HolderClient {
         guard (request.input == .descriptor) == (input != nil) else {
             throw BerthError(.invalidRequest, "an input descriptor goes with input '.descriptor' and only with it")
         }
-        return try Self.child(await ask(.spawn(request), descriptor: input))
+        let child = try Self.child(await ask(.spawn(request), descriptor: input))
+        noteStart(of: child.status)
+        return child
     }
 
     /// Every child that was not forgotten, in the order of their start.

@@ -39,6 +39,8 @@ public actor HolderClient {
     private let announce: AsyncStream<HolderEvent>.Continuation
     /// Exits of children that were not forgotten yet.
     private var exits: [String: Exit] = [:]
+    /// Children whose exit, if it has not come yet, will come over this connection.
+    private var started: Set<String> = []
     private var exitWaiters: [(number: UInt64, id: String, continuation: CheckedContinuation<Exit, any Error>)] = []
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -226,8 +228,10 @@ extension HolderClient {
     /// `not_found` for an unknown child, `unavailable` when the holder goes away.
     public func exit(of id: String) async throws -> Exit {
         if let exit = exits[id] { return exit }
-        let child = try await self.child(id)
-        if case .exited(let exit) = child.status.state { return exit }
+        if !started.contains(id) {
+            let child = try await self.child(id)
+            if case .exited(let exit) = child.status.state { return exit }
+        }
         let number = takeNumber()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Exit, any Error>) in
@@ -247,5 +251,13 @@ extension HolderClient {
         exitWaiters.remove(at: index).continuation.resume(throwing: CancellationError())
     }
 
-    func dropExit(of id: String) { exits[id] = nil }
+    func noteStart(of status: ChildStatus) {
+        if case .exited(let exit) = status.state { exits[status.id] = exit }
+        started.insert(status.id)
+    }
+
+    func dropExit(of id: String) {
+        exits[id] = nil
+        started.remove(id)
+    }
 }

@@ -61,6 +61,7 @@ extension BerthError {
             return BerthError(
                 .directoryUnusable,
                 "the directory '\(spawn.directory)' cannot be entered: \(reason)",
+                remedy: "give a directory that exists in the environment",
                 detail: detail
             )
         default:

@@ -138,20 +138,31 @@ extension Attempt {
     }
 
     private func finish(_ report: ExecutionReport) async {
+        // Nothing runs any more that could use the directory: it goes while the end is written.
+        async let wiped: Void = PrivateDirectory.wipe(record.temporaryDirectory)
+        guard await store(report) else { return }
+        await wiped
+        hasEnded(report)
+        // The end is told first; nobody waits for the holder's forgetting.
+        await Task.yield()
+        try? await services.holder.forget(key.description)
+    }
+
+    /// Returns false when told to stop trying.
+    private func store(_ report: ExecutionReport) async -> Bool {
         // Retried: an end that is not durable may not be told, and a full disk may get room again.
         var backoff = Backoff(first: .milliseconds(100), limit: .seconds(10), jitter: 0)
         while true {
             do {
                 try await services.store.end(key, report, at: services.time.now)
-                break
+                return true
             } catch {
                 services.log.error("end of attempt not stored", ["attempt": key, "error": "\(error)"])
-                guard (try? await services.time.wait(for: backoff.next(SystemRandomness()))) != nil else { return }
+                guard (try? await services.time.wait(for: backoff.next(SystemRandomness()))) != nil else {
+                    return false
+                }
             }
         }
-        hasEnded(report)
-        PrivateDirectory.wipe(record.temporaryDirectory)
-        try? await services.holder.forget(key.description)
     }
 
     private func failed(_ error: any Error, began: Uptime) -> ExecutionReport {

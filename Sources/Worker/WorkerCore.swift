@@ -4,6 +4,7 @@ internal import BerthCore
 internal import Domain
 internal import EventLoop
 internal import HolderProtocol
+internal import OutputStore
 internal import Subprocess
 internal import WorkerProtocol
 
@@ -38,7 +39,10 @@ actor WorkerCore {
             let attempt = Attempt(key: entry.key, record: entry.record, services: services)
             attempts[entry.key] = attempt
             if let report = entry.report {
-                _ = try await attempt.openSpools()
+                let spools = try await attempt.openSpools()
+                // Of an empty stream no file tells that it has ended.
+                try spools.stdout.finish()
+                try spools.stderr.finish()
                 await attempt.hasEnded(report)
             } else {
                 let child = children.first { $0.id == entry.key.description }

@@ -3,7 +3,8 @@
 
     CHAOS_ROUNDS=20  CHAOS_SEED=(random, printed)  CHAOS_PROVIDER=local
 
-What must hold: every execution reaches exactly one recorded end and ran at most once; the stored bytes of each completed
+Now and then a holder is killed, and its whole instance with it: what ran there fails, or runs again where it asked for
+`retry: idempotent`. What must hold: every execution reaches exactly one recorded end and ran once per attempt at most; the stored bytes of each completed
 one, and what a viewer saw who reconnected through it all, are the bytes that were written; nothing runs on at the end.
 """
 
@@ -51,9 +52,11 @@ sys.stderr.write(digest.hexdigest())
 class Run:
     """One execution and what its viewer saw of it."""
 
-    def __init__(self, number, ident):
+    def __init__(self, number, ident, repeats=False):
         self.number = number
         self.id = ident
+        self.repeats = repeats
+        self.lost = False
         self.cancelled = False
         self.seen = hashlib.sha256()
         self.seen_bytes = 0
@@ -113,18 +116,24 @@ class Chaos:
             self.server.environment(name)
             self.environments.append(name)
 
-    def workers(self):
-        holders = set()
+    def holders(self):
+        found = set()
         for record in self.server.data.glob("environments/*/instance"):
-            holders |= {int(line.split()[1]) for line in record.read_text().splitlines() if line.startswith("holder ")}
+            found |= {int(line.split()[1]) for line in record.read_text().splitlines() if line.startswith("holder ")}
+        return found & set(processes("berth-hold", lambda pid: True))
+
+    def workers(self):
+        holders = self.holders()
 
         def under(pid):
             return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]) in holders
 
         return sorted(processes("berth-worker", under))
 
-    def injure(self):
-        kind = self.dice.choice(["kill server", "kill worker", "kill worker", "stop worker", "stop server", "kill both"])
+    def injure(self, runs):
+        kind = self.dice.choice(
+            ["kill server", "kill worker", "kill worker", "stop worker", "stop server", "kill both"] * 2 + ["kill holder"]
+        )
         self.injuries[kind] = self.injuries.get(kind, 0) + 1
         pause = self.dice.uniform(0.05, 1.5)
         victims = self.workers()
@@ -135,6 +144,10 @@ class Chaos:
             self.server.kill()
             time.sleep(self.dice.choice([0, pause]))
             self.server.start()
+        if kind == "kill holder":
+            for run in runs:
+                run.lost = True
+            self.send(self.dice.choice(sorted(self.holders()) or [0]), signal.SIGKILL)
         if kind == "stop worker" and victim:
             self.send(victim, signal.SIGSTOP)
             time.sleep(pause)
@@ -148,7 +161,8 @@ class Chaos:
     @staticmethod
     def send(pid, number):
         try:
-            os.kill(pid, number)
+            if pid:
+                os.kill(pid, number)
         except ProcessLookupError:
             pass
 
@@ -158,18 +172,20 @@ class Chaos:
         for _ in range(self.dice.randint(3, 7)):
             count, pause = self.dice.randint(0, 6000), self.dice.choice([0, 0.002, 0.005, 0.01])
             ordinal = len(self.runs)
+            repeats = self.dice.random() < 0.3
             ident = self.call("POST", "/v1/executions", {
                 "command": ["python3", "-c", WRITER, TOKEN, str(ordinal), str(count), str(pause)],
                 "environment": self.dice.choice(self.environments),
+                "retry": "idempotent" if repeats else "never",
             })["id"]
-            run = Run(ordinal, ident)
+            run = Run(ordinal, ident, repeats)
             run.watch(self.server)
             runs.append(run)
             self.runs.append(run)
         kinds = []
         for _ in range(self.dice.randint(1, 3)):
             time.sleep(self.dice.uniform(0, 0.8))
-            kinds.append(self.injure())
+            kinds.append(self.injure(runs))
             if self.dice.random() < 0.2:
                 run = self.dice.choice(runs)
                 run.cancelled = True
@@ -189,7 +205,8 @@ class Chaos:
                 return answer["status"]
         run.end = {key: answer.get(key) for key in ("status", "endedAt", "exitCode", "attempt")}
         if answer["status"] != "completed":
-            if answer["status"] != "cancelled" or not run.cancelled:
+            may_fail = run.lost and not run.repeats and answer["status"] == "failed"
+            if not may_fail and (answer["status"] != "cancelled" or not run.cancelled):
                 self.breach(run, f"ended as {answer['status']}: {answer.get('failure')}")
             return answer["status"]
         stored = self.output(run, "stdout")
@@ -202,7 +219,7 @@ class Chaos:
         run.viewer.join(60)
         if run.ends != 1:
             self.breach(run, f"its viewer saw {run.ends} ends")
-        elif run.seen.hexdigest() != kept:
+        elif run.seen.hexdigest() != kept and answer["attempt"] == 1:
             self.breach(run, f"its viewer saw {run.seen_bytes} bytes, not the {len(stored)} stored")
         return "completed"
 
@@ -231,8 +248,9 @@ class Chaos:
             pathlib.Path(STARTS).unlink(missing_ok=True)
         for run in self.runs:
             count = starts.count(str(run.number))
-            if count > 1 or count == 0 and not run.cancelled:
-                self.breach(run, f"started {count} times")
+            attempts = getattr(run, "end", {}).get("attempt", 1)
+            if count > attempts or count == 0 and not (run.cancelled or run.lost):
+                self.breach(run, f"started {count} times in {attempts} attempts")
         self.vanish(TOKEN, "an execution's process")
         data = str(self.server.data)
         self.server.close()

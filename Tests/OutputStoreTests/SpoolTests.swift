@@ -115,6 +115,21 @@ import Testing
         #expect(try store.mark(key) == mark)
     }
 
+    @Test func `an empty stream makes no file and ends with the digest of nothing`() throws {
+        let pipe = try NamedPipe()
+        let spool = try Spool(root: scratch.path, key: key)
+        #expect(try spool.receive(fromPipe: pipe.read) == .empty)
+        close(pipe.write)
+        #expect(try spool.receive(fromPipe: pipe.read) == .ended)
+        let mark = try spool.finish()
+        #expect(mark.totalBytes == 0)
+        #expect(mark.sha256 == Hex.encode(SHA256.hash([])))
+        #expect(access("\(scratch.path)/\(key.executionID)", F_OK) != 0)
+        #expect(try Spool(root: scratch.path, key: key).finish() == mark)
+        try spool.remove()
+        close(pipe.read)
+    }
+
     @Test func `a lost file is noticed`() throws {
         _ = try feed(pattern(0..<300_000), limits: SpoolLimits(segmentBytes: 65_536), reopen: 1_000_000)
         unlink("\(scratch.path)/\(key.executionID)/1/stdout/00000000000000065536")

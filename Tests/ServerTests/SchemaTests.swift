@@ -17,6 +17,11 @@ import Testing
         #expect(refusal(#"{"command":["true"],"config":{"timeoutMs":1000},"env":{"ANY":"thing"}}"#) == nil)
     }
 
+    @Test(arguments: [#"{"retry":"0","retry":"never"}"#, #"{"config":{"timeoutMs":1,"timeoutMs":2}}"#])
+    func `a request that says two things is refused`(text: String) {
+        #expect(refusal(text)?.code == .invalidJSON)
+    }
+
     @Test(arguments: [
         (#"{"promt":"x"}"#, "unknown_field", "promt", "did you mean 'prompt'?"),
         (#"{"config":{"timeoutms":1}}"#, "unknown_field", "config.timeoutms", "did you mean 'timeoutMs'?"),

@@ -1,4 +1,5 @@
 import Base
+import FoundationEssentials
 import Glibc
 import HolderProtocol
 import Subprocess
@@ -48,6 +49,30 @@ import Testing
         try await withSandboxHolder { holder, client, hidden in
             _ = try await client.spawn(.shell("hide:2", "sleep 100"))
             #expect(access("\(hidden)/token", R_OK) == 0)
+        }
+    }
+
+    @Test func `a path that was made anew is hidden from the next child too`() async throws {
+        try await withSandboxHolder { holder, client, hidden in
+            let first = try await client.spawn(.shell("hide:3", "ls -A '\(hidden)' | wc -l"))
+            #expect(try await first.readAll(.output, loop: holder.loop) == "0\n")
+            try FileManager.default.moveItem(atPath: hidden, toPath: hidden + ".old")
+            try FileManager.default.copyItem(atPath: hidden + ".old", toPath: hidden)
+            let second = try await client.spawn(.shell("hide:4", "ls -A '\(hidden)' | wc -l"))
+            #expect(try await second.readAll(.output, loop: holder.loop) == "0\n")
+            try FileManager.default.removeItem(atPath: hidden + ".old")
+        }
+    }
+
+    @Test func `a child that may mount uncovers a path for itself alone`() async throws {
+        guard geteuid() == 0 else { return }
+        try await withSandboxHolder { holder, client, hidden in
+            var request = SpawnRequest.shell("hide:5", "umount '\(hidden)' && ls -A '\(hidden)' | wc -l")
+            request.privileges = .keep
+            let privileged = try await client.spawn(request)
+            #expect(try await privileged.readAll(.output, loop: holder.loop) == "2\n")
+            let next = try await client.spawn(.shell("hide:6", "ls -A '\(hidden)' | wc -l"))
+            #expect(try await next.readAll(.output, loop: holder.loop) == "0\n")
         }
     }
 

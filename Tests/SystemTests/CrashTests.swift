@@ -64,7 +64,7 @@ import Testing
     }
 
     /// A worker is its holder's child; the holder's pid is in the environment's record.
-    private static func killWorkers(of berth: Installation) -> String {
+    static func killWorkers(of berth: Installation) -> String {
         "for pid in $(awk '/^holder/ {print $2}' \(berth.data)/environments/*/instance); do "
             + "until pkill -9 -P $pid -x berth-worker; do :; done; done"
     }
@@ -72,7 +72,7 @@ import Testing
 
 extension String {
     /// `127.0.0.1:PORT` of a text that names a URL.
-    fileprivate var firstAddress: String? {
+    var firstAddress: String? {
         let words = split { $0.isWhitespace || $0 == "\"" }
         guard let url = words.first(where: { $0.hasPrefix("http://") }) else { return nil }
         return String(url.dropFirst(7).prefix { $0.isNumber || $0 == "." || $0 == ":" })

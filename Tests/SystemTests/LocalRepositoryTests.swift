@@ -123,6 +123,33 @@ import Testing
         }
     }
 
+    @Test func `a branch comes home though server and worker were killed on the way`() async throws {
+        try await withServer { berth, server in
+            let path = try await Self.repository(berth, "app")
+            let running = try berth.starting(
+                "run",
+                "--repo",
+                path,
+                "--agent",
+                "command",
+                "--branch",
+                "task",
+                "echo up; sleep 1; echo x > x.txt"
+            )
+            _ = try await running.line(containing: "up")
+            let address = try #require(String(decoding: server.standardError, as: UTF8.self).firstAddress)
+            server.signal(9)
+            _ = try await server.exit()
+            try await check(["sh", "-c", CrashTests.killWorkers(of: berth)])
+            let second = try await berth.serve(listen: address)
+            #expect(try await running.exit(within: .seconds(90)) == 0)
+            #expect(try await Self.git(["show", "task:x.txt"], in: path) == "x")
+            await berth.destroyEverything()
+            second.signal(15)
+            _ = try await second.exit()
+        }
+    }
+
     @Test func `what cannot be a repository is said before anything runs`() async throws {
         try await withServer { berth, _ in
             let path = try await Self.repository(berth, "app")

@@ -18,7 +18,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+enum { CHILD_COVERS_MAX = 16 };
 
 struct rlimit child_file_limit;
 
@@ -97,9 +100,18 @@ static void raise_oom_score(int score) {
     close(descriptor);
 }
 
-// Covers each path with an empty read-only tmpfs (a file with /dev/null) in a mount namespace of the child's own.
-static int hide_paths(char *const *paths) {
-    if (!paths || !paths[0]) return 0;
+static struct child_cover {
+    int namespace;
+    int count;
+    // What each path shows once it is covered: a tmpfs of its own, or the null device.
+    struct child_file {
+        dev_t device;
+        ino_t inode;
+    } files[CHILD_COVERS_MAX];
+} cover = {.namespace = -1};
+
+// Covers each path with an empty read-only tmpfs (a file with /dev/null) in a mount namespace of this process's own.
+static int cover_paths(char *const *paths) {
     if (unshare(CLONE_NEWNS) < 0) return -1;
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) return -1;
     for (; *paths; paths++) {
@@ -111,6 +123,91 @@ static int hide_paths(char *const *paths) {
         if (result < 0) return -1;
     }
     return 0;
+}
+
+static int look_at(const char *path, struct child_file *file) {
+    struct stat status;
+    if (stat(path, &status) < 0) return -1;
+    *file = (struct child_file){.device = status.st_dev, .inode = status.st_ino};
+    return 0;
+}
+
+static int is_same(struct child_file left, struct child_file right) {
+    return left.device == right.device && left.inode == right.inode;
+}
+
+// Enters the prepared namespace. 0 when every path is covered there, 1 when it does not serve.
+static int enter_cover(char *const *paths, const char *directory) {
+    char present[4096];
+    int keeps_directory = !directory || !directory[0];
+    if (cover.namespace < 0) return 1;
+    // Entering leaves this process in the namespace's root directory.
+    if (keeps_directory && !getcwd(present, sizeof present)) return 1;
+    if (setns(cover.namespace, CLONE_NEWNS) < 0) return 1;
+    if (keeps_directory && chdir(present) < 0) return 1;
+    for (int index = 0; index < cover.count; index++) {
+        struct child_file file;
+        // A mount goes when its directory is removed.
+        if (!paths[index] || look_at(paths[index], &file) < 0 || !is_same(file, cover.files[index])) return 1;
+    }
+    return paths[cover.count] != NULL;
+}
+
+static int hide_paths(const struct berth_spawn *spawn) {
+    if (!spawn->hide || !spawn->hide[0]) return 0;
+    // One namespace serves all children, except those that may mount: they would change it for the others.
+    if (spawn->privileges != BERTH_PRIVILEGES_KEEP && enter_cover(spawn->hide, spawn->directory) == 0) return 0;
+    return cover_paths(spawn->hide);
+}
+
+// Runs in a process of its own, which may get stuck on the wrong side. 0 when the namespace is fit for use.
+static int prepare_cover(char *const *paths, struct child_cover *made) {
+    struct child_file root, entered;
+    int old = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (old < 0 || look_at("/", &root) < 0 || cover_paths(paths) < 0) return -1;
+    for (made->count = 0; paths[made->count]; made->count++)
+        if (look_at(paths[made->count], &made->files[made->count]) < 0) return -1;
+    // Who enters gets the namespace's root, which is another than "/" after a chroot.
+    int new = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (new < 0 || setns(old, CLONE_NEWNS) < 0 || setns(new, CLONE_NEWNS) < 0) return -1;
+    return look_at("/", &entered) == 0 && is_same(root, entered) ? 0 : -1;
+}
+
+void berth_prepare_hidden(char *const *paths) {
+    int count = 0, told[2], go[2];
+    while (paths[count]) count++;
+    if (count == 0 || count > CHILD_COVERS_MAX || pipe2(told, O_CLOEXEC) < 0) return;
+    if (pipe2(go, O_CLOEXEC) < 0) {
+        close(told[0]);
+        close(told[1]);
+        return;
+    }
+    struct child_cover made = {.namespace = -1};
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(go[1]);
+        if (prepare_cover(paths, &made) < 0 || write(told[1], &made, sizeof made) != sizeof made) _exit(1);
+        // Keeps the namespace until it has been opened.
+        ssize_t ignored = read(go[0], &made, 1);
+        (void)ignored;
+        _exit(0);
+    }
+    close(told[1]);
+    close(go[0]);
+    if (pid > 0) {
+        char path[64];
+        if (read(told[0], &made, sizeof made) == sizeof made) {
+            snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
+            made.namespace = open(path, O_RDONLY | O_CLOEXEC);
+            if (made.namespace >= 0) cover = made;
+        }
+        close(go[1]);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+    } else {
+        close(go[1]);
+    }
+    close(told[0]);
 }
 
 static int keeps_capability(int privileges, int capability) {
@@ -154,10 +251,10 @@ static int take_identity(const struct berth_spawn *spawn) {
         for (int capability = 0; capability < 64; capability++) {
             if (keeps_capability(spawn->privileges, capability)) {
                 kept |= 1ull << capability;
-            } else {
-                // Fails without CAP_SETPCAP; then no_new_privs alone keeps the bounding set out of reach.
-                prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+            } else if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 && errno == EINVAL && capability > CAP_LAST_CAP) {
+                break;
             }
+            // Fails without CAP_SETPCAP; then no_new_privs alone keeps the bounding set out of reach.
         }
     }
     if (spawn->set_ids) {
@@ -208,6 +305,8 @@ _Noreturn void child_become(const struct berth_spawn *spawn, int error_pipe) {
     setsid();
     // The holder's undumpable image makes /proc/self root's; an ordinary user must get its own entries back.
     if (geteuid() != 0) prctl(PR_SET_DUMPABLE, 1);
+    // While the prepared namespace's descriptor is open.
+    if (hide_paths(spawn) < 0) fail(error_pipe, BERTH_STEP_HIDE, errno);
     if (arrange_descriptors(spawn, error_pipe) < 0) fail(error_pipe, BERTH_STEP_STDIO, errno);
     error_pipe = 3;
     if (spawn->is_terminal) {
@@ -220,7 +319,6 @@ _Noreturn void child_become(const struct berth_spawn *spawn, int error_pipe) {
     if (limit(RLIMIT_NPROC, spawn->max_processes) < 0 || limit(RLIMIT_NOFILE, spawn->max_files) < 0
         || limit(RLIMIT_AS, spawn->max_address_space) < 0)
         fail(error_pipe, BERTH_STEP_LIMITS, errno);
-    if (hide_paths(spawn->hide) < 0) fail(error_pipe, BERTH_STEP_HIDE, errno);
     if (take_identity(spawn) < 0) fail(error_pipe, BERTH_STEP_PRIVILEGES, errno);
     if (spawn->directory && spawn->directory[0] && chdir(spawn->directory) < 0)
         fail(error_pipe, BERTH_STEP_DIRECTORY, errno);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 
@@ -24,4 +25,12 @@ ssize_t berth_splice_to_pipe(int source, int target, size_t length) {
 int berth_bytes_waiting(int pipe) {
     int count = 0;
     return ioctl(pipe, FIONREAD, &count) < 0 ? -errno : count;
+}
+
+int berth_pipe_is_over(int pipe) {
+    struct pollfd watched = {.fd = pipe, .events = POLLIN};
+    if (poll(&watched, 1, 0) < 0) return 0;
+    if (watched.revents & POLLIN || !(watched.revents & (POLLHUP | POLLERR))) return 0;
+    // Bytes may have come after the look for bytes and before the look for writers; now none can.
+    return berth_bytes_waiting(pipe) <= 0;
 }

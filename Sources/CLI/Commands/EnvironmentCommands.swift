@@ -58,15 +58,15 @@ enum EnvironmentCommands {
                 query: [("limit", "200")]
             )
             try session.print(page) {
-                var table = Table(header: ["NAME", "ID", "STATUS", "PROVIDER", "INSTANCE", "CREATED"])
+                var table = Table(header: ["NAME", "ID", "STATUS", "PROVIDER", "INSTANCE", "AGE"])
                 for environment in page.items {
                     table.rows.append([
                         environment.name, environment.id.text, environment.status,
                         environment.spec.provider.rawValue, "\(environment.instance)",
-                        environment.createdAt.description,
+                        terminal.age(environment.createdAt),
                     ])
                 }
-                return table.text(style: terminal.style)
+                return terminal.text(table)
             }
             return 0
         }

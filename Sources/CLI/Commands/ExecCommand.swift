@@ -10,7 +10,7 @@ enum ExecCommand {
         summary: "Run a command in an environment.",
         operands: [Operand(name: "COMMAND", count: .rest, about: "program and its arguments")],
         options: SharedOptions.placement + SharedOptions.run + [
-            .flag("stdin", short: "i", "Hand standard input to the command; it is read whole first, up to 8 MiB."),
+            .flag("stdin", short: "i", "Hand standard input to the command; text, read whole first, up to 8 MiB."),
             .value("workdir", "PATH", "Directory inside the environment; default: a private one, removed at the end."),
         ],
         examples: [

@@ -27,16 +27,16 @@ enum ExecutionCommands {
         return try await ServerSession.with(arguments, terminal) { [query] session in
             let page: Page<Execution> = try await session.client.call(.executionList, query: query)
             try session.print(page) {
-                var table = Table(header: ["ID", "STATUS", "AGENT", "CREATED", "DURATION", "TITLE"])
+                var table = Table(header: ["ID", "STATUS", "AGENT", "AGE", "TOOK", "TITLE"])
                 for execution in page.items {
                     table.rows.append([
                         execution.id.text, execution.status.rawValue, execution.agent.rawValue,
-                        execution.createdAt.description,
+                        terminal.age(execution.createdAt),
                         execution.durationMs.map { DurationText.text(milliseconds: $0) } ?? "-",
-                        String(execution.title.prefix(60)),
+                        execution.title,
                     ])
                 }
-                return table.text(style: terminal.style)
+                return terminal.text(table)
             }
             return 0
         }
@@ -58,6 +58,10 @@ enum ExecutionCommands {
                 let facts: [(String, String?)] = [
                     ("title", execution.title), ("agent", execution.agent.rawValue),
                     ("environment", execution.environmentId?.text), ("workspace", execution.workspaceId?.text),
+                    (
+                        "branch",
+                        execution.report?.workspace?.bundle.map { _ in "get it with: berth fetch \(execution.id)" }
+                    ),
                     ("attempt", "\(execution.attempt)"), ("created", execution.createdAt.description),
                     ("started", execution.startedAt?.description), ("ended", execution.endedAt?.description),
                 ]

@@ -44,15 +44,8 @@ enum FetchCommand {
                     remedy: "see what it did with 'berth logs \(execution.id)'"
                 )
             }
-            struct Fetched: Encodable {
-                var branch: String
-                var repository: String
-                var reason: String?
-            }
             if session.isJSON {
-                try session.print(Fetched(branch: branch.name, repository: repository.path, reason: branch.reason)) {
-                    ""
-                }
+                try session.print(FetchedBranch(branch, in: repository)) { "" }
             } else {
                 session.tell(branch, of: execution, in: repository)
             }

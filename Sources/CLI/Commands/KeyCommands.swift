@@ -36,10 +36,10 @@ enum KeyCommands {
                 for key in page.items {
                     table.rows.append([
                         key.id.text, key.name, "…" + key.ending, key.revokedAt == nil ? "good" : "revoked",
-                        key.lastUsedAt?.description ?? "-",
+                        key.lastUsedAt.map { "\(terminal.age($0)) ago" } ?? "-",
                     ])
                 }
-                return table.text(style: terminal.style)
+                return terminal.text(table)
             }
             return 0
         }

@@ -15,14 +15,14 @@ enum WorkspaceCommands {
         try await ServerSession.with(arguments, terminal) { session in
             let page: Page<Workspace> = try await session.client.call(.workspaceList)
             try session.print(page) {
-                var table = Table(header: ["ID", "STATUS", "BRANCH", "NAME", "CREATED"])
+                var table = Table(header: ["ID", "STATUS", "AGE", "BRANCH"])
                 for workspace in page.items {
                     table.rows.append([
-                        workspace.id.text, workspace.status.rawValue, workspace.branch, workspace.name,
-                        workspace.createdAt.description,
+                        workspace.id.text, workspace.status.rawValue, terminal.age(workspace.createdAt),
+                        workspace.branch,
                     ])
                 }
-                return table.text(style: terminal.style)
+                return terminal.text(table)
             }
             return 0
         }
@@ -69,7 +69,7 @@ enum WorkspaceCommands {
                         repository.id.text, repository.name, repository.defaultBranch ?? "-", repository.url,
                     ])
                 }
-                return table.text(style: terminal.style)
+                return terminal.text(table)
             }
             return 0
         }

@@ -17,6 +17,10 @@ struct Terminal: Sendable {
 
     private var allowsColor: Bool { (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb" }
 
+    /// The table as wide as this terminal; whole where a program reads it.
+    func text(_ table: Table) -> String { table.text(style: style, width: isOutputTerminal ? width : nil) }
+    func age(_ moment: Timestamp) -> String { AgeText.text(moment, now: loop.time.now) }
+
     func write(_ text: String) { Self.write(Array(text.utf8), to: 1) }
     func writeError(_ text: String) { Self.write(Array(text.utf8), to: 2) }
     func writeBytes(_ bytes: [UInt8], toError: Bool) { Self.write(bytes, to: toError ? 2 : 1) }

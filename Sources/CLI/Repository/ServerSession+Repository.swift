@@ -53,6 +53,16 @@ extension ServerSession {
         }
     }
 
+    /// One more line behind the events of a run.
+    func writeEvent(_ branch: ReturnedBranch, in repository: LocalRepository) throws {
+        struct Event: Encodable {
+            var event = "branch"
+            var data: FetchedBranch
+        }
+        let line = try JSONBody.encode(Event(data: FetchedBranch(branch, in: repository)))
+        terminal.writeBytes(line + Array("\n".utf8), toError: false)
+    }
+
     /// Says where the work is now and how to look at it; beside a command's own bytes on standard error.
     func tell(
         _ branch: ReturnedBranch,
@@ -76,5 +86,19 @@ extension ServerSession {
         lines.append("  look at it   git log -p ..\(branch.name)")
         lines.append("  take it      git merge \(branch.name)")
         terminal.writeBytes(Array((lines.joined(separator: "\n") + "\n").utf8), toError: toError)
+    }
+}
+
+/// A returned branch, for programs.
+struct FetchedBranch: Encodable {
+    var branch: String
+    var repository: String
+    /// Why it has another name than the task gave it.
+    var reason: String?
+
+    init(_ branch: ReturnedBranch, in repository: LocalRepository) {
+        self.branch = branch.name
+        self.repository = repository.path
+        reason = branch.reason
     }
 }

@@ -184,6 +184,11 @@ public struct Accounts: Sendable {
     private static var unknownKey: BerthError { refused("this API key is not known here") }
 
     private static func refused(_ message: String) -> BerthError {
-        BerthError(.unauthenticated, message, remedy: "make a new one with: berth key create NAME")
+        BerthError(
+            .unauthenticated,
+            message,
+            remedy: "the server's own key is in the file api-key of its data directory: name that with --data or "
+                + "BERTH_DATA, or give a key as BERTH_API_KEY"
+        )
     }
 }

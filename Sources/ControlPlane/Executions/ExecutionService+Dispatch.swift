@@ -23,6 +23,7 @@ extension ExecutionService {
             while true {
                 let count = dispatchBell.count
                 var isWaiting = true
+                queue.mayWait(true)
                 do {
                     for (stored, worker, key) in try await plan() {
                         group.addTask { await self.assign(stored, key, to: worker) }
@@ -33,6 +34,7 @@ extension ExecutionService {
                     log.error("dispatch failed", ["error": "\(error)"])
                 }
                 // Origins 4.8: nobody free is looked at again after 5 s, besides every notification.
+                queue.mayWait(isWaiting)
                 let pause: Duration = isWaiting ? .seconds(5) : .seconds(3600)
                 try await dispatchBell.wait(after: count, until: time.uptime + pause, time: time)
             }

@@ -22,6 +22,7 @@ public struct ExecutionService: Sendable {
     let bells = ExecutionBells()
     /// Rings when something may be dispatched.
     let dispatchBell = Wakeup()
+    let queue = QueueHint()
     let deadlines = DeadlineWatch()
     let inFlight = InFlight()
 
@@ -114,6 +115,8 @@ public struct ExecutionService: Sendable {
 
     func perform(_ effects: [ExecutionMachine.Effect], _ stored: StoredExecution) async {
         let id = stored.record.id
+        // First, so that whoever waits for it reads before the dispatcher does.
+        bells.ring(id)
         if !stored.record.state.isTerminal { deadlines.note(stored.record.deadlineAt ?? time.now + .seconds(60)) }
         for effect in effects {
             switch effect {
@@ -123,12 +126,11 @@ public struct ExecutionService: Sendable {
             case .releaseSlot(let claim):
                 let key = AttemptKey(id, claim.attempt)
                 live.remove(key)
-                if workers.release(claim.workerID, key) { dispatchBell.ring() }
+                if workers.release(claim.workerID, key), queue.mayHaveWaiting { dispatchBell.ring() }
             case .recordEnd(let end):
                 log.info("execution ended", ["execution_id": id, "outcome": end.outcome.rawValue])
             }
         }
-        bells.ring(id)
         await tellWorkspace(stored.record)
     }
 

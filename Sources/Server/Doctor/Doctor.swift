@@ -175,15 +175,18 @@ public enum Doctor {
         do {
             for provider in try Programs.providers(configuration, loop: loop, time: SystemTime()) {
                 let capabilities = provider.capabilities
+                // What another provider does not do is no fault of this machine; its environments say it themselves.
+                let isInUse = provider.kind.rawValue == configuration.text("provider")
                 findings.append(
                     Finding(
                         "provider \(provider.kind)",
                         .good,
-                        "isolation \(capabilities.isolation.rawValue), limits by \(capabilities.limits.rawValue), "
+                        (isInUse ? "in use: " : "on request: ")
+                            + "isolation \(capabilities.isolation.rawValue), limits by \(capabilities.limits.rawValue), "
                             + "disk cap \(capabilities.diskCap ? "yes" : "no"), pause \(capabilities.pause.rawValue)"
                     )
                 )
-                for limitation in capabilities.limitations {
+                for limitation in capabilities.limitations where isInUse {
                     findings.append(Finding("provider \(provider.kind)", .limited, limitation))
                 }
             }

@@ -34,13 +34,15 @@ struct Composition: Sendable {
         let randomness = SystemRandomness()
         let ids = IDSource(time: time, randomness: randomness)
         let metrics = Metrics()
+        // Before the database is made, so that a database without its key always means that the key was lost.
+        let keyRing = try keys(configuration, directory, randomness)
         let database = try SQLiteDatabase(SQLiteConfiguration(path: directory.databasePath), time: time)
         try await Migrator(ServerSchema.migrations, time: time).migrate(database)
         let feed = Feed(database)
         let accounts = Accounts(database: database, feed: feed, ids: ids, time: time, randomness: randomness)
         let principal = try await accounts.bootstrapSingleUser()
         try await APIKeyFile.ensure(directory, accounts, principal)
-        let sealer = Sealer(try keys(configuration, directory, randomness), randomness: randomness)
+        let sealer = Sealer(keyRing, randomness: randomness)
 
         let registry = WorkerRegistry()
         let standing = configuration.secret("workerToken").map { [($0, principal.organizationID)] } ?? []
@@ -182,12 +184,22 @@ struct Composition: Sendable {
 
     func close() async { await core.database.close() }
 
-    private static func keys(
+    /// A new key is made only for a new data directory: beside an existing database it would lock its secrets for good.
+    static func keys(
         _ configuration: Configuration,
         _ directory: DataDirectory,
         _ randomness: any Randomness
     ) throws(BerthError) -> KeyRing {
         if let given = configuration.secret("masterKey") { return KeyRing(current: try MasterKey(hex: given)) }
+        guard Files.exists(directory.masterKeyPath) || !Files.exists(directory.databasePath) else {
+            throw BerthError(
+                .sealKeyUnknown,
+                "\(directory.masterKeyPath) is gone; the stored secrets of \(directory.path) open with it alone",
+                field: "masterKey",
+                remedy: "restore the file from a backup; to go on without those secrets, make another one with: "
+                    + "(umask 077; openssl rand -hex 32 > \(directory.masterKeyPath))"
+            )
+        }
         return try KeyFile.load(path: directory.masterKeyPath, randomness: randomness)
     }
 

@@ -24,7 +24,13 @@ public struct ServerAddress: Sendable {
                 remedy: "start one with 'berth serve' (or scripts/start), or name one with --server URL"
             )
         }
-        let note = try JSONBody.decode(Note.self, from: Array(text.utf8))
+        guard let note = try? JSONBody.decode(Note.self, from: Array(text.utf8)) else {
+            throw BerthError(
+                .unavailable,
+                "\(directory.serverFilePath), where a running server leaves its address, is damaged",
+                remedy: "restart the server, or name its address with --server URL"
+            )
+        }
         return ServerAddress(url: note.url, key: key)
     }
 }

@@ -91,6 +91,10 @@ void berth_raise_descriptor_limit(void);
 /// Closes every inherited descriptor from 3 on except `kept` (-1 for none).
 void berth_close_inherited(int kept);
 
+/// Prepares, once, the mount namespace in which `paths` are covered, so that a child only enters it. Before
+/// `berth_protect`, and with the signal mask of a plain program. Where it fails each child makes its own.
+void berth_prepare_hidden(char *const *paths);
+
 /// 1 when this process may mount in its user namespace.
 int berth_can_mount(void);
 

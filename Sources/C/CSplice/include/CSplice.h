@@ -14,4 +14,7 @@ ssize_t berth_splice_to_pipe(int source, int target, size_t length);
 /// Bytes waiting in a pipe, or -errno.
 int berth_bytes_waiting(int pipe);
 
+/// 1 when the pipe is empty and nobody can write to it any more.
+int berth_pipe_is_over(int pipe);
+
 #endif
