@@ -126,7 +126,7 @@ extension ServerSession {
         sayGaps(execution)
         if mode == .agent {
             terminal.write(OutcomeText.text(execution, style: terminal.style))
-        } else if let failure = execution.failure, failure.code != .agentFailed {
+        } else if let failure = execution.failure, failure.code != .agentFailed || execution.report?.signal != nil {
             terminal.writeError("berth: \(failure.message)" + (failure.remedy.map { " (\($0))" } ?? "") + "\n")
         } else if execution.status == .timedOut || execution.status == .cancelled {
             terminal.writeError(
