@@ -83,6 +83,11 @@ public struct AgentEnding: Sendable, Equatable {
         switch end {
         case .exited(0): AgentEnding(outcome: .completed, failure: nil)
         case .exited(let code): failed(.agentFailed, "\(what) exited with status \(code)")
+        case .signalled(9):
+            failed(
+                .agentFailed,
+                "\(what) was killed (signal 9), as the kernel does when an environment's memory is used up"
+            )
         case .signalled(let signal): failed(.agentFailed, "\(what) was ended by signal \(signal)")
         }
     }

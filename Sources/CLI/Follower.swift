@@ -91,7 +91,9 @@ extension ServerSession {
     private func show(_ id: ExecutionID, as mode: FollowMode) async throws -> Int32 {
         let streams = mode == .agent ? "agent,stderr" : "stdout,stderr"
         let renderer = AgentRenderer(style: terminal.style, width: terminal.width)
-        var events = client.events(of: id, streams: streams, isRaw: mode == .raw && !isJSON)
+        var events = client.events(of: id, streams: streams, isRaw: mode == .raw && !isJSON) {
+            say("no server answers on \(client.url); \(id) goes on, and so does this as soon as one is back…")
+        }
         while let event = try await events.next() {
             if isJSON {
                 terminal.writeBytes(event.json + Array("\n".utf8), toError: false)
@@ -124,7 +126,7 @@ extension ServerSession {
         sayGaps(execution)
         if mode == .agent {
             terminal.write(OutcomeText.text(execution, style: terminal.style))
-        } else if let failure = execution.failure, failure.code != .agentFailed {
+        } else if let failure = execution.failure, failure.code != .agentFailed || execution.report?.signal != nil {
             terminal.writeError("berth: \(failure.message)" + (failure.remedy.map { " (\($0))" } ?? "") + "\n")
         } else if execution.status == .timedOut || execution.status == .cancelled {
             terminal.writeError(

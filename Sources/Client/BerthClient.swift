@@ -66,14 +66,25 @@ public struct BerthClient: Sendable {
     }
 
     /// What happens to an execution from `position` on; goes on by itself when the connection breaks.
+    ///
+    /// - Parameter whenAway: called once for each time that no server has answered for two seconds.
     public func events(
         of id: ExecutionID,
         streams: String,
         isRaw: Bool,
         follows: Bool = true,
-        from position: StreamPosition = .start
+        from position: StreamPosition = .start,
+        whenAway: (@Sendable () -> Void)? = nil
     ) -> ExecutionEvents {
-        ExecutionEvents(client: self, id: id, streams: streams, isRaw: isRaw, follows: follows, position: position)
+        ExecutionEvents(
+            client: self,
+            id: id,
+            streams: streams,
+            isRaw: isRaw,
+            follows: follows,
+            position: position,
+            whenAway: whenAway
+        )
     }
 
     public func close() async { await http.close() }

@@ -29,6 +29,8 @@ public struct ExecutionEvents: ~Copyable {
     private let streams: String
     private let isRaw: Bool
     private let follows: Bool
+    private let whenAway: (@Sendable () -> Void)?
+    private var hasToldAway = false
     /// Behind the last event that `next` returned.
     public private(set) var position: StreamPosition
     private var backoff = Backoff(first: .milliseconds(100), limit: .seconds(10))
@@ -40,6 +42,8 @@ public struct ExecutionEvents: ~Copyable {
 
     /// How long a server may be away before following gives up.
     private static let patience = Duration.seconds(300)
+    /// A shorter absence, such as a restart, is not worth a word.
+    private static let quietly = Duration.seconds(2)
 
     init(
         client: BerthClient,
@@ -47,7 +51,8 @@ public struct ExecutionEvents: ~Copyable {
         streams: String,
         isRaw: Bool,
         follows: Bool,
-        position: StreamPosition
+        position: StreamPosition,
+        whenAway: (@Sendable () -> Void)?
     ) {
         self.client = client
         self.id = id
@@ -55,6 +60,7 @@ public struct ExecutionEvents: ~Copyable {
         self.isRaw = isRaw
         self.follows = follows
         self.position = position
+        self.whenAway = whenAway
     }
 
     /// nil after the end, or, when not following, after what is stored.
@@ -79,6 +85,7 @@ public struct ExecutionEvents: ~Copyable {
                 ready = try parser.feed(bytes)
                 if !ready.isEmpty {
                     failingSince = nil
+                    hasToldAway = false
                     backoff.reset()
                 }
             } catch {
@@ -114,6 +121,10 @@ public struct ExecutionEvents: ~Copyable {
         let since = failingSince ?? now
         failingSince = since
         guard now - since < Self.patience else { throw error }
+        if now - since >= Self.quietly, !hasToldAway {
+            hasToldAway = true
+            whenAway?()
+        }
         try await client.loop.time.wait(for: backoff.next(client.randomness))
     }
 

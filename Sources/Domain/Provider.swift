@@ -56,4 +56,15 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
         self.networks = networks
         self.limitations = limitations
     }
+
+    /// Names the requested limits that would not be enforced.
+    public func unenforced(_ limits: ResourceLimits) -> [String] {
+        let hasGroups = self.limits == .cgroup1 || self.limits == .cgroup2
+        var names: [String] = []
+        if limits.cpus != nil, !hasGroups { names.append("limits.cpus") }
+        if limits.memoryBytes != nil, !hasGroups { names.append("limits.memoryBytes") }
+        if limits.processes != nil, self.limits == .none { names.append("limits.processes") }
+        if limits.diskBytes != nil, !diskCap { names.append("limits.diskBytes") }
+        return names
+    }
 }

@@ -9,17 +9,6 @@ extension ProviderCapabilities {
             remedy: limitations.isEmpty ? nil : limitations.joined(separator: "; ")
         )
     }
-
-    /// Names the requested limits that would not be enforced.
-    func unenforced(_ limits: ResourceLimits) -> [String] {
-        let hasGroups = self.limits == .cgroup1 || self.limits == .cgroup2
-        var names: [String] = []
-        if limits.cpus != nil, !hasGroups { names.append("limits.cpus") }
-        if limits.memoryBytes != nil, !hasGroups { names.append("limits.memoryBytes") }
-        if limits.processes != nil, self.limits == .none { names.append("limits.processes") }
-        if limits.diskBytes != nil, !diskCap { names.append("limits.diskBytes") }
-        return names
-    }
 }
 
 extension InstanceRequest {

@@ -59,13 +59,14 @@ final class FakeInstances: InstanceProviding {
         guard provider == .local else {
             throw BerthError(.unsupported, "there is no provider '\(provider)'", field: "provider")
         }
+        let limitations = state.withLock { $0.limitations }
         return ProviderCapabilities(
             isolation: .namespaces,
-            limits: .cgroup2,
+            limits: limitations.isEmpty ? .cgroup2 : .rlimit,
             diskCap: true,
             pause: .freeze,
             networks: [.none, .open],
-            limitations: state.withLock { $0.limitations }
+            limitations: limitations
         )
     }
 

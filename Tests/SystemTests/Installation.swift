@@ -7,16 +7,28 @@ final class Installation: Sendable {
     let directory: TemporaryDirectory
     /// Path prefix of every berth call, to run as somebody else: `["setpriv", …]`.
     let prefix: [String]
+    /// Besides the plain environment.
+    let variables: [String: String]
+    private let place: String?
 
-    var data: String { directory.file("data") }
+    var data: String { place ?? directory.file("data") }
 
-    init(prefix: [String] = []) throws {
-        directory = try TemporaryDirectory("system")
+    /// - Parameter data: nil: in the directory of its own.
+    init(
+        prefix: [String] = [],
+        variables: [String: String] = [:],
+        directory: TemporaryDirectory? = nil,
+        data: String? = nil
+    ) throws {
+        self.directory = try directory ?? TemporaryDirectory("system")
         self.prefix = prefix
+        self.variables = variables
+        place = data
     }
 
     var environment: [String: String] {
         ChildProcess.plainEnvironment.merging(["BERTH_DATA": data, "NO_COLOR": "1"]) { $1 }
+            .merging(variables) { $1 }
     }
 
     /// Starts a server and waits until it says where it listens.
@@ -36,10 +48,19 @@ final class Installation: Sendable {
         input: String = "",
         within deadline: Duration = .seconds(120)
     ) async throws -> CommandResult {
-        try await run(
+        try await TestSupport.run(
             prefix + [ProgramLocation.path("berth")] + arguments,
             environment: environment.merging(variables) { $1 },
             input: input,
+            within: deadline
+        )
+    }
+
+    /// A berth command from a list, run to its end.
+    func run(_ arguments: [String], within deadline: Duration = .seconds(120)) async throws -> CommandResult {
+        try await TestSupport.run(
+            prefix + [ProgramLocation.path("berth")] + arguments,
+            environment: environment,
             within: deadline
         )
     }
@@ -54,7 +75,7 @@ final class Installation: Sendable {
 
     /// The JSON that a command with `--json` prints; one value.
     func json(_ arguments: String...) async throws -> JSONValue {
-        let result = try await run(
+        let result = try await TestSupport.run(
             prefix + [ProgramLocation.path("berth")] + arguments + ["--json"],
             environment: environment
         )
@@ -71,7 +92,6 @@ final class Installation: Sendable {
         return try await json("show", id)
     }
 
-    /// The pid that the server of this data directory runs under.
     func destroyEverything() async {
         guard let list = try? await json("env", "ls") else { return }
         for item in (list["items"]?.array ?? list.array) ?? [] {
@@ -83,11 +103,11 @@ final class Installation: Sendable {
 
 /// Runs `body` with a server on a directory of its own; whatever it made is destroyed at the end, also after a failure.
 func withServer(
-    prefix: [String] = [],
+    _ given: Installation? = nil,
     flags: [String] = [],
     _ body: (Installation, ChildProcess) async throws -> Void
 ) async throws {
-    let installation = try Installation(prefix: prefix)
+    let installation = try given ?? Installation()
     let server = try await installation.serve(flags: flags)
     do {
         try await body(installation, server)

@@ -210,10 +210,12 @@ extension EnvironmentService {
                 remedy: "it has: \(capabilities.networks.map(\.rawValue).joined(separator: ", "))"
             )
         }
-        guard request.spec.limitsPolicy == .bestEffort || capabilities.limitations.isEmpty else {
+        let open = capabilities.unenforced(request.spec.limits)
+        guard request.spec.limitsPolicy == .bestEffort || open.isEmpty else {
             throw BerthError(
                 .unsupported,
-                "this machine cannot enforce every limit: \(capabilities.limitations.joined(separator: "; "))",
+                "limits are required, and these cannot be enforced here: \(open.joined(separator: ", "))"
+                    + capabilities.limitations.map { "; \($0)" }.joined(),
                 field: "limitsPolicy",
                 remedy: "see 'berth doctor', or accept what can be enforced with limitsPolicy bestEffort"
             )

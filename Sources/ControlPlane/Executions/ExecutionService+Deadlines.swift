@@ -9,9 +9,12 @@ extension ExecutionService {
         while true {
             let count = deadlines.bell.count
             var next: Timestamp?
+            let began = time.now
             do {
                 next = try await keepDeadlines()
                 if try await recover() > 0 { next = min(next ?? time.now + .seconds(60), time.now + .seconds(60)) }
+                // What was due and still is could not be written: the disk is full, or the database is busy.
+                if let overdue = next, overdue <= began { next = began + .seconds(2) }
             } catch {
                 try Task.checkCancellation()
                 log.error("deadlines not kept", ["error": "\(error)"])

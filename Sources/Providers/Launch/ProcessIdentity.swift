@@ -73,6 +73,12 @@ enum SmallFile {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// User id of what `path` leads to; nil where there is nothing.
+    static func owner(_ path: String) -> uid_t? {
+        var status = stat()
+        return stat(path, &status) == 0 ? status.st_uid : nil
+    }
+
     /// One write(2) onto what exists.
     static func write(_ text: String, to path: String) throws(BerthError) {
         let descriptor = open(path, O_WRONLY | O_CLOEXEC)

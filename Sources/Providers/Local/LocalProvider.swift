@@ -58,6 +58,15 @@ public struct LocalProvider: Provider {
                 remedy: "run scripts/images/base-root"
             )
         }
+        if let owner = SmallFile.owner(configuration.baseRoot), geteuid() != 0, owner != geteuid() {
+            throw BerthError(
+                .imageUnavailable,
+                "the base root \(configuration.baseRoot) belongs to user \(owner), and an ordinary user's sandbox cannot"
+                    + " be laid over it",
+                field: "baseRoot",
+                remedy: "run scripts/images/base-root as the server's user, and leave BERTH_BASE_ROOT out"
+            )
+        }
         try directory.makeDirectories([directory.layer, directory.run, directory.state, directory.etc])
         if let size = request.limits.diskBytes, host.makesFileSystems {
             try await DiskImage.make(directory.disk, bytes: size, loop: house.loop, time: time)

@@ -155,7 +155,17 @@ public enum Doctor {
     private static func sandbox(_ configuration: Configuration, _ loop: EventLoop) -> [Finding] {
         let baseRoot = Programs.baseRoot(configuration)
         var findings: [Finding] = []
-        if Files.exists(baseRoot) {
+        var status = stat()
+        if stat(baseRoot, &status) == 0, geteuid() != 0, status.st_uid != geteuid() {
+            findings.append(
+                Finding(
+                    "base root",
+                    .bad,
+                    "\(baseRoot) belongs to user \(status.st_uid): an ordinary user needs one of their own",
+                    remedy: "run scripts/images/base-root as this user"
+                )
+            )
+        } else if Files.exists(baseRoot) {
             findings.append(Finding("base root", .good, baseRoot))
         } else {
             findings.append(

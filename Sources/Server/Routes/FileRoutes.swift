@@ -30,6 +30,7 @@ extension ServerCore {
         if let key = request.ssh?.privateKey { try SSHPrivateKey.validate(key, field: "ssh.privateKey") }
         guard let checkout = request.repository else { return nil }
         let url = try RepositoryURL(checkout.url, field: "repository.url")
+        if let branch = checkout.branch { _ = try BranchName(branch, field: "repository.branch") }
         if request.ssh != nil, !url.isSSH {
             throw BerthError(
                 .invalidValue,

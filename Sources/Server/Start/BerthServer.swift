@@ -42,7 +42,7 @@ public enum BerthServer {
         let began = time.uptime
         let directory = DataDirectory(path: configuration.dataDirectory)
         try directory.prepare()
-        let lock = try directory.lock()
+        let lock = try await directory.lock(time: time)
         let composition = try await Composition.make(configuration, directory, loops: loops, time: time, log: log)
         let url = try await composition.listen()
         try directory.write(

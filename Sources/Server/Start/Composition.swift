@@ -149,14 +149,28 @@ struct Composition: Sendable {
 
     /// The loops that run until the server stops. None of them is waited for before requests are taken.
     func addServices(to group: inout ThrowingTaskGroup<Void, any Error>) {
-        group.addTask { [core] in try await core.accounts.run() }
-        group.addTask { [core] in try await core.executions.run() }
-        group.addTask { [core] in try await core.workers.run() }
-        group.addTask { [core] in try await core.files.run() }
+        group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
+        group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
+        group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }
+        group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
         group.addTask { [self] in
             // Sockets first: workers that lived on come back before their absence counts.
             await links.reopen(in: environmentsPath)
-            try await core.environments.run()
+            try await keeping("environments") { try await core.environments.run() }
+        }
+    }
+
+    /// A loop that fails, as all do while the disk is full, is begun again: the server outlives it.
+    private func keeping(_ name: String, _ loop: () async throws -> Void) async throws {
+        while true {
+            do {
+                try await loop()
+            } catch {
+                try Task.checkCancellation()
+                let error = BerthError(wrapping: error)
+                log.error("loop begun again", ["loop": name, "code": error.code, "error": error.message])
+            }
+            try await core.time.wait(for: .seconds(1))
         }
     }
 

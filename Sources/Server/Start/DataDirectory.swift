@@ -25,11 +25,18 @@ public struct DataDirectory: Sendable {
         guard access(path, W_OK | X_OK) == 0 else { throw failure("cannot be written") }
     }
 
-    /// Held for as long as the returned descriptor is open, so also released by kill -9.
-    func lock() throws(BerthError) -> DirectoryLock {
+    /// Held for as long as the returned descriptor is open, so also released by kill -9. A program that the last server
+    /// was just starting when it died holds it until its exec, so a taken lock is asked for again for a second.
+    func lock(time: any TimeSource) async throws -> DirectoryLock {
         let descriptor = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure("cannot hold a lock file") }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        let patience = time.uptime + .seconds(1)
+        var isHeld = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+        while !isHeld, time.uptime < patience {
+            try await time.wait(for: .milliseconds(20))
+            isHeld = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+        }
+        guard isHeld else {
             close(descriptor)
             throw BerthError(
                 .conflict,
@@ -89,7 +96,11 @@ public struct DataDirectory: Sendable {
 struct DirectoryLock: ~Copyable, Sendable {
     fileprivate let descriptor: Int32
 
-    deinit { close(descriptor) }
+    deinit {
+        // Closing alone would leave the lock to a child that is between fork and exec.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }
 
 /// Small questions about files.
