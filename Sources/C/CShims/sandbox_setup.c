@@ -91,9 +91,12 @@ static void apply_limits(const struct spec *spec) {
 }
 
 static _Noreturn void run(const struct spec *spec) {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    // A stop that comes before the holder listens must wait for it: the first process of a namespace drops a TERM that is
+    // neither blocked nor handled. The holder reads it from a descriptor and gives its children an empty mask.
+    sigset_t waiting;
+    sigemptyset(&waiting);
+    sigaddset(&waiting, SIGTERM);
+    sigprocmask(SIG_SETMASK, &waiting, NULL);
     for (int signal_number = 1; signal_number < NSIG; signal_number++) signal(signal_number, SIG_DFL);
     umask(022);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
