@@ -27,7 +27,7 @@ import Testing
                 sinceReopen = 0
             }
         }
-        close(pipe.write)
+        pipe.endWriting()
         #expect(try spool.receive(fromPipe: pipe.read) == .ended)
         return spool
     }
@@ -95,7 +95,7 @@ import Testing
             try spool.acknowledge(upTo: spool.length)
             spool = try Spool(root: scratch.path, key: key, limits: limits)
         }
-        close(pipe.write)
+        pipe.endWriting()
         #expect(try spool.receive(fromPipe: pipe.read) == .ended)
         #expect(try diskBytes() < 3 * 65_536)
         #expect(throws: BerthError.self) { try spool.read(from: 0, upTo: 10) }
@@ -119,7 +119,7 @@ import Testing
         let pipe = try NamedPipe()
         let spool = try Spool(root: scratch.path, key: key)
         #expect(try spool.receive(fromPipe: pipe.read) == .empty)
-        close(pipe.write)
+        pipe.endWriting()
         #expect(try spool.receive(fromPipe: pipe.read) == .ended)
         let mark = try spool.finish()
         #expect(mark.totalBytes == 0)
@@ -145,7 +145,7 @@ import Testing
         #expect(try await growth == .grown(3))
         #expect(try spool.receive(fromPipe: pipe.read) == .empty)
         async let end = spool.waitForGrowth(beyond: 3)
-        close(pipe.write)
+        pipe.endWriting()
         #expect(try spool.receive(fromPipe: pipe.read) == .ended)
         let mark = try spool.finish()
         #expect(try await end == .finished(mark))

@@ -16,6 +16,13 @@ public struct NamedPipe: Sendable {
         _ = fcntl(read, F_SETFL, 0)
     }
 
+    /// Closes the writing end and waits until nobody has it: a child that is between fork and exec keeps it for a moment.
+    public func endWriting() {
+        close(write)
+        var wait = pollfd(fd: read, events: 0, revents: 0)
+        while poll(&wait, 1, 10_000) < 0, errno == EINTR {}
+    }
+
     /// Writes bytes that fit into the pipe.
     public func fill(_ bytes: [UInt8]) throws {
         guard Glibc.write(write, bytes, bytes.count) == bytes.count else { throw SystemFailure("write", errno) }

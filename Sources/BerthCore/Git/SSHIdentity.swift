@@ -26,7 +26,7 @@ public struct SSHIdentity: Sendable {
     ) async throws -> Value {
         let files = (key: "\(directory)/\(Self.prefix)\(name)", hosts: "\(directory)/\(Self.prefix)\(name).hosts")
         defer {
-            unlink(files.key)
+            Self.erase(files.key)
             unlink(files.hosts)
         }
         var access = SSHAccess(keyFile: nil, knownHostsFile: keptHosts, acceptsNew: true)
@@ -52,11 +52,23 @@ public struct SSHIdentity: Sendable {
             let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name.hasPrefix(prefix) { unlink("\(directory)/\(name)") }
+            if name.hasPrefix(prefix) { erase("\(directory)/\(name)") }
         }
     }
 
     private static let prefix = "ssh-"
+
+    /// Writes over a file before it goes: the blocks of a removed one keep their bytes on the disk.
+    private static func erase(_ path: String) {
+        let file = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
+        guard file >= 0 else { return }
+        let size = max(0, Int(lseek(file, 0, SEEK_END)))
+        let zeros = [UInt8](repeating: 0, count: min(size, 1 << 20))
+        _ = zeros.withUnsafeBytes { pwrite(file, $0.baseAddress, $0.count, 0) }
+        fsync(file)
+        close(file)
+        unlink(path)
+    }
 
     private static func write(_ text: String, to path: String) throws(BerthError) {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)

@@ -144,7 +144,12 @@ struct ControlGroups: Sendable {
     /// Nothing to do where the group is gone.
     func thaw(_ environmentID: EnvironmentID, time: any TimeSource) async throws {
         guard let directory = path("freezer", environmentID), SmallFile.exists(directory) else { return }
-        try await set(false, environmentID, time: time)
+        do {
+            try await set(false, environmentID, time: time)
+        } catch {
+            // The monitor removes the group at the same time: the file may vanish between its open and its write.
+            if SmallFile.exists(directory) { throw error }
+        }
     }
 
     private func set(_ frozen: Bool, _ environmentID: EnvironmentID, time: any TimeSource) async throws {
