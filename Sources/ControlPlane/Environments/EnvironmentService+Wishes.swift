@@ -185,7 +185,13 @@ extension EnvironmentService {
             )
         case .running where record.desired == .running, .starting, .requested, .provisioning: return nil
         default:
-            _ = try await want(.running, id, organization, by: nil, nil)
+            do {
+                _ = try await want(.running, id, organization, by: nil, nil)
+            } catch let error as BerthError where error.code == .illegalTransition {
+                // It moved since it was read; only an error is an answer, and that one has its own cause.
+                guard try await get(id, organization: organization, visibleTo: nil).state == .error else { throw error }
+                return try await wake(id, organization: organization)
+            }
             return nil
         }
     }
