@@ -65,15 +65,8 @@ extension EnvironmentService {
                 NewEnvironment(organizationID: organization, ownerID: user, ownership: .personal, spec: spec)
             )
         } catch let error as BerthError where error.code == .conflict {
-            // Another request came first; the unique index decided. Asked of the writer: the other one may be in the same
-            // group of transactions, which readers see when it is committed.
-            let times = times
-            let known = try await database.write { connection in
-                try connection.first(EnvironmentStore.personal, organization, user).map {
-                    try EnvironmentStore.stored($0, times: times).record
-                }
-            }
-            guard let known else { throw error }
+            // Another request came first; the unique index decided.
+            guard let known = try await findPersonal(organization, user) else { throw error }
             return known
         }
     }
