@@ -1,6 +1,7 @@
 import Base
 import EventLoop
 import Glibc
+import TestSupport
 import Testing
 
 /// Runs `body` with a started loop and stops it afterwards.
@@ -121,8 +122,8 @@ func withLoop<Result: Sendable>(_ body: (EventLoop) async throws -> Result) asyn
         try await withLoop { loop in
             let directory = try TemporaryDirectory()
             let watch = try await FileWatch(path: directory.path + "/link.sock", loop: loop)
-            directory.write("other", [])
-            directory.write("link.sock", [])
+            try directory.write("", to: "other")
+            try directory.write("", to: "link.sock")
             try await watch.change()
             #expect(access(directory.path + "/link.sock", F_OK) == 0)
             watch.close()

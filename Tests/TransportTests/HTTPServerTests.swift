@@ -2,6 +2,7 @@ import Base
 import EventLoop
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Transport

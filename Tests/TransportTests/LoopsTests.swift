@@ -1,6 +1,7 @@
 import Base
 import EventLoop
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Transport

@@ -2,6 +2,7 @@ import Base
 import EventLoop
 import Glibc
 import OpenSSL
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -29,7 +30,7 @@ final class Certificates: Sendable {
     init() throws {
         directory = try TemporaryDirectory()
         let extensions = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-        directory.write("extensions", Array(extensions.utf8))
+        try directory.write(extensions, to: "extensions")
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         let steps: [[String]] = [
             ["req", "-x509"] + key
