@@ -8,8 +8,14 @@ public protocol SocketDelegate: AnyObject {
     func socketReceived(_ bytes: UnsafeRawBufferPointer)
     /// The peer sends no more; writing may still work.
     func socketInputEnded()
+    /// Bytes that had to wait were taken by the kernel.
+    func socketProgressed()
     /// Once, and last. nil after an orderly end.
     func socketClosed(_ error: BerthError?)
+}
+
+extension SocketDelegate {
+    public func socketProgressed() {}
 }
 
 /// A connected stream socket (TCP or unix). Writes of one turn of the loop leave in one system call; while the kernel
@@ -24,6 +30,8 @@ public final class Socket: @unchecked Sendable {
     public var writeStallLimit: Duration?
     /// When bytes last came in.
     public private(set) var lastReceived: Uptime
+    /// Since when the kernel has not been able to take all that was written; nil while it keeps up.
+    public private(set) var blockedSince: Uptime?
 
     private var descriptor: CInt
     private var handle: PollHandle?
@@ -31,7 +39,9 @@ public final class Socket: @unchecked Sendable {
     private var wantsInput = false
     private var inputEnded = false
     private var isUnflushed = false
-    private var isBlocked = false
+    private var isBlocked = false {
+        didSet { if isBlocked != oldValue { blockedSince = isBlocked ? loop.now : nil } }
+    }
     private var ending = Ending.none
     private var drainWaiters: [Waiter<Void>] = []
     private var timer: LoopTimer?
@@ -130,6 +140,7 @@ public final class Socket: @unchecked Sendable {
 
     private func sendQueued() {
         guard isOpen else { return }
+        let waiting = isBlocked ? output.count : 0
         while output.count > 0 {
             let bytes = output.bytes
             let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
@@ -158,7 +169,8 @@ public final class Socket: @unchecked Sendable {
             drainWaiters = []
             for waiter in waiters { waiter.resume() }
         }
-        if output.count == 0, ending == .afterFlush { linger() }
+        if output.count == 0, ending == .afterFlush { return linger() }
+        if output.count < waiting { delegate?.socketProgressed() }
     }
 
     // MARK: The end

@@ -6,8 +6,14 @@ protocol ByteStreamSink: AnyObject {
     /// `bytes` are valid only during the call.
     func streamReceived(_ bytes: UnsafeRawBufferPointer)
     func streamInputEnded()
+    /// Bytes that had to wait were taken by the kernel.
+    func streamProgressed()
     /// Once, and last.
     func streamClosed(_ error: BerthError?)
+}
+
+extension ByteStreamSink {
+    func streamProgressed() {}
 }
 
 /// A socket with what lies between it and the protocol: nothing, or TLS.
@@ -35,6 +41,9 @@ final class ByteStream: @unchecked Sendable {
     var isSecure: Bool { tls != nil }
     var unsentBytes: Int { plain.count + socket.unsentBytes }
     var isCongested: Bool { unsentBytes > Socket.highWater }
+    /// Since when the peer has not taken all that was sent; nil while it keeps up.
+    var blockedSince: Uptime? { socket.blockedSince }
+    var isBlocked: Bool { blockedSince != nil }
 
     // MARK: Out
 
@@ -58,6 +67,12 @@ final class ByteStream: @unchecked Sendable {
     func drained() async throws {
         encryptWaiting()
         try await socket.drained()
+    }
+
+    /// Offers the peer what was written in this turn of the loop, before its end.
+    func flushNow() {
+        encryptWaiting()
+        socket.flush()
     }
 
     private func encryptWaiting() {
@@ -164,6 +179,8 @@ extension ByteStream: SocketDelegate {
         // Without TLS's own goodbye the end may be an attacker's: nothing that came in may pass for complete.
         socket.close(BerthError(.network, "the peer cut the TLS connection", isRetryable: true))
     }
+
+    func socketProgressed() { sink?.streamProgressed() }
 
     func socketClosed(_ error: BerthError?) {
         handshakeWaiter?.resume(throwing: error ?? Socket.closedError)

@@ -50,8 +50,9 @@ extension ServerConnection {
             try writer.finish()
         case .events(let produce):
             try await sendEvents(response, exchange, produce)
-        case .webSocket(let subprotocol, let run):
-            return try await upgrade(response, exchange, subprotocol: subprotocol, run)
+        case .webSocket(let subprotocol, let own, let run):
+            let settings = own ?? configuration.webSocket
+            return try await upgrade(response, exchange, subprotocol: subprotocol, settings, run)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -135,6 +136,7 @@ extension ServerConnection {
         _ response: HTTPResponse,
         _ exchange: Exchange,
         subprotocol: String?,
+        _ settings: WebSocketConfiguration,
         _ run: @Sendable (WebSocket) async throws -> Void
     ) async throws {
         guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
@@ -143,8 +145,26 @@ extension ServerConnection {
             refusal.headers.add("sec-websocket-version", "13")
             return try await send(refusal, to: exchange.request)
         }
-        stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
-        let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
+        guard
+            let (head, agreed) = WebSocketHandshake.accept(
+                exchange.request,
+                key: key,
+                subprotocol: subprotocol,
+                headers: response.headers,
+                compression: settings.compression
+            )
+        else {
+            let refusal = HTTPResponse.text("sec-websocket-extensions is malformed\n", status: 400)
+            return try await send(refusal, to: exchange.request)
+        }
+        stream.write(head)
+        let socket = WebSocket(
+            stream: stream,
+            role: .server,
+            configuration: settings,
+            agreed: agreed,
+            pool: place.compression
+        )
         socket.onEnd = { [self] in ended() }
         phase = .upgraded(socket)
         timer?.close()
