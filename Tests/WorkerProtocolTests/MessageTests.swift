@@ -119,6 +119,7 @@ import WorkerProtocol
             .credit(channel: 2, limit: 1 << 40, durable: 5),
             .end(channel: 3, total: 1 << 33),
             .tail(channel: 4, offset: 99, bytes: [9]),
+            .reset(channel: ChannelFrame.firstTCPChannel, reason: "the connection was reset"),
         ]
         for frame in frames {
             #expect(try ChannelFrame(decoding: frame.encoded()) == frame)
