@@ -1,5 +1,5 @@
 # The front door. `make help` lists the targets.
-.PHONY: help build test check fmt bench spec fuzz sim chaos clean
+.PHONY: help build test check fmt bench spec fuzz sim chaos soak clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,8 +20,8 @@ fmt: ## format the sources in place
 spec: build ## measure the shipped programs against the numeric specification
 	python3 Benchmarks/spec.py
 
-bench: build ## ratios against peers in the same run
-	python3 Benchmarks/bench.py
+bench: build ## processor time against Node with Express and ws in the same run (BENCH="--only GET --json")
+	python3 Benchmarks/bench.py $(BENCH)
 
 fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=60)
 	Fuzz/run
@@ -31,6 +31,9 @@ sim: ## long random walks over the state machines (SIM_SCHEDULES=200000)
 
 chaos: build ## kill -9 server and workers at random moments (CHAOS_ROUNDS=20)
 	python3 Tests/Chaos/chaos.py
+
+soak: build ## idle, slow and hostile clients by the ten thousand (SOAK="--only idle --json")
+	python3 Tests/Soak/soak.py $(SOAK)
 
 clean: ## remove everything that was built
 	rm -rf .build out
