@@ -14,6 +14,9 @@ public struct HTTPResponse: Sendable {
             configuration: WebSocketConfiguration? = nil,
             @Sendable (WebSocket) async throws -> Void
         )
+        /// Accepts a WebSocket handshake and hands the socket over on its loop, before anything is read: whoever takes
+        /// it gives it a sink (``WebSocket/deliver(to:)``) and closes it. No task stays behind.
+        case webSocketHandOver(@Sendable (WebSocket) -> Void)
     }
 
     public var status: Int

@@ -36,7 +36,11 @@ extension ServerConnection {
     private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
         guard case .exchange(let exchange) = phase else { return }
         // A WebSocket's handshake writes its own head, so a handler may well say 101.
-        let isUpgrade = if case .webSocket = response.body { true } else { false }
+        let isUpgrade =
+            switch response.body {
+            case .webSocket, .webSocketHandOver: true
+            default: false
+            }
         guard isUpgrade || (200...999).contains(response.status) else {
             throw BerthError(.internal, "a handler answered with the status \(response.status)")
         }
@@ -52,7 +56,11 @@ extension ServerConnection {
             try await sendEvents(response, exchange, produce)
         case .webSocket(let subprotocol, let own, let run):
             let settings = own ?? configuration.webSocket
-            return try await upgrade(response, exchange, subprotocol: subprotocol, settings, run)
+            guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
+            return await serve(socket, exchange, run)
+        case .webSocketHandOver(let handOver):
+            _ = try await upgrade(response, exchange, subprotocol: nil, configuration.webSocket, handOver)
+            return
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -137,13 +145,14 @@ extension ServerConnection {
         _ exchange: Exchange,
         subprotocol: String?,
         _ settings: WebSocketConfiguration,
-        _ run: @Sendable (WebSocket) async throws -> Void
-    ) async throws {
+        _ handOver: (WebSocket) -> Void = { _ in }
+    ) async throws -> WebSocket? {
         guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
             var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
             refusal.headers.add("upgrade", "websocket")
             refusal.headers.add("sec-websocket-version", "13")
-            return try await send(refusal, to: exchange.request)
+            try await send(refusal, to: exchange.request)
+            return nil
         }
         guard
             let (head, agreed) = WebSocketHandshake.accept(
@@ -155,7 +164,8 @@ extension ServerConnection {
             )
         else {
             let refusal = HTTPResponse.text("sec-websocket-extensions is malformed\n", status: 400)
-            return try await send(refusal, to: exchange.request)
+            try await send(refusal, to: exchange.request)
+            return nil
         }
         stream.write(head)
         let socket = WebSocket(
@@ -172,7 +182,15 @@ extension ServerConnection {
         parser = nil
         let early = pending
         pending = []
-        socket.begin(with: early[pendingStart...])
+        socket.begin(with: early[pendingStart...], handOver: handOver)
+        return socket
+    }
+
+    private func serve(
+        _ socket: WebSocket,
+        _ exchange: Exchange,
+        _ run: @Sendable (WebSocket) async throws -> Void
+    ) async {
         do {
             try await run(socket)
             socket.close(code: .normal)

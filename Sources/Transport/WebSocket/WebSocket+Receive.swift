@@ -13,9 +13,15 @@ extension WebSocket {
     /// When any byte, also of a pong, last came from the peer. On the loop.
     public var lastReceived: Uptime { stream.socket.lastReceived }
 
+    /// The most that one reading takes. On the loop.
+    public var readSize: Int {
+        get { stream.socket.readSize }
+        set { stream.socket.readSize = newValue }
+    }
+
     private func takeMessage() -> WebSocketMessage? {
         guard let message = inbox.takeFirst() else { return nil }
-        if inbox.isEmpty, isPaused { readOn() }
+        if inbox.isEmpty, isPaused, !isHeld { readOn() }
         return message
     }
 
@@ -39,11 +45,42 @@ extension WebSocket {
 
     private func deliver(_ message: WebSocketMessage) {
         guard case .open = state else { return }
+        if let sink {
+            let isTaken =
+                switch message {
+                case .text(let text): sink.webSocketReceived(text: text)
+                case .binary(let bytes): bytes.withUnsafeBytes { sink.webSocketReceived(binary: $0) }
+                }
+            if isTaken { return }
+        }
         if inbox.isEmpty, let receiver {
             self.receiver = nil
             if receiver.resume(returning: message) { return }
         }
         inbox.append(message)
+    }
+
+    /// What waits for a receiver, to a sink that came later.
+    func offerInbox() {
+        var waiting: [WebSocketMessage] = []
+        while let message = inbox.takeFirst() { waiting.append(message) }
+        for message in waiting { deliver(message) }
+        if isPaused, !mustPause { readOn() }
+    }
+
+    /// The sink wants nothing for now: the peer has to wait. On the loop.
+    public func hold() {
+        guard !isHeld, case .open = state else { return }
+        isHeld = true
+        isPaused = true
+        stream.pauseReading()
+    }
+
+    /// Ends ``hold()``. On the loop.
+    public func unhold() {
+        guard isHeld else { return }
+        isHeld = false
+        if !mustPause { readOn() }
     }
 
     private func handle(_ event: WebSocketParser.Event) {
@@ -57,7 +94,7 @@ extension WebSocket {
     }
 
     private var mustPause: Bool {
-        if case .open = state { inbox.isFull } else { false }
+        if case .open = state { inbox.isFull || isHeld } else { false }
     }
 
     /// The inbox has room again, or what comes is no longer wanted.
@@ -97,5 +134,8 @@ extension WebSocket: ByteStreamSink {
         stream.closeAfterFlush()
     }
 
-    func streamProgressed() { answerWaitingPing() }
+    func streamProgressed() {
+        answerWaitingPing()
+        sink?.webSocketProgressed()
+    }
 }

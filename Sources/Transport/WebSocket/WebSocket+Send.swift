@@ -18,6 +18,18 @@ extension WebSocket {
     /// Bytes that wait for the peer. On the loop.
     public var unsentBytes: Int { stream.unsentBytes }
 
+    /// The peer should take some before more is sent. On the loop.
+    public var isCongested: Bool { stream.isCongested }
+
+    /// Whether messages still go out.
+    var isWritable: Bool { if case .open = state { stream.isOpen } else { false } }
+
+    func writeText(_ text: String) { writeMessage(.text, Array(text.utf8)) }
+
+    func writeBinary(_ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) {
+        writeMessage(.binary, Array(head) + Array(payload))
+    }
+
     private func send(_ opcode: WebSocketOpcode, _ payload: [UInt8]) async throws -> Bool {
         guard configuration.slowPeer == .wait else {
             return try await loop.run { try self.put(opcode, payload) }
@@ -40,7 +52,7 @@ extension WebSocket {
 
     @discardableResult
     private func put(_ opcode: WebSocketOpcode, _ payload: [UInt8]) throws(BerthError) -> Bool {
-        guard case .open = state, stream.isOpen else {
+        guard isWritable else {
             throw BerthError(.network, "the WebSocket is closed", isRetryable: true)
         }
         switch configuration.slowPeer {
@@ -53,11 +65,7 @@ extension WebSocket {
             }
             watchSlowPeer(time)
         }
-        if let packed = deflater?.compress(payload, isText: opcode == .text) {
-            writeMessage(opcode, packed, isCompressed: true)
-        } else {
-            writeMessage(opcode, payload, isCompressed: false)
-        }
+        writeMessage(opcode, payload)
         return true
     }
 
@@ -106,7 +114,10 @@ extension WebSocket {
 
     // MARK: Frames
 
-    private func writeMessage(_ opcode: WebSocketOpcode, _ payload: [UInt8], isCompressed: Bool) {
+    private func writeMessage(_ opcode: WebSocketOpcode, _ message: [UInt8]) {
+        let packed = deflater?.compress(message, isText: opcode == .text)
+        let isCompressed = packed != nil
+        let payload = packed ?? message
         guard let size = configuration.fragmentBytes, payload.count > size, size > 0 else {
             return write(opcode, payload, isCompressed: isCompressed)
         }

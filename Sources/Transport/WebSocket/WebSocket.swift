@@ -37,11 +37,14 @@ public final class WebSocket: @unchecked Sendable {
     var inbox: WebSocketInbox
     /// Bytes that came in after the inbox was full.
     var backlog: [UInt8] = []
-    /// The inbox is full, so nothing is read.
+    /// Nothing is read: the inbox is full, or the sink holds.
     var isPaused = false
+    var isHeld = false
     /// The peer sends no more, but the backlog has yet to be read.
     var endsBehindBacklog = false
     var receiver: Waiter<WebSocketMessage?>?
+    /// Gets messages before ``receive()`` does; let go at the end.
+    var sink: (any WebSocketSink)?
     // Sending.
     /// The newest ping that is answered when the peer has taken what waits for it.
     var unansweredPing: [UInt8]?
@@ -81,12 +84,15 @@ public final class WebSocket: @unchecked Sendable {
         )
     }
 
-    /// `early` came in together with the handshake.
-    func begin(with early: ArraySlice<UInt8>) {
+    /// - Parameters:
+    ///   - early: what came in together with the handshake.
+    ///   - handOver: called before anything is read.
+    func begin(with early: ArraySlice<UInt8>, handOver: (WebSocket) -> Void = { _ in }) {
         stream.sink = self
         stream.socket.writeStallLimit = configuration.writeStallLimit
         timer = LoopTimer(loop: loop) { [weak self] in self?.timeHasCome() }
         if let interval = configuration.pingInterval { timer?.set(after: interval) }
+        handOver(self)
         if !early.isEmpty { early.withUnsafeBytes { streamReceived($0) } }
         if stream.socket.hasInputEnded { return streamInputEnded() }
         if !isPaused { stream.resumeReading() }
@@ -96,7 +102,7 @@ public final class WebSocket: @unchecked Sendable {
 
     /// How it ended; nil while it is open.
     public func end() async -> End? {
-        try? await loop.run { if case .ended(let end) = self.state { end } else { nil } }
+        try? await loop.run { self.endIfEnded }
     }
 
     /// Returns when it has ended; throws `CancellationError` when the task is cancelled first.
@@ -111,6 +117,8 @@ public final class WebSocket: @unchecked Sendable {
         }
     }
 
+    var endIfEnded: End? { if case .ended(let end) = state { end } else { nil } }
+
     /// Says goodbye; the peer has `closeTimeout` to answer, and what it still sends until then is dropped. Does nothing
     /// if it is closing already. A `code` of nil says nothing; one that has no place on the wire is sent as 1011; of
     /// `reason` as many characters are sent as fit into 123 bytes.
@@ -120,6 +128,7 @@ public final class WebSocket: @unchecked Sendable {
             state = .closing
             write(.close, WebSocketEncoder.closePayload(code, reason))
             timer?.set(after: configuration.closeTimeout)
+            isHeld = false
             readOn()
         }
     }
@@ -155,6 +164,9 @@ public final class WebSocket: @unchecked Sendable {
         state = .ended(end)
         backlog = []
         unansweredPing = nil
+        let sink = sink
+        self.sink = nil
+        sink?.webSocketEnded(end)
         for waiter in endWaiters { waiter.resume(returning: end) }
         endWaiters = []
         if inbox.isEmpty, let receiver {

@@ -14,6 +14,8 @@ public struct WebSocketCloseCode: RawRepresentable, Hashable, Sendable {
     public static let internalError = WebSocketCloseCode(rawValue: 1011)
     public static let serviceRestart = WebSocketCloseCode(rawValue: 1012)
     public static let tryAgainLater = WebSocketCloseCode(rawValue: 1013)
+    /// What the other end of a relayed connection sent was no use, or an abrupt end.
+    public static let badGateway = WebSocketCloseCode(rawValue: 1014)
 
     /// Whether it may stand in a close frame. 1005, 1006 and 1015 only ever describe what did not come by the wire.
     public var mayBeSent: Bool {
