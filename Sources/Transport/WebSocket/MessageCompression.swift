@@ -56,7 +56,7 @@ final class MessageDeflater {
     /// The payload of a frame with RSV1; nil when the message had better go as it is.
     func compress(_ message: [UInt8], isText: Bool) -> [UInt8]? {
         guard isText || wishes.compressesBinary, direction.windowBits > 8,
-            message.count >= wishes.minimumBytes, message.count <= wishes.maximumBytes
+            message.count >= max(1, wishes.minimumBytes), message.count <= wishes.maximumBytes
         else { return nil }
         guard let deflater = try? current() else { return nil }
         var packed: [UInt8] = []

@@ -23,6 +23,7 @@ public final class WebSocket: @unchecked Sendable {
     public let loop: EventLoop
     /// As agreed in the handshake.
     public let subprotocol: String?
+    let agreement: DeflateAgreement?
     let stream: ByteStream
     let role: WebSocketRole
     let configuration: WebSocketConfiguration
@@ -62,6 +63,7 @@ public final class WebSocket: @unchecked Sendable {
     ) {
         loop = stream.loop
         subprotocol = agreed.subprotocol
+        agreement = agreed.deflate
         self.stream = stream
         self.role = role
         self.configuration = configuration

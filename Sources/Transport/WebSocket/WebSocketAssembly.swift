@@ -79,7 +79,8 @@ struct WebSocketAssembly {
 
     /// The message is complete.
     mutating func finish() throws(WebSocketViolation) -> WebSocketParser.Event {
-        if isCompressed, let inflater {
+        // Some senders make an empty message of no byte at all.
+        if isCompressed, announced > 0, let inflater {
             try inflater.finish(into: &bytes, limit: limits.messageBytes)
             try validate()
         }

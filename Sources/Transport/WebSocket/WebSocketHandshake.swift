@@ -10,7 +10,7 @@ enum WebSocketHandshake {
         var deflate: DeflateAgreement?
     }
 
-    private static func acceptKey(for key: String) -> String {
+    static func acceptKey(for key: String) -> String {
         Data(SHA1.hash(Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))).base64EncodedString()
     }
 

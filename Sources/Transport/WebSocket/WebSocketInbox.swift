@@ -2,7 +2,7 @@
 struct WebSocketInbox {
     private var messages: [WebSocketMessage] = []
     private var start = 0
-    private var bytes = 0
+    private(set) var bytes = 0
     private let limit: Int
     /// Small messages cost more than their bytes.
     private static let messageLimit = 1024
