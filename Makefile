@@ -20,8 +20,8 @@ fmt: ## format the sources in place
 spec: build ## measure the shipped programs against the numeric specification
 	python3 Benchmarks/spec.py
 
-bench: build ## ratios against peers in the same run
-	python3 Benchmarks/bench.py
+bench: build ## processor time against Node with Express and ws in the same run (BENCH="--only GET --json")
+	python3 Benchmarks/bench.py $(BENCH)
 
 fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=60)
 	Fuzz/run

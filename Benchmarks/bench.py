@@ -1,181 +1,195 @@
 #!/usr/bin/env python3
-"""Ratios of the shipped server to a peer, bare node:http, in one run on one machine.
+"""The shipped server against Node in one run on one machine: routing, authorization, limits and logging on.
 
 Compared is processor time of the server's process (user and system, from /proc), not throughput, so that the generator
-and its neighbours do not count. Server and peer are pinned to one core, the generator to another. In the fan-out the
-peer reads its child's pipe itself; Berth's server also stores every byte, its worker is a process of its own.
+and its neighbours do not count. Server and peer are pinned to one core, the generator and the workers to another; the two
+are measured in turns and the figures are medians of the pairs. In the fan-out Berth's server also stores every byte.
+
+    bench.py [--only PART]… [--pairs N] [--json]
+
+Exit status: 0 when every target is met, 1 when one is missed, 2 when something could not be measured.
 """
 
+import argparse
+import contextlib
+import dataclasses
 import json
 import os
-import pathlib
-import select
-import socket
-import statistics
 import subprocess
 import sys
-import time
+import tempfile
 
-from berth_server import Failed, Server
+from berth_server import Failed, certificate
+from fan_out import VIEWERS, BerthFeed, NodeFeed, fan_out
+from http_load import gets
+from idle import FIRST, MORE, idle
+from measure import median
+from relay import BerthPair, NodePair, relay
+from sides import Berth, Node
 
-REQUESTS = int(os.environ.get("BENCH_REQUESTS", "20000"))
-REPEATS = int(os.environ.get("BENCH_REPEATS", "5"))
-CONNECTIONS = 16
-VIEWERS = 100
-LINES = 600
-TICKS = os.sysconf("SC_CLK_TCK")
-# The first line comes when all viewers are there.
-WRITER = (
-    "import sys,time\ntime.sleep(2)\n"
-    f"for n in range({LINES}):\n    sys.stdout.write('%06d ' % n + 'x' * 80 + '\\n'); sys.stdout.flush(); time.sleep(0.005)\n"
-)
+SECONDS = float(os.environ.get("BENCH_SECONDS", "1.5"))
 
 
-def seconds_used(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+@dataclasses.dataclass
+class Row:
+    """One comparison; `target` is what the peer must cost at least in units of ours, `limit` what ours may cost at most."""
+
+    name: str
+    unit: str
+    peer: str
+    ours: object
+    theirs: object
+    pairs: int
+    target: float = None
+    limit: float = None
 
 
-def pin(pid, core):
-    for task in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setaffinity(int(task), {core})
+def rows(stage, pairs):
+    tls = stage.tls
+    berth, secure = stage.berth, stage.secure
+
+    def get(of):
+        return lambda: gets(of(), *stage.row(), SECONDS)
+
+    def node(script, **settings):
+        return lambda: stage.peer(script, **settings)
+
+    plain, checked = node("http.js", open="1"), node("http.js")
+    express, relays = node("express.js"), node("relay.js")
+    ours = get(berth)
+    yield Row("GET of a row, to Express", "µs", "Express", ours, get(express), pairs, target=4)
+    yield Row("GET of a row, to node:http", "µs", "node:http, open to all", ours, get(plain), pairs, target=1.1)
+    yield Row("GET of a row, to node:http with a key", "µs", "node:http", ours, get(checked), pairs)
+    for side, peer, how in ((berth, relays, ""), (secure, node("relay.js", tls=tls), "TLS ")):
+        for size, count, target in ((200, 400_000, 8), (64 << 10, 8000, 2.5)):
+            if how and size == 200:
+                continue
+            named = "200 B" if size == 200 else "64 KiB"
+            yield Row(
+                f"{how}relay of {named}", "µs", "ws",
+                lambda side=side, size=size, count=count: relay(side(), BerthPair, size, count),
+                lambda peer=peer, size=size, count=count: relay(peer(), NodePair, size, count),
+                pairs, target=target,
+            )
+    yield Row(
+        f"SSE, a line to one of {VIEWERS}", "µs", "node:http",
+        lambda: fan_out(berth(), BerthFeed),
+        lambda: fan_out(checked(), NodeFeed),
+        min(pairs, 3), target=1.5,
+    )
+    yield Row("idle WebSocket", "KiB", "ws", lambda: idle(berth()), lambda: idle(relays()), 1, limit=8)
+    yield Row("idle TLS WebSocket", "KiB", "ws", lambda: idle(secure()), lambda: idle(node("relay.js", tls=tls)()), 1)
 
 
-class Berth:
-    def __init__(self):
-        self.server = Server()
-        self.server.start()
-        self.server.call("POST", "/v1/environments", {"name": "bench", "provider": os.environ.get("BENCH_PROVIDER", "local")})
-        self.server.environment("bench")
-        self.port, self.key, self.pid = self.server.port, self.server.key, self.server.process.pid
+class Stage:
+    """Starts a side when a row first asks for it, and closes them all."""
 
-    def begin(self):
-        ident = self.server.create(["python3", "-c", WRITER], "bench")
-        return f"/v1/executions/{ident}/events?raw=true&streams=stdout"
+    def __init__(self, cores, folder, stack):
+        self.cores, self.stack = cores, stack
+        self.tls = certificate(folder)
+        self.sides = {}
+
+    def side(self, name, make):
+        if name not in self.sides:
+            self.sides[name] = side = make()
+            self.stack.callback(side.close)
+        return self.sides[name]
+
+    def berth(self):
+        return self.side("berth", lambda: Berth(self.cores))
+
+    def secure(self):
+        return self.side("berth tls", lambda: Berth(self.cores, self.tls))
+
+    def environment(self):
+        return self.side("environment", lambda: Resting(self.berth().environment("bench"))).record
+
+    def row(self):
+        """Path and value of the row that is read, the same for all sides."""
+        record = self.environment()
+        return f"/v1/environments/{record['id']}", record
+
+    def peer(self, script, tls=None, **settings):
+        record = self.environment() if script != "relay.js" else None
+        rows = {"PEER_ROWS": json.dumps({record["id"]: record})} if record else {}
+        if settings.get("open"):
+            rows["PEER_OPEN"] = "1"
+        return self.side((script, bool(tls), bool(settings)), lambda: Node(self.cores, script, tls, **rows))
+
+
+@dataclasses.dataclass
+class Resting:
+    record: dict
 
     def close(self):
-        self.server.close()
+        """Its server destroys it."""
 
 
-class Peer:
-    def __init__(self):
-        self.key = "berth_peer_0123456789abcdef0123456789abcdef"
-        script = str(pathlib.Path(__file__).with_name("peer.js"))
-        self.process = subprocess.Popen(["node", script], stdout=subprocess.PIPE, env={**os.environ, "PEER_KEY": self.key})
-        self.port, self.pid = int(self.process.stdout.readline()), self.process.pid
-
-    def begin(self):
-        body = json.dumps(["python3", "-c", WRITER]).encode()
-        with socket.create_connection(("127.0.0.1", self.port)) as link:
-            link.sendall(request("POST", "/begin", self.key, body))
-            link.recv(4096)
-        return "/events"
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-
-
-def request(method, path, key, body=b""):
-    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
-    if body:
-        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"\r\n" + body
+def measured(row):
+    """Pairs in turns, so that what else the machine does falls on both; as a dictionary for people and programs."""
+    pairs = []
+    for _ in range(row.pairs):
+        pairs.append((row.ours(), row.theirs()))
+    ours, theirs = (median([pair[side][0] for pair in pairs]) for side in (0, 1))
+    ratio = median([theirs[0] / ours[0] for ours, theirs in pairs])
+    met = None
+    if row.target is not None:
+        met = ratio >= row.target
+    elif row.limit is not None:
+        met = ours <= row.limit
+    return {
+        "row": row.name, "unit": row.unit, "berth": ours, "peer": theirs, "peerName": row.peer, "ratio": ratio,
+        "target": row.target, "limit": row.limit, "met": met, "pairs": row.pairs,
+        "berthDetails": pairs[-1][0][1], "peerDetails": pairs[-1][1][1],
+    }
 
 
-def gets(side, path):
-    """Microseconds of processor time per GET, over kept connections with one request under way on each."""
-    text = request("GET", path, side.key)
-    links = {}
-    poll = select.epoll()
-    for _ in range(CONNECTIONS):
-        link = socket.create_connection(("127.0.0.1", side.port))
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        links[link.fileno()] = link
-        poll.register(link, select.EPOLLIN)
-
-    def run(count):
-        sent = done = 0
-        for link in links.values():
-            link.sendall(text)
-            sent += 1
-        while done < count:
-            for descriptor, _ in poll.poll(10):
-                answer = links[descriptor].recv(65536)
-                if not answer.startswith(b"HTTP/1.1 200"):
-                    raise Failed(f"GET {path}: {answer[:200]!r}")
-                done += 1
-                if sent < count:
-                    links[descriptor].sendall(text)
-                    sent += 1
-
-    run(2000)
-    before = seconds_used(side.pid)
-    run(REQUESTS)
-    used = seconds_used(side.pid) - before
-    for link in links.values():
-        link.close()
-    return used / REQUESTS * 1e6
-
-
-def fan_out(side):
-    """Microseconds of processor time per line and viewer, for lines paced 5 ms apart."""
-    path = side.begin()
-    text = request("GET", path, side.key)
-    poll, links = select.epoll(), {}
-    for _ in range(VIEWERS):
-        link = socket.create_connection(("127.0.0.1", side.port))
-        link.sendall(text)
-        links[link.fileno()] = [link, 0]
-        poll.register(link, select.EPOLLIN)
-    time.sleep(0.5)
-    before, ended = seconds_used(side.pid), 0
-    deadline = time.monotonic() + 60
-    while ended < VIEWERS:
-        if time.monotonic() > deadline:
-            raise Failed(f"fan-out: {ended} of {VIEWERS} viewers saw the end")
-        for descriptor, _ in poll.poll(10):
-            block = links[descriptor][0].recv(1 << 16)
-            links[descriptor][1] += len(block)
-            if not block or b"event: end" in block or b"event:end" in block:
-                ended += 1
-                poll.unregister(descriptor)
-    used = seconds_used(side.pid) - before
-    for link, count in links.values():
-        if count < LINES * 80:
-            raise Failed(f"fan-out: a viewer saw {count} bytes only")
-        link.close()
-    return used / (LINES * VIEWERS) * 1e6
-
-
-def row(name, measure, ours, peer, repeats):
-    # In turns, so that what else the machine does falls on both.
-    pairs = [(measure(ours), measure(peer)) for _ in range(repeats)]
-    mine, theirs = (statistics.median(side) for side in zip(*pairs))
-    ratio = statistics.median(a / b for a, b in pairs)
-    print(f"{name:<44} {mine:>8.2f} {theirs:>8.2f} {ratio:>7.2f}", flush=True)
+def line(found):
+    wanted = ""
+    if found["target"] is not None:
+        wanted = f"≥ {found['target']:g}"
+    elif found["limit"] is not None:
+        wanted = f"≤ {found['limit']:g} {found['unit']}"
+    verdict = {None: "stated", True: "ok", False: "MISSED"}[found["met"]]
+    busy = [found[side].get("busy") for side in ("berthDetails", "peerDetails")]
+    shown = " ".join(f"{value:.0%}" for value in busy if value is not None)
+    return (
+        f"{found['row']:<38} {found['berth']:>9.2f} {found['peer']:>9.2f} {found['unit']:<4} {found['ratio']:>6.2f} "
+        f"{wanted:>8} {verdict:<7} {found['pairs']:>5}  {shown:<9} {found['peerName']}"
+    )
 
 
 def main():
-    cores = sorted(os.sched_getaffinity(0))
-    ours, peer = Berth(), Peer()
-    try:
-        for side in (ours, peer):
-            pin(side.pid, cores[0])
-        os.sched_setaffinity(0, {cores[-1]})
-        version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
-        print(f"peer: bare node:http, Node {version}; load average {os.getloadavg()[0]:.1f}")
-        print(f"{'processor time, microseconds':<44} {'ours':>8} {'peer':>8} {'ratio':>7}")
-        row("GET JSON, open", lambda side: gets(side, "/healthz"), ours, peer, REPEATS)
-        row("GET JSON with authorization", lambda side: gets(side, "/v1/whoami"), ours, peer, REPEATS)
-        row(f"a line to a viewer, {VIEWERS} viewers", fan_out, ours, peer, 3)
-    except Failed as failure:
-        print(f"bench: {failure}", file=sys.stderr)
+    parser = argparse.ArgumentParser(description="The shipped server against Node, by processor time.")
+    parser.add_argument("--only", action="append", default=[], metavar="PART", help="rows whose name contains PART")
+    parser.add_argument("--pairs", type=int, default=5, help="measurements of each side and row")
+    parser.add_argument("--json", action="store_true", help="one JSON object a row")
+    options = parser.parse_args()
+    available = sorted(os.sched_getaffinity(0))
+    cores = (available[0], available[-1])
+    os.sched_setaffinity(0, {cores[1]})
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
+    results, broken = [], 0
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder, contextlib.ExitStack() as stack:
+        if not options.json:
+            print(f"peers: Node {version}, Express and ws of Debian; load average {os.getloadavg()[0]:.1f}")
+            print(f"{'row':<38} {'berth':>9} {'peer':>9} {'':<4} {'ratio':>6} {'target':>8} {'':<7} pairs  {'busy':<9} peer", flush=True)
+        for row in rows(Stage(cores, folder, stack), options.pairs):
+            if options.only and not any(part in row.name for part in options.only):
+                continue
+            try:
+                found = measured(row)
+            except (Failed, OSError) as failure:
+                broken += 1
+                print(f"{row.name:<38} not measured: {failure}", file=sys.stderr, flush=True)
+                continue
+            results.append(found)
+            print(json.dumps(found) if options.json else line(found), flush=True)
+        if not options.json:
+            print(f"load average at the end {os.getloadavg()[0]:.1f}")
+    if broken:
         return 2
-    finally:
-        ours.close()
-        peer.close()
-    return 0
+    return 1 if any(found["met"] is False for found in results) else 0
 
 
 sys.exit(main())

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -20,11 +21,29 @@ class Failed(Exception):
     pass
 
 
-class Server:
-    """`berth serve` with a private data directory and a port of its own choosing."""
+def certificate(folder):
+    """A key and a certificate for 127.0.0.1 that signs itself; their paths."""
+    chain, key = pathlib.Path(folder, "certificate.pem"), pathlib.Path(folder, "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=berth", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(chain)],
+        check=True, capture_output=True,
+    )
+    return chain, key
 
-    def __init__(self, *flags, data=None):
+
+class Server:
+    """`berth serve` with a private data directory and a port of its own choosing.
+
+    With `tls`, the path of a certificate for 127.0.0.1 and of its key, it speaks TLS.
+    """
+
+    def __init__(self, *flags, data=None, tls=None):
         self.flags = list(flags)
+        self.trust = None
+        if tls:
+            self.flags += ["--tls-certificate", str(tls[0]), "--tls-key", str(tls[1])]
+            self.trust = ssl.create_default_context(cafile=str(tls[0]))
         self.owned = data is None
         self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="berth-bench-"))
         self.process = None
@@ -43,6 +62,7 @@ class Server:
             [str(BIN / "berth"), "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}", *self.flags],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )
+        log.close()
         while True:
             try:
                 self.connection = None
@@ -57,14 +77,17 @@ class Server:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.trust else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def key(self):
         return (self.data / "api-key").read_text().strip()
 
     def connect(self, timeout=120):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        if self.trust:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.trust)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         connection.connect()
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
@@ -182,21 +205,6 @@ class Server:
                 self.process.kill()
         if self.owned:
             shutil.rmtree(self.data, ignore_errors=True)
-
-
-def anonymous_kilobytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1])
-    return 0
-
-
-def peak_kilobytes(pid):
-    """Highest resident set of the process so far, file pages included."""
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1])
-    return 0
 
 
 def processes(name, under):

@@ -15,7 +15,8 @@ import tempfile
 import threading
 import time
 
-from berth_server import Failed, Server, anonymous_kilobytes, parent, peak_kilobytes, processes
+from berth_server import Failed, Server, parent, processes
+from measure import anonymous_kilobytes, peak_kilobytes, quantile
 
 PROVIDER = os.environ.get("SPEC_PROVIDER", "local")
 rows = []
@@ -30,11 +31,6 @@ def row(name, value, unit, limit, at_least=False):
 
 def note(name, value, unit):
     print(f"{name:<46} {value:>10.3f} {unit}", flush=True)
-
-
-def quantile(values, q):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
 
 
 def machine_costs():
