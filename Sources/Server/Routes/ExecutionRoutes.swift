@@ -44,7 +44,7 @@ extension ServerCore {
         let stream = context.text("stream").flatMap { Domain.OutputStream(rawValue: $0) } ?? .stdout
         let begin = try context.integer("offset", default: 0)
         let limit = try context.integer("limit", default: 4 << 20)
-        let piece = Int64(ExecutionStreamer.pieceBytes)
+        let piece = Int64(ExecutionCursor.pieceBytes)
         let first = try await executions.output(of: record, stream, from: begin, limit: Int(min(limit, piece)))
         let headers: HTTPHeaders = [
             "content-type": "application/octet-stream", "berth-stored-bytes": "\(first.storedBytes)",
