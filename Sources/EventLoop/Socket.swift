@@ -263,6 +263,25 @@ public final class Socket: @unchecked Sendable {
         end(nil)
     }
 
+    /// Gives the descriptor away, with what is queued and not sent yet; the socket is closed afterwards and nobody is
+    /// told. nil when it is closed or closing already.
+    public func detach() -> (descriptor: CInt, unsent: [UInt8])? {
+        loop.preconditionCurrent()
+        guard let handle, ending == .none else { return nil }
+        let given = (descriptor, Array(output.bytes))
+        self.handle = nil
+        handle.close()
+        descriptor = -1
+        timer?.close()
+        timer = nil
+        output.release(to: loop)
+        delegate = nil
+        let waiters = drainWaiters
+        drainWaiters = []
+        for (waiter, _) in waiters { waiter.resume(throwing: Self.closedError) }
+        return given
+    }
+
     private func end(_ error: BerthError?) {
         guard let handle else { return }
         self.handle = nil
