@@ -21,7 +21,9 @@ public struct AddressRange: Sendable, Equatable {
             prefixLength = bytes.count * 8
             return
         }
-        guard parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let length = UInt8(parts[1]), length <= bytes.count * 8 else {
+        guard parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let length = UInt8(parts[1]),
+            length <= bytes.count * 8
+        else {
             return nil
         }
         prefixLength = Int(length)
