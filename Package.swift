@@ -173,7 +173,10 @@ let package = Package(
         ),
         tests(
             "ServerTests",
-            ["Server", "OpenSSL", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]
+            [
+                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Executions", "Client", "Transport", "EventLoop",
+                "WorkerProtocol",
+            ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
