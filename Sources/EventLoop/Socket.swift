@@ -41,7 +41,7 @@ public final class Socket: @unchecked Sendable {
     private var isUnflushed = false
     private var isBlocked = false
     private var ending = Ending.none
-    private var drainWaiters: [Waiter<Void>] = []
+    private var drainWaiters: [(waiter: Waiter<Void>, room: Int)] = []
     private var timer: LoopTimer?
 
     private enum Ending {
@@ -149,20 +149,30 @@ public final class Socket: @unchecked Sendable {
         iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
     }
 
-    /// Returns when a producer may go on; throws when the socket has closed.
-    public func drained() async throws {
-        if loop.isCurrent, isOpen, output.count <= Self.highWater { return }
-        try await loop.suspend { self.whenDrained($0) }
+    /// As ``write(_:)``, but the kernel gets the bytes at once where nothing waits before them; only what it does not
+    /// take is copied. For many bytes, or bytes that many sockets share.
+    public func writeThrough(_ bytes: UnsafeRawBufferPointer) {
+        loop.preconditionCurrent()
+        guard output.count == 0, !isBlocked, isOpen, ending == .none else { return write(bytes) }
+        let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
+        // An error comes again, and is dealt with, when the rest is flushed: a caller is not closed under its hands.
+        if sent < bytes.count { write(UnsafeRawBufferPointer(rebasing: bytes[max(0, sent)...])) }
+    }
+
+    /// Returns when a producer may go on: `room` bytes or fewer are unsent. Throws when the socket has closed.
+    public func drained(to room: Int = Socket.highWater) async throws {
+        if loop.isCurrent, isOpen, output.count <= room { return }
+        try await loop.suspend { self.whenDrained($0, to: room) }
     }
 
     /// Resumes `waiter` when a producer may go on. On the loop.
-    public func whenDrained(_ waiter: Waiter<Void>) {
+    public func whenDrained(_ waiter: Waiter<Void>, to room: Int = Socket.highWater) {
         if !isOpen {
             waiter.resume(throwing: Self.closedError)
-        } else if output.count <= Self.highWater {
+        } else if output.count <= room {
             waiter.resume()
         } else {
-            drainWaiters.append(waiter)
+            drainWaiters.append((waiter, room))
         }
     }
 
@@ -194,10 +204,13 @@ public final class Socket: @unchecked Sendable {
             timer?.set(nil)
             updateWatch()
         }
-        if !drainWaiters.isEmpty, output.count <= Self.highWater / 2 {
-            let waiters = drainWaiters
-            drainWaiters = []
-            for waiter in waiters { waiter.resume() }
+        if !drainWaiters.isEmpty {
+            // At half of what they asked for, so that a producer that fills the room again is not woken for each byte.
+            drainWaiters.removeAll { waiting in
+                guard output.count <= waiting.room / 2 else { return false }
+                waiting.waiter.resume()
+                return true
+            }
         }
         if output.count == 0, ending == .endingOutput { shutOutput() }
         if output.count == 0, ending == .afterFlush { return lingerForPeer() }
@@ -261,7 +274,7 @@ public final class Socket: @unchecked Sendable {
         output.release(to: loop)
         let waiters = drainWaiters
         drainWaiters = []
-        for waiter in waiters { waiter.resume(throwing: error ?? Self.closedError) }
+        for waiting in waiters { waiting.waiter.resume(throwing: error ?? Self.closedError) }
         let delegate = delegate
         self.delegate = nil
         delegate?.socketClosed(error)
