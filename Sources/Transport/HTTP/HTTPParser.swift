@@ -192,7 +192,14 @@ extension HTTPParser {
 
     /// Also called for an empty value, for which llhttp reports no span.
     private func valueEnded() -> CInt {
-        if isInHead { beginValue() }
+        guard isInHead, !head.fields.isEmpty else { return 0 }
+        beginValue()
+        // White space behind a value is no part of it (RFC 9112, section 5.1); llhttp leaves it there.
+        let last = head.fields.count - 1
+        while head.fields[last].valueLength > 0, let byte = head.bytes.last, byte == 0x20 || byte == 0x09 {
+            head.bytes.removeLast()
+            head.fields[last].valueLength -= 1
+        }
         return 0
     }
 
