@@ -195,7 +195,9 @@ if Context.environment["BERTH_FUZZ"] == "1" {
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "CFuzzer", "Base", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API", "Domain",
+                "CFuzzer", "Base", "EventLoop", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API",
+                "Domain",
+                "Server",
             ],
             path: "Fuzz/Targets",
             swiftSettings: strict
