@@ -26,6 +26,7 @@ struct ServerCore: Sendable {
     let workers: WorkerService
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
+    let followers: ExecutionFollowers
     let draining = Draining()
 
     func authenticate(_ token: Secret<String>) async throws -> Principal {

@@ -27,7 +27,9 @@ extension ServerConnection {
     private func rendered(_ error: BerthError) -> HTTPResponse {
         var response = configuration.renderError(error)
         // A timeout is the gateway's (504) unless it is the client that was slow.
-        if error.code == .timedOut, case .exchange(let exchange) = phase, exchange.facts.bodyTimedOut {
+        if error.code == .timedOut, case .exchange(let exchange) = phase,
+            case .bodyTimedOut = exchange.facts.ending
+        {
             response.status = 408
         }
         return response
@@ -58,9 +60,12 @@ extension ServerConnection {
             let settings = own ?? configuration.webSocket
             guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
             return await serve(socket, exchange, run)
-        case .webSocketHandOver(let handOver):
-            _ = try await upgrade(response, exchange, subprotocol: nil, configuration.webSocket, handOver)
-            return
+        case .webSocketHandOver(let target, let body):
+            var settings = configuration.webSocket
+            // It carries bytes that are relayed at speed.
+            settings.compression = nil
+            guard try await shakeHands(response, exchange, subprotocol: nil, settings) != nil else { return }
+            return try await handOver(settings, to: target, body)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -72,7 +77,8 @@ extension ServerConnection {
     private func writeHead(_ response: HTTPResponse, _ exchange: Exchange, length: Int?) -> BodyWriter {
         var exchange = exchange
         // The rest of a body that nobody wanted is not read: the connection ends instead.
-        if isReadingBody || exchange.facts.isUpgrade || stream.socket.hasInputEnded {
+        // Nor is what a client sent behind a handshake without waiting for its answer: it may be anything.
+        if isReadingBody || stream.socket.hasInputEnded || exchange.facts.isUpgrade && !pending.isEmpty {
             exchange.facts.keepsAlive = false
         }
         let isHead = exchange.request.method == .head
@@ -100,7 +106,9 @@ extension ServerConnection {
             date: place.currentDate(),
             to: stream
         )
-        return BodyWriter(stream: stream, framing: framing.1)
+        let writer = BodyWriter(stream: stream, framing: framing.1)
+        self.writer = writer
+        return writer
     }
 
     private func sendEvents(
@@ -113,6 +121,7 @@ extension ServerConnection {
         if !response.headers.contains("cache-control") { response.headers.add("cache-control", "no-store") }
         let writer = writeHead(response, exchange, length: nil)
         if exchange.request.method == .head { return }
+        answersEvents = true
         let quiet = configuration.eventKeepAlive
         let stream = stream
         var keepAlive: LoopTimer?
@@ -134,8 +143,11 @@ extension ServerConnection {
             return closeAfterFlush()
         }
         phase = .idle
+        writer = nil
+        answersEvents = false
+        leaveForwarded()
         timer?.set(after: configuration.idleTimeout)
-        parser?.resume()
+        if exchange.facts.isUpgrade { parser?.declineUpgrade() } else { parser?.resume() }
         feedPending()
         if pending.isEmpty { stream.resumeReading() }
     }
@@ -144,30 +156,11 @@ extension ServerConnection {
         _ response: HTTPResponse,
         _ exchange: Exchange,
         subprotocol: String?,
-        _ settings: WebSocketConfiguration,
-        _ handOver: (WebSocket) -> Void = { _ in }
+        _ settings: WebSocketConfiguration
     ) async throws -> WebSocket? {
-        guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
-            var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
-            refusal.headers.add("upgrade", "websocket")
-            refusal.headers.add("sec-websocket-version", "13")
-            try await send(refusal, to: exchange.request)
+        guard let agreed = try await shakeHands(response, exchange, subprotocol: subprotocol, settings) else {
             return nil
         }
-        guard
-            let (head, agreed) = WebSocketHandshake.accept(
-                exchange.request,
-                key: key,
-                subprotocol: subprotocol,
-                headers: response.headers,
-                compression: settings.compression
-            )
-        else {
-            let refusal = HTTPResponse.text("sec-websocket-extensions is malformed\n", status: 400)
-            try await send(refusal, to: exchange.request)
-            return nil
-        }
-        stream.write(head)
         let socket = WebSocket(
             stream: stream,
             role: .server,
@@ -182,8 +175,45 @@ extension ServerConnection {
         parser = nil
         let early = pending
         pending = []
-        socket.begin(with: early[pendingStart...], handOver: handOver)
+        socket.begin(with: early[pendingStart...])
         return socket
+    }
+
+    /// Writes the 101 and returns what it agrees to; a request that is no good handshake is answered otherwise.
+    private func shakeHands(
+        _ response: HTTPResponse,
+        _ exchange: Exchange,
+        subprotocol: String?,
+        _ settings: WebSocketConfiguration
+    ) async throws -> WebSocketHandshake.Agreement? {
+        guard let key = try await handshakeKey(exchange) else { return nil }
+        guard
+            let (head, agreed) = WebSocketHandshake.accept(
+                exchange.request,
+                key: key,
+                subprotocol: subprotocol,
+                headers: response.headers,
+                compression: settings.compression
+            )
+        else {
+            let refusal = HTTPResponse.text("sec-websocket-extensions is malformed\n", status: 400)
+            try await send(refusal, to: exchange.request)
+            return nil
+        }
+        stream.write(head)
+        return agreed
+    }
+
+    /// The key of a valid handshake; any other request is answered.
+    private func handshakeKey(_ exchange: Exchange) async throws -> String? {
+        if exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody {
+            return key
+        }
+        var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
+        refusal.headers.add("upgrade", "websocket")
+        refusal.headers.add("sec-websocket-version", "13")
+        try await send(refusal, to: exchange.request)
+        return nil
     }
 
     private func serve(

@@ -100,9 +100,9 @@ extension WebSocket {
     /// The inbox has room again, or what comes is no longer wanted.
     func readOn() {
         isPaused = false
-        let waiting = backlog
+        var waiting = backlog
         backlog = []
-        if !waiting.isEmpty { waiting.withUnsafeBytes { streamReceived($0) } }
+        if !waiting.isEmpty { waiting.withUnsafeMutableBytes { streamReceived(UnsafeRawBufferPointer($0)) } }
         guard !isPaused else { return }
         if endsBehindBacklog { return streamInputEnded() }
         stream.resumeReading()
@@ -115,7 +115,16 @@ extension WebSocket: ByteStreamSink {
         var input = bytes
         do {
             // A few compressed bytes can be a large message, so the limit counts within one reading too.
-            while !mustPause, let event = try parser.next(&input) { handle(event) }
+            while !mustPause {
+                if let sink, let bytes = parser.nextWhole(&input) {
+                    guard case .open = state, !sink.webSocketReceived(binary: bytes) else { continue }
+                    deliver(.binary(Array(bytes)))
+                } else if let event = try parser.next(&input) {
+                    handle(event)
+                } else {
+                    break
+                }
+            }
         } catch {
             violated(error)
         }

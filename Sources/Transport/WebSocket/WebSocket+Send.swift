@@ -26,10 +26,6 @@ extension WebSocket {
 
     func writeText(_ text: String) { writeMessage(.text, Array(text.utf8)) }
 
-    func writeBinary(_ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) {
-        writeMessage(.binary, Array(head) + Array(payload))
-    }
-
     private func send(_ opcode: WebSocketOpcode, _ payload: [UInt8]) async throws -> Bool {
         guard configuration.slowPeer == .wait else {
             return try await loop.run { try self.put(opcode, payload) }

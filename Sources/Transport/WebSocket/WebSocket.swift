@@ -58,7 +58,7 @@ public final class WebSocket: @unchecked Sendable {
         role: WebSocketRole,
         configuration: WebSocketConfiguration,
         agreed: WebSocketHandshake.Agreement = .init(),
-        pool: CompressionPool,
+        pool: CompressionPool = CompressionPool(),
         randomness: any Randomness = SystemRandomness()
     ) {
         loop = stream.loop
@@ -95,7 +95,11 @@ public final class WebSocket: @unchecked Sendable {
         timer = LoopTimer(loop: loop) { [weak self] in self?.timeHasCome() }
         if let interval = configuration.pingInterval { timer?.set(after: interval) }
         handOver(self)
-        if !early.isEmpty { early.withUnsafeBytes { streamReceived($0) } }
+        if !early.isEmpty {
+            // A copy of our own: messages are unmasked where they lie.
+            var early = Array(early)
+            early.withUnsafeMutableBytes { streamReceived(UnsafeRawBufferPointer($0)) }
+        }
         if stream.socket.hasInputEnded { return streamInputEnded() }
         if !isPaused { stream.resumeReading() }
     }

@@ -24,7 +24,9 @@ struct WebSocketParser {
         case closed  // after a close frame or a violation nothing is read
     }
 
-    private let role: WebSocketRole
+    let role: WebSocketRole
+    /// The longest message that one frame may be.
+    let maximumMessageBytes: Int
     private var state = State.header
     private var header: [UInt8] = []
     private var control: [UInt8] = []
@@ -33,11 +35,17 @@ struct WebSocketParser {
     /// Without an `inflater` no frame may be compressed.
     init(role: WebSocketRole, limits: Limits, inflater: MessageInflater? = nil) {
         self.role = role
+        maximumMessageBytes = min(limits.messageBytes, limits.frameBytes)
         message = WebSocketAssembly(limits: limits, inflater: inflater)
     }
 
     init(role: WebSocketRole, maximumMessageBytes: Int, inflater: MessageInflater? = nil) {
         self.init(role: role, limits: Limits(messageBytes: maximumMessageBytes), inflater: inflater)
+    }
+
+    /// Nothing of a message, nor of a frame's header, has come in yet.
+    var isBetweenMessages: Bool {
+        if case .header = state { header.isEmpty && !message.isUnderWay } else { false }
     }
 
     var isClosed: Bool {
