@@ -71,6 +71,10 @@ async def sends(path, action):
         return await close_code(socket)
 
 
+async def nothing(socket):
+    pass
+
+
 def raw(*octets):
     async def write(socket):
         socket.transport.write(bytes(octets))
@@ -94,8 +98,8 @@ SCENARIOS = {
     "fragments sent": fragments,
     "fragments received": lambda: receive("/fragments"),
     "close": close,
-    "close by server": lambda: sends("/close", raw()),
-    "close without code": lambda: sends("/close-empty", raw()),
+    "close by server": lambda: sends("/close", nothing),
+    "close without code": lambda: sends("/close-empty", nothing),
     "invalid UTF-8": lambda: sends("/echo", lambda socket: socket.send(b"ab\xc3\x28", text=True)),
     "invalid UTF-8 in fragments": lambda: sends("/echo", lambda socket: socket.send([b"\xce", b"\xba\xff"], text=True)),
     "oversize": lambda: sends("/small", lambda socket: socket.send(b"x" * 70000)),
