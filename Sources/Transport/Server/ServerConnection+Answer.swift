@@ -59,9 +59,9 @@ extension ServerConnection {
         case .webSocket(let subprotocol, let run):
             guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol) else { return }
             return await serve(socket, exchange, run)
-        case .webSocketHandOver(let handOver):
-            _ = try await upgrade(response, exchange, subprotocol: nil, handOver)
-            return
+        case .webSocketHandOver(let target, let body):
+            guard let key = try await handshakeKey(exchange) else { return }
+            return try await handOver(response, key: key, to: target, body)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -151,16 +151,9 @@ extension ServerConnection {
     private func upgrade(
         _ response: HTTPResponse,
         _ exchange: Exchange,
-        subprotocol: String?,
-        _ handOver: (WebSocket) -> Void = { _ in }
+        subprotocol: String?
     ) async throws -> WebSocket? {
-        guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
-            var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
-            refusal.headers.add("upgrade", "websocket")
-            refusal.headers.add("sec-websocket-version", "13")
-            try await send(refusal, to: exchange.request)
-            return nil
-        }
+        guard let key = try await handshakeKey(exchange) else { return nil }
         stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
         let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
         socket.onEnd = { [self] in ended() }
@@ -170,8 +163,20 @@ extension ServerConnection {
         parser = nil
         let early = pending
         pending = []
-        socket.begin(with: early[pendingStart...], handOver: handOver)
+        socket.begin(with: early[pendingStart...])
         return socket
+    }
+
+    /// The key of a valid handshake; any other request is answered.
+    private func handshakeKey(_ exchange: Exchange) async throws -> String? {
+        if exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody {
+            return key
+        }
+        var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
+        refusal.headers.add("upgrade", "websocket")
+        refusal.headers.add("sec-websocket-version", "13")
+        try await send(refusal, to: exchange.request)
+        return nil
     }
 
     private func serve(
