@@ -65,7 +65,7 @@ extension ServerConnection {
             // It carries bytes that are relayed at speed.
             settings.compression = nil
             guard try await shakeHands(response, exchange, subprotocol: nil, settings) != nil else { return }
-            return try await handOver(settings, to: target, body)
+            return try await handOver(settings, from: exchange.request.peer, to: target, body)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -168,7 +168,7 @@ extension ServerConnection {
             agreed: agreed,
             pool: place.compression
         )
-        socket.onEnd = { [self] in ended() }
+        watch(socket, of: exchange.request.peer)
         phase = .upgraded(socket)
         timer?.close()
         timer = nil
@@ -206,7 +206,9 @@ extension ServerConnection {
 
     /// The key of a valid handshake; any other request is answered.
     private func handshakeKey(_ exchange: Exchange) async throws -> String? {
-        if exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody {
+        if exchange.facts.isUpgrade, !exchange.facts.isVersion10, !isReadingBody,
+            let key = WebSocketHandshake.key(of: exchange.request)
+        {
             return key
         }
         var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
