@@ -1,4 +1,5 @@
 import Base
+import Domain
 import Testing
 import WorkerProtocol
 

@@ -19,7 +19,11 @@ public struct HTTPResponse: Sendable {
         /// Accepts a WebSocket handshake, moves the connection to `loop` and hands the socket over there, before
         /// anything is read: whoever takes it gives it a sink (``WebSocket/deliver(to:)``) and closes it. No task stays
         /// behind.
-        case webSocketHandOver(to: EventLoop, @Sendable (WebSocket) -> Void)
+        case webSocketHandOver(
+            to: EventLoop,
+            configuration: WebSocketConfiguration? = nil,
+            @Sendable (WebSocket) -> Void
+        )
     }
 
     public var status: Int

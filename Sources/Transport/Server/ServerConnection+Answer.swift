@@ -60,9 +60,9 @@ extension ServerConnection {
             let settings = own ?? configuration.webSocket
             guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
             return await serve(socket, exchange, run)
-        case .webSocketHandOver(let target, let body):
-            var settings = configuration.webSocket
-            // It carries bytes that are relayed at speed.
+        case .webSocketHandOver(let target, let own, let body):
+            var settings = own ?? configuration.webSocket
+            // The compressors' pool belongs to this loop.
             settings.compression = nil
             guard try await shakeHands(response, exchange, subprotocol: nil, settings) != nil else { return }
             return try await handOver(settings, to: target, body)
