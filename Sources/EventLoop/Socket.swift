@@ -58,6 +58,7 @@ public final class Socket: @unchecked Sendable {
             Glibc.close(descriptor)
             throw error
         }
+        loop.meter.opened()
     }
 
     public var isOpen: Bool { handle != nil }
@@ -87,6 +88,7 @@ public final class Socket: @unchecked Sendable {
         let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
         if count > 0 {
             lastReceived = loop.now
+            loop.meter.received(count)
             if ending != .lingering { delegate?.socketReceived(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
         } else if count == 0 {
             inputEnded = true
@@ -134,6 +136,7 @@ public final class Socket: @unchecked Sendable {
             let bytes = output.bytes
             let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
             if sent >= 0 {
+                loop.meter.sent(sent)
                 output.removeFirst(sent, loop: loop)
                 if isBlocked, let writeStallLimit { timer?.set(after: writeStallLimit) }
                 if sent < bytes.count { continue }
@@ -188,6 +191,7 @@ public final class Socket: @unchecked Sendable {
     private func end(_ error: BerthError?) {
         guard let handle else { return }
         self.handle = nil
+        loop.meter.closed()
         handle.close()
         Glibc.close(descriptor)
         descriptor = -1

@@ -27,6 +27,8 @@ struct ServerCore: Sendable {
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let draining = Draining()
+    /// Bound once it exists; it needs the core for its handler.
+    let http = LateBinding<HTTPServer>()
 
     func authenticate(_ token: Secret<String>) async throws -> Principal {
         try await accounts.principal(presenting: token)
@@ -66,7 +68,7 @@ struct ServerCore: Sendable {
         case .changeList: try await changeList(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))
         case .ready: try await ready()
-        case .metrics: .text(metrics.text(uptime: time.uptime - startedAt))
+        case .metrics: metricsText()
         case .version: try version()
         case .openAPI: try Self.json(OpenAPI.document())
         case .compatibilityExecute: try await compatibilityExecute(context)

@@ -12,6 +12,12 @@ final class KeyCache: Sendable {
     private struct Entry {
         let principal: Principal
         let until: Uptime
+        let lastUse = LastUse()
+    }
+
+    /// When a key's use was last noted. `@unchecked Sendable`: touched only under the lock.
+    private final class LastUse: @unchecked Sendable {
+        var at = Timestamp(milliseconds: 0)
     }
 
     private struct State {
@@ -24,13 +30,6 @@ final class KeyCache: Sendable {
     private let state = Mutex(State())
 
     var generation: Int { state.withLock(\.generation) }
-
-    func find(_ hash: [UInt8], at now: Uptime) -> Principal? {
-        state.withLock { state in
-            guard let entry = state.entries[hash], entry.until > now else { return nil }
-            return entry.principal
-        }
-    }
 
     func store(_ principal: Principal, _ hash: [UInt8], until: Uptime, generation: Int) {
         state.withLock { state in
@@ -49,6 +48,18 @@ final class KeyCache: Sendable {
 
     func used(_ key: APIKeyID, at now: Timestamp) {
         state.withLock { $0.uses[key] = now }
+    }
+
+    /// The key's owner, and the use noted: to the second, which is more than is kept.
+    func use(_ hash: [UInt8], at now: Uptime, _ time: Timestamp) -> Principal? {
+        state.withLock { state in
+            guard let entry = state.entries[hash], entry.until > now else { return nil }
+            if let key = entry.principal.keyID, time - entry.lastUse.at >= .seconds(1) {
+                entry.lastUse.at = time
+                state.uses[key] = time
+            }
+            return entry.principal
+        }
     }
 
     /// The uses since the last call, by key.

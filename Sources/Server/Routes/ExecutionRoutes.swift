@@ -82,8 +82,8 @@ extension ServerCore {
         return HTTPResponse(
             headers: ["cache-control": "no-store"],
             body: .events { [executions, metrics, draining, position] writer in
-                metrics.add("berth_event_streams")
-                defer { metrics.add("berth_event_streams", "", -1) }
+                metrics.add(.eventStreams, 1)
+                defer { metrics.add(.eventStreams, -1) }
                 var streamer = ExecutionStreamer(
                     id: id,
                     principal: principal,
