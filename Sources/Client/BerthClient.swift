@@ -3,7 +3,7 @@ public import Base
 public import Domain
 public import EventLoop
 import OpenSSL
-import Transport
+public import Transport
 
 /// The API of a server, typed. Paths come from the route table, so client and server cannot disagree about them.
 public struct BerthClient: Sendable {
@@ -84,6 +84,21 @@ public struct BerthClient: Sendable {
             follows: follows,
             position: position,
             whenAway: whenAway
+        )
+    }
+
+    /// A TCP connection to a port inside an environment: binary messages are its bytes, an empty one ends a direction.
+    public func tunnel(environment: EnvironmentID, port: Int) async throws -> WebSocket {
+        guard let route = RouteTable.route(.environmentTunnel) else {
+            throw BerthError(.internal, "there is no route to tunnels")
+        }
+        let target = Self.target(route, ["environmentId": environment.text], [("port", "\(port)")])
+        var headers = HTTPHeaders()
+        if let key { headers.set("authorization", "Bearer \(key.reveal())") }
+        return try await http.webSocket(
+            HTTPURL(endpoint: base.endpoint, target: target),
+            headers: headers,
+            refused: { try await Self.error($0) }
         )
     }
 

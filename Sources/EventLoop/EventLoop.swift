@@ -34,7 +34,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     /// Where every socket of this loop reads: the bytes are handed on before the next read.
-    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readBufferSize, alignment: 16)
+    public static let readBufferSize = 256 * 1024
     /// One output buffer that is not in use, so that an idle socket holds none.
     var spareOutput: UnsafeMutableRawPointer?
     /// Log lines of this turn.

@@ -8,8 +8,14 @@ public protocol SocketDelegate: AnyObject {
     func socketReceived(_ bytes: UnsafeRawBufferPointer)
     /// The peer sends no more; writing may still work.
     func socketInputEnded()
+    /// Bytes that had to wait were taken by the kernel.
+    func socketProgressed()
     /// Once, and last. nil after an orderly end.
     func socketClosed(_ error: BerthError?)
+}
+
+extension SocketDelegate {
+    public func socketProgressed() {}
 }
 
 /// A connected stream socket (TCP or unix). Writes of one turn of the loop leave in one system call; while the kernel
@@ -22,6 +28,8 @@ public final class Socket: @unchecked Sendable {
     public var delegate: (any SocketDelegate)?
     /// Longest time the kernel may take no byte while some wait; then the socket closes with `timedOut`. nil: for ever.
     public var writeStallLimit: Duration?
+    /// The most that one reading takes; up to ``EventLoop/readBufferSize``.
+    public var readSize = 64 * 1024
     /// When bytes last came in.
     public private(set) var lastReceived: Uptime
 
@@ -37,7 +45,9 @@ public final class Socket: @unchecked Sendable {
     private var timer: LoopTimer?
 
     private enum Ending {
-        case none  // → afterFlush
+        case none  // → endingOutput, afterFlush
+        case endingOutput  // what is queued goes out, then our side is shut; reading goes on → outputEnded, afterFlush
+        case outputEnded  // our side is shut; reading goes on → lingering
         case afterFlush  // what is queued goes out first → lingering
         case lingering  // our side is shut, the peer's rest is read and dropped so that it can read our last words
     }
@@ -45,6 +55,8 @@ public final class Socket: @unchecked Sendable {
     /// A producer waits above this many unsent bytes, until half of it.
     public static let highWater = 256 * 1024
     private static let lingerTime = Duration.seconds(2)
+    /// From here on bytes are sent from where they lie, together with what is queued, instead of being copied first.
+    private static let directWrite = 16 * 1024
 
     /// Takes over the connected `descriptor` and closes it at the end.
     public init(adopting descriptor: CInt, loop: EventLoop) throws(BerthError) {
@@ -85,7 +97,7 @@ public final class Socket: @unchecked Sendable {
 
     private func readOnce() {
         let buffer = loop.readBuffer
-        let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+        let count = recv(descriptor, buffer.baseAddress, min(readSize, buffer.count), 0)
         if count > 0 {
             lastReceived = loop.now
             loop.meter.received(count)
@@ -96,7 +108,8 @@ public final class Socket: @unchecked Sendable {
             if ending == .lingering { return end(nil) }
             delegate?.socketInputEnded()
         } else if errno != EAGAIN, errno != EINTR {
-            end(ending == .none ? BerthError(errno: errno, "the connection broke") : nil)
+            let wasWanted = ending != .afterFlush && ending != .lingering
+            end(wasWanted ? BerthError(errno: errno, "the connection broke") : nil)
         }
     }
 
@@ -105,10 +118,37 @@ public final class Socket: @unchecked Sendable {
     public func write(_ bytes: UnsafeRawBufferPointer) {
         loop.preconditionCurrent()
         guard isOpen, ending == .none else { return }
-        output.append(bytes, loop: loop)
+        var rest = bytes
+        if !isBlocked, bytes.count >= Self.directWrite || output.count + bytes.count > OutputBuffer.spareCapacity {
+            rest = UnsafeRawBufferPointer(rebasing: bytes[sendNow(bytes)...])
+            guard !rest.isEmpty else { return }
+        }
+        output.append(rest, loop: loop)
         guard !isUnflushed, !isBlocked else { return }
         isUnflushed = true
         loop.flushLater(self)
+    }
+
+    /// One system call for what is queued and for `bytes` behind it. Returns how many of `bytes` were taken; any trouble
+    /// is left to the flush, so that no owner is told of it in the middle of its own call.
+    private func sendNow(_ bytes: UnsafeRawBufferPointer) -> Int {
+        let queued = output.bytes
+        var parts = (Self.part(queued), Self.part(bytes))
+        let sent = withUnsafeMutableBytes(of: &parts) { parts in
+            let parts = parts.bindMemory(to: iovec.self)
+            let skipped = queued.isEmpty ? 1 : 0
+            var message = msghdr()
+            message.msg_iov = parts.baseAddress.map { $0 + skipped }
+            message.msg_iovlen = 2 - skipped
+            return sendmsg(descriptor, &message, CInt(MSG_NOSIGNAL))
+        }
+        guard sent > 0 else { return 0 }
+        output.removeFirst(min(sent, queued.count), loop: loop)
+        return max(0, sent - queued.count)
+    }
+
+    private static func part(_ bytes: UnsafeRawBufferPointer) -> iovec {
+        iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
     }
 
     /// Returns when a producer may go on; throws when the socket has closed.
@@ -132,6 +172,7 @@ public final class Socket: @unchecked Sendable {
 
     private func sendQueued() {
         guard isOpen else { return }
+        let waiting = isBlocked ? output.count : 0
         while output.count > 0 {
             let bytes = output.bytes
             let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
@@ -161,20 +202,35 @@ public final class Socket: @unchecked Sendable {
             drainWaiters = []
             for waiter in waiters { waiter.resume() }
         }
-        if output.count == 0, ending == .afterFlush { linger() }
+        if output.count == 0, ending == .endingOutput { shutOutput() }
+        if output.count == 0, ending == .afterFlush { return lingerForPeer() }
+        if output.count < waiting { delegate?.socketProgressed() }
     }
 
     // MARK: The end
 
+    /// Sends what is queued, then tells the peer that nothing follows; reading goes on.
+    public func endOutput() {
+        loop.preconditionCurrent()
+        guard isOpen, ending == .none else { return }
+        ending = .endingOutput
+        if output.count == 0 { shutOutput() }
+    }
+
+    private func shutOutput() {
+        ending = .outputEnded
+        shutdown(descriptor, CInt(SHUT_WR))
+    }
+
     /// Sends what is queued, then closes in a way that lets the peer read it all.
     public func closeAfterFlush() {
         loop.preconditionCurrent()
-        guard isOpen, ending == .none else { return }
+        guard isOpen, ending != .afterFlush, ending != .lingering else { return }
         ending = .afterFlush
-        if output.count == 0 { linger() }
+        if output.count == 0 { lingerForPeer() }
     }
 
-    private func linger() {
+    private func lingerForPeer() {
         ending = .lingering
         guard shutdown(descriptor, CInt(SHUT_WR)) == 0, !inputEnded else { return end(nil) }
         wantsInput = true
@@ -186,6 +242,15 @@ public final class Socket: @unchecked Sendable {
     public func close(_ error: BerthError? = nil) {
         loop.preconditionCurrent()
         end(error)
+    }
+
+    /// Closes at once with a reset, so that the peer knows that this was no orderly end.
+    public func reset() {
+        loop.preconditionCurrent()
+        guard isOpen else { return }
+        var setting = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &setting, socklen_t(MemoryLayout.size(ofValue: setting)))
+        end(nil)
     }
 
     private func end(_ error: BerthError?) {

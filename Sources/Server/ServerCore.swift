@@ -56,6 +56,8 @@ struct ServerCore: Sendable {
         case .repositoryList: try await repositoryList(context)
         case .repositoryGet: try await repositoryGet(context)
         case .workerList: try await workerList(context)
+        case .environmentTunnel: try await environmentTunnel(context)
+        case .workerTunnel: try await workerTunnel(context)
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

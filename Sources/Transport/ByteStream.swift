@@ -6,8 +6,14 @@ protocol ByteStreamSink: AnyObject {
     /// `bytes` are valid only during the call.
     func streamReceived(_ bytes: UnsafeRawBufferPointer)
     func streamInputEnded()
+    /// Bytes that had to wait were taken by the kernel.
+    func streamProgressed()
     /// Once, and last.
     func streamClosed(_ error: BerthError?)
+}
+
+extension ByteStreamSink {
+    func streamProgressed() {}
 }
 
 /// A socket with what lies between it and the protocol: nothing, or TLS.
@@ -164,6 +170,8 @@ extension ByteStream: SocketDelegate {
         // Without TLS's own goodbye the end may be an attacker's: nothing that came in may pass for complete.
         socket.close(BerthError(.network, "the peer cut the TLS connection", isRetryable: true))
     }
+
+    func socketProgressed() { sink?.streamProgressed() }
 
     func socketClosed(_ error: BerthError?) {
         handshakeWaiter?.resume(throwing: error ?? Socket.closedError)

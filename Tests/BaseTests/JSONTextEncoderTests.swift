@@ -25,7 +25,7 @@ import Testing
     @Test func `strings with every byte below 128 and beyond are escaped as Foundation escapes them`() throws {
         for scalar in (0...0x2FF).compactMap(Unicode.Scalar.init) {
             try expectSame(["a\(scalar)b", String(scalar)])
-            try expectSame(["x\(scalar)": 1, "x": 2, "x!": 3, "x~": 4])
+            try expectSame(Dictionary(["x\(scalar)", "x", "x!", "x~"].map { ($0, 1) }) { first, _ in first })
         }
         try expectSame(["😀": "\u{2028}", "é": "e\u{301}", "z": "/"])
     }
@@ -34,7 +34,9 @@ import Testing
         try expectSame([Int64.min, -1, 0, 1, 9, 10, 99, 100, .max])
         try expectSame([UInt64.max, 0])
         try expectSame([Int8.min, Int8.max])
-        try expectSame([0.1, -0.0, 1, 2.5, 1e16, 1e15, 5e-324, .greatestFiniteMagnitude, 123_456_789.125])
+        try expectSame([
+            0.1, -0.0, 1, 2.5, 1e16, 1e15, Double.leastNonzeroMagnitude, .greatestFiniteMagnitude, 123_456_789.125,
+        ])
         try expectSame([Float(0.1), 3, 1e10])
         let randomness = SeededRandomness(seed: 11)
         for _ in 0..<2000 {

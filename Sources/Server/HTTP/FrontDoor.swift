@@ -88,14 +88,7 @@ struct FrontDoor: Sendable {
             serverLog: log
         )
         if !request.rawQuery.isEmpty { try context.checkQuery() }
-        var response = try await server.respond(context)
-        if case .webSocket(let subprotocol, let run) = response.body {
-            response.body = .webSocket(subprotocol: subprotocol) { [metrics] socket in
-                metrics.add(.webSockets, 1)
-                defer { metrics.add(.webSockets, -1) }
-                try await run(socket)
-            }
-        }
+        let response = try await server.respond(context)
         if place.route.isAudited, let caller { audit(context, caller, status: response.status) }
         return response
     }

@@ -6,39 +6,29 @@ import Synchronization
 /// What the server counts of itself. Requests are counted on the loop that answered them, without a lock; a scrape adds
 /// the loops up.
 final class Metrics: Sendable {
-    enum Gauge: Int, CaseIterable { case eventStreams, webSockets, workersConnected }
+    /// What rises, and maybe falls, from any thread.
+    enum Level: Int, CaseIterable {
+        case eventStreams, workersConnected, tunnelsOpen, tunnelBytesIn, tunnelBytesOut
+    }
 
-    /// Rises and falls from any thread.
-    private struct Level: ~Copyable, Sendable {
+    private final class Cell: Sendable {
         let value = Atomic<Int64>(0)
     }
 
     let loops: [EventLoop]
     private let meters: [RequestMeter]
-    private let eventStreams = Level()
-    private let webSockets = Level()
-    private let workersConnected = Level()
+    private let levels = Level.allCases.map { _ in Cell() }
 
     init(loops: [EventLoop], routes: Int = FrontDoor.matcher.places.count) {
         self.loops = loops
         meters = loops.map { _ in RequestMeter(routes: routes) }
     }
 
-    func add(_ gauge: Gauge, _ change: Int64) { withLevel(gauge) { _ = $0.wrappingAdd(change, ordering: .relaxed) } }
-
-    func value(_ gauge: Gauge) -> Int64 {
-        var value: Int64 = 0
-        withLevel(gauge) { value = $0.load(ordering: .relaxed) }
-        return value
+    func add(_ level: Level, _ change: Int64) {
+        levels[level.rawValue].value.wrappingAdd(change, ordering: .relaxed)
     }
 
-    private func withLevel(_ gauge: Gauge, _ body: (borrowing Atomic<Int64>) -> Void) {
-        switch gauge {
-        case .eventStreams: body(eventStreams.value)
-        case .webSockets: body(webSockets.value)
-        case .workersConnected: body(workersConnected.value)
-        }
-    }
+    func value(_ level: Level) -> Int64 { levels[level.rawValue].value.load(ordering: .relaxed) }
 
     /// `place` nil: no route was found.
     func answered(_ place: RoutePlace?, status: Int, took: Duration, on loop: EventLoop) {

@@ -38,20 +38,36 @@ extension ServerCore {
         return try Self.json(API.Execution(record), status: 202)
     }
 
+    /// What is stored now, up to `limit`; more than a piece is read as the client takes it, so a stalled one costs one.
     func executionOutput(_ context: RequestContext) async throws -> HTTPResponse {
         let record = try await executions.get(try context.id("executionId"), by: try context.principal)
-        let slice = try await executions.output(
-            of: record,
-            context.text("stream").flatMap { Domain.OutputStream(rawValue: $0) } ?? .stdout,
-            from: try context.integer("offset", default: 0),
-            limit: Int(try context.integer("limit", default: 4 << 20))
-        )
-        return HTTPResponse(
-            headers: [
-                "content-type": "application/octet-stream", "berth-stored-bytes": "\(slice.storedBytes)",
-            ],
-            body: .bytes(slice.bytes)
-        )
+        let stream = context.text("stream").flatMap { Domain.OutputStream(rawValue: $0) } ?? .stdout
+        let begin = try context.integer("offset", default: 0)
+        let limit = try context.integer("limit", default: 4 << 20)
+        let piece = Int64(ExecutionStreamer.pieceBytes)
+        let first = try await executions.output(of: record, stream, from: begin, limit: Int(min(limit, piece)))
+        let headers: HTTPHeaders = [
+            "content-type": "application/octet-stream", "berth-stored-bytes": "\(first.storedBytes)",
+        ]
+        let length = max(0, min(limit, first.storedBytes - begin))
+        guard length > first.bytes.count else { return HTTPResponse(headers: headers, body: .bytes(first.bytes)) }
+        let body = HTTPResponse.Body.stream(length: Int(length)) { [executions] writer in
+            var rest = begin..<begin + length
+            while !rest.isEmpty {
+                let slice = try await executions.output(
+                    of: record,
+                    stream,
+                    from: rest.lowerBound,
+                    limit: Int(min(piece, rest.upperBound - rest.lowerBound))
+                )
+                guard !slice.bytes.isEmpty else {
+                    throw BerthError(.internal, "stored output of \(record.id) ended before byte \(rest.upperBound)")
+                }
+                try await writer.write(slice.bytes)
+                rest = rest.lowerBound + Int64(slice.bytes.count)..<rest.upperBound
+            }
+        }
+        return HTTPResponse(headers: headers, body: body)
     }
 
     /// Answers when the execution has ended, or at the time limit with its state then.

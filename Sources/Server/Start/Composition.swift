@@ -104,7 +104,16 @@ struct Composition: Sendable {
             time: time,
             log: log
         )
-        hub.bind(WorkerHub(workers: workers, tokens: tokens, files: files, metrics: metrics, log: log))
+        hub.bind(
+            WorkerHub(
+                workers: workers,
+                tokens: tokens,
+                files: files,
+                metrics: metrics,
+                maximumChannels: configuration.maximumWorkerChannels,
+                log: log
+            )
+        )
         let core = ServerCore(
             configuration: configuration,
             time: time,

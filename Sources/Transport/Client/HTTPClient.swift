@@ -56,7 +56,8 @@ public actor HTTPClient {
     public func webSocket(
         _ url: HTTPURL,
         headers: HTTPHeaders = HTTPHeaders(),
-        configuration: WebSocketConfiguration? = nil
+        configuration: WebSocketConfiguration? = nil,
+        refused: (@Sendable (HTTPClientResponse) async throws -> BerthError)? = nil
     ) async throws -> WebSocket {
         let key = WebSocketHandshake.newKey(randomness)
         var headers = headers
@@ -70,6 +71,7 @@ public actor HTTPClient {
         let connection = try await connect(to: endpoint, by: route.tunnelled)
         let response = try await connection.send(HTTPClientRequest(.get, url, headers: headers))
         do {
+            if response.status != 101, let refused { throw try await refused(response) }
             try WebSocketHandshake.check(status: response.status, headers: response.headers, key: key)
         } catch {
             connection.close()

@@ -14,6 +14,7 @@ public final class HTTPServer: Sendable {
     let log: Log
     private let places: [ServerPlace]
     private let connections = Atomic<Int>(0)
+    let webSockets = Atomic<Int>(0)
     private let nextPlace = Atomic<Int>(0)
 
     public init(
@@ -32,6 +33,8 @@ public final class HTTPServer: Sendable {
     }
 
     public var connectionCount: Int { connections.load(ordering: .relaxed) }
+    /// Connections that speak WebSocket.
+    public var webSocketCount: Int { webSockets.load(ordering: .relaxed) }
 
     /// Starts to accept connections and returns the address in use. May be called for several addresses. TCP listens
     /// on every loop; connections of a unix socket are handed out to the loops in turn.

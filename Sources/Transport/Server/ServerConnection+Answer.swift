@@ -1,5 +1,6 @@
 internal import Base
 internal import EventLoop
+internal import Synchronization
 
 // From what a handler returns to the last byte of its answer.
 extension ServerConnection {
@@ -36,7 +37,11 @@ extension ServerConnection {
     private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
         guard case .exchange(let exchange) = phase else { return }
         // A WebSocket's handshake writes its own head, so a handler may well say 101.
-        let isUpgrade = if case .webSocket = response.body { true } else { false }
+        let isUpgrade =
+            switch response.body {
+            case .webSocket, .webSocketHandOver: true
+            default: false
+            }
         guard isUpgrade || (200...999).contains(response.status) else {
             throw BerthError(.internal, "a handler answered with the status \(response.status)")
         }
@@ -51,7 +56,11 @@ extension ServerConnection {
         case .events(let produce):
             try await sendEvents(response, exchange, produce)
         case .webSocket(let subprotocol, let run):
-            return try await upgrade(response, exchange, subprotocol: subprotocol, run)
+            guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol) else { return }
+            return await serve(socket, exchange, run)
+        case .webSocketHandOver(let handOver):
+            _ = try await upgrade(response, exchange, subprotocol: nil, handOver)
+            return
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -135,24 +144,34 @@ extension ServerConnection {
         _ response: HTTPResponse,
         _ exchange: Exchange,
         subprotocol: String?,
-        _ run: @Sendable (WebSocket) async throws -> Void
-    ) async throws {
+        _ handOver: (WebSocket) -> Void = { _ in }
+    ) async throws -> WebSocket? {
         guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
             var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
             refusal.headers.add("upgrade", "websocket")
             refusal.headers.add("sec-websocket-version", "13")
-            return try await send(refusal, to: exchange.request)
+            try await send(refusal, to: exchange.request)
+            return nil
         }
         stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
         let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
         socket.onEnd = { [self] in ended() }
         phase = .upgraded(socket)
+        server.webSockets.wrappingAdd(1, ordering: .relaxed)
         timer?.close()
         timer = nil
         parser = nil
         let early = pending
         pending = []
-        socket.begin(with: early[pendingStart...])
+        socket.begin(with: early[pendingStart...], handOver: handOver)
+        return socket
+    }
+
+    private func serve(
+        _ socket: WebSocket,
+        _ exchange: Exchange,
+        _ run: @Sendable (WebSocket) async throws -> Void
+    ) async {
         do {
             try await run(socket)
             socket.close(code: .normal)
