@@ -173,7 +173,10 @@ let package = Package(
         ),
         tests(
             "ServerTests",
-            ["Server", "OpenSSL", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]
+            [
+                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Executions", "Client", "Transport", "EventLoop",
+                "WorkerProtocol",
+            ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
@@ -192,7 +195,9 @@ if Context.environment["BERTH_FUZZ"] == "1" {
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "CFuzzer", "Base", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API", "Domain",
+                "CFuzzer", "Base", "EventLoop", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API",
+                "Domain",
+                "Server",
             ],
             path: "Fuzz/Targets",
             swiftSettings: strict

@@ -176,20 +176,27 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
 extension EventLoop {
     private func run() {
-        threadID.store(UInt(pthread_self()), ordering: .relaxed)
+        adoptThread()
         pthread_setname_np(pthread_self(), String(name.prefix(15)))
         pthread_setspecific(Self.threadKey, Unmanaged.passUnretained(self).toOpaque())
-        while !isStopping {
-            runQueued()
-            armAlarm()
-            let isIdle = local.isEmpty && unflushed.isEmpty
-            turnTime = nil
-            uv_run(uv, isIdle && !isStopping ? UV_RUN_ONCE : UV_RUN_NOWAIT)
-        }
+        while !isStopping { turn(mayWait: true) }
         closeEverything()
         lines.flush()
         pthread_setspecific(Self.threadKey, nil)
         threadID.store(0, ordering: .relaxed)
+    }
+
+    /// Makes the calling thread the loop's. A caller that then takes its turns itself, instead of ``start()``, runs the
+    /// same way every time.
+    func adoptThread() { threadID.store(UInt(pthread_self()), ordering: .relaxed) }
+
+    /// What is queued, then one look at the kernel; it waits there only when nothing is left to do.
+    func turn(mayWait: Bool) {
+        runQueued()
+        armAlarm()
+        let isIdle = local.isEmpty && unflushed.isEmpty
+        turnTime = nil
+        uv_run(uv, mayWait && isIdle && !isStopping ? UV_RUN_ONCE : UV_RUN_NOWAIT)
     }
 
     private func takeRemote() {

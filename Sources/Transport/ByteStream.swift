@@ -23,9 +23,9 @@ final class ByteStream: @unchecked Sendable {
     let socket: Socket
     /// Kept while open, let go at the end: that breaks the cycle with the connection.
     var sink: (any ByteStreamSink)?
-    private let tls: TLSSession?
+    let tls: TLSSession?
     /// What waits for the end of the handshake or of this turn, so that small writes share a record.
-    private var plain: [UInt8] = []
+    var plain: [UInt8] = []
     private var isUnflushed = false
     private var isClosing = false
     private var handshakeWaiter: Waiter<Void>?
@@ -53,6 +53,11 @@ final class ByteStream: @unchecked Sendable {
         loop.flushLater(self)
     }
 
+    /// As ``write(_:)``, without waiting for the end of the turn where nothing lies in between.
+    func writeThrough(_ bytes: UnsafeRawBufferPointer) {
+        if tls == nil { socket.writeThrough(bytes) } else { write(bytes) }
+    }
+
     func write(_ bytes: [UInt8]) { bytes.withUnsafeBytes { write($0) } }
     func write(_ text: StaticString) { text.withUTF8Buffer { write(UnsafeRawBufferPointer($0)) } }
 
@@ -61,9 +66,16 @@ final class ByteStream: @unchecked Sendable {
         socket.whenDrained(waiter)
     }
 
-    func drained() async throws {
-        encryptWaiting()
-        try await socket.drained()
+    /// Returns when no more than `room` bytes are unsent.
+    func drained(to room: Int = Socket.highWater) async throws {
+        if loop.isCurrent {
+            encryptWaiting()
+            return try await socket.drained(to: room)
+        }
+        try await loop.suspend { waiter in
+            self.encryptWaiting()
+            self.socket.whenDrained(waiter, to: room)
+        }
     }
 
     private func encryptWaiting() {

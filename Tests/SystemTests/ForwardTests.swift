@@ -1,4 +1,5 @@
 import Base
+import FoundationEssentials
 import TestSupport
 import Testing
 
@@ -16,8 +17,10 @@ import Testing
                 "-c",
                 """
                 cd $(mktemp -d); echo \(page) >page; head -c 30000000 /dev/urandom >big; sha256sum <big
-                echo there; exec python3 -m http.server 8123 --bind 127.0.0.1
-                """
+                exec python3 -c "$1" 8123
+                """,
+                "sh",
+                try String(contentsOfFile: ScriptedPeer.path("small_web_server.py"), encoding: .utf8)
             )
             _ = try await inside.line(containing: "there")
             let digest = try #require(
@@ -29,10 +32,7 @@ import Testing
             let line = try await forward.line(containing: "→ \(name):8123")
             let address = try #require(line.split(separator: " ").first)
             #expect(address.hasPrefix("127.0.0.1:"))
-            let curl = [
-                "curl", "-s", "--retry", "20", "--retry-connrefused", "--retry-all-errors", "--retry-delay", "1",
-            ]
-            #expect(try await check(curl + ["http://\(address)/page"]) == page + "\n")
+            #expect(try await check(["curl", "-s", "http://\(address)/page"]) == page)
             let sum = try await check(["sh", "-c", "curl -s http://\(address)/big | sha256sum"])
             #expect(sum.hasPrefix(digest))
 

@@ -129,7 +129,8 @@ struct Composition: Sendable {
             workspaces: workspaces,
             workers: workers,
             hub: hub,
-            files: files
+            files: files,
+            followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) }
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
         let http = HTTPServer(
@@ -194,6 +195,7 @@ struct Composition: Sendable {
     /// No new work; workers are told to come back; open requests have `limit` to end.
     func drain(atMost limit: Duration) async {
         core.draining.begin()
+        core.followers.stop()
         await core.workers.closeAll(reason: "the server is stopping")
         await http.shutdown(drainingFor: limit)
         await links.closeAll()

@@ -21,10 +21,10 @@ public final class WebSocket: @unchecked Sendable {
     }
 
     public let loop: EventLoop
-    private let stream: ByteStream
-    private let role: WebSocketRole
+    let stream: ByteStream
+    let role: WebSocketRole
     private let configuration: WebSocketConfiguration
-    private let randomness: any Randomness
+    let randomness: any Randomness
     private var parser: WebSocketParser
     private var state = State.open
     private var inbox: [WebSocketMessage] = []
@@ -64,7 +64,11 @@ public final class WebSocket: @unchecked Sendable {
         timer = LoopTimer(loop: loop) { [weak self] in self?.timeHasCome() }
         if let interval = configuration.pingInterval { timer?.set(after: interval) }
         handOver(self)
-        if !early.isEmpty { early.withUnsafeBytes { streamReceived($0) } }
+        if !early.isEmpty {
+            // A copy of our own: messages are unmasked where they lie.
+            var early = Array(early)
+            early.withUnsafeMutableBytes { streamReceived(UnsafeRawBufferPointer($0)) }
+        }
         if stream.socket.hasInputEnded { return streamInputEnded() }
         if !isPaused, !isHeld { stream.resumeReading() }
     }
@@ -225,10 +229,6 @@ public final class WebSocket: @unchecked Sendable {
 
     func writeText(_ text: String) { write(.text, Array(text.utf8)) }
 
-    func writeBinary(_ head: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) {
-        write(.binary, Array(head) + Array(payload))
-    }
-
     private func put(_ opcode: WebSocketOpcode, _ payload: [UInt8]) throws(BerthError) {
         guard case .open = state, stream.isOpen else {
             throw BerthError(.network, "the WebSocket is closed", isRetryable: true)
@@ -311,7 +311,13 @@ extension WebSocket: ByteStreamSink {
     func streamReceived(_ bytes: UnsafeRawBufferPointer) {
         var input = bytes
         do {
-            while let event = try parser.next(&input) { handle(event) }
+            while true {
+                while let sink, let bytes = parser.nextWhole(&input) {
+                    if !sink.webSocketReceived(binary: bytes) { deliver(.binary(Array(bytes))) }
+                }
+                guard let event = try parser.next(&input) else { break }
+                handle(event)
+            }
         } catch {
             violated(error)
         }

@@ -24,19 +24,8 @@ extension WebSocket {
         sink.webSocketEnded(end)
     }
 
-    /// Sends a binary message made of `head` and `payload` without waiting: whoever sends much looks at
-    /// ``unsentBytes`` or ``isCongested`` and goes on when ``WebSocketSink/webSocketProgressed()`` is called. Returns
-    /// false, and sends nothing, once the WebSocket is closing. On the loop.
-    @discardableResult
-    public func put(
-        binary payload: UnsafeRawBufferPointer,
-        behind head: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
-    ) -> Bool {
-        loop.preconditionCurrent()
-        guard isWritable else { return false }
-        writeBinary(head, payload)
-        return true
-    }
+    /// Ends the connection at once, without a word.
+    func abort() { loop.execute { self.stream.close() } }
 
     /// As ``put(binary:behind:)``, for a text message.
     @discardableResult
