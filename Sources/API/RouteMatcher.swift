@@ -146,7 +146,7 @@ public struct RouteMatcher: Sendable {
             for place in nodes[number].places {
                 // HEAD is GET without the body.
                 if place.route.method.rawValue == method
-                    || method == "HEAD" && place.route.method == .get && place.route.answer.hasEnd
+                    || method == "HEAD" && place.route.method == .get && place.route.answer.hasHead
                 {
                     return place
                 }
