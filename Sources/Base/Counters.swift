@@ -1,37 +1,28 @@
 import Synchronization
 
 /// A row of counters that one thread adds to and any thread may read. Adding costs no locked instruction; two threads
-/// that add to the same counter lose counts.
-///
-/// `@unchecked Sendable`: the cells are atomic, and their memory lives as long as the row.
-public final class Counters: @unchecked Sendable {
+/// that add to the same counter at once lose counts, and nothing else.
+public final class Counters: Sendable {
     public let count: Int
-    private let cells: UnsafeMutablePointer<Atomic<UInt64>>
+    private let blocks: [Block]
+
+    private final class Block: Sendable {
+        static let size = 64
+        let cells = InlineArray<64, Atomic<UInt64>> { _ in Atomic(0) }
+    }
 
     public init(_ count: Int) {
         self.count = count
-        cells = .allocate(capacity: count)
-        for index in 0..<count { (cells + index).initialize(to: Atomic(0)) }
+        blocks = (0..<(count + Block.size - 1) / Block.size).map { _ in Block() }
     }
 
-    deinit {
-        cells.deinitialize(count: count)
-        cells.deallocate()
-    }
-
-    public func add(_ amount: UInt64 = 1, at index: Int) {
-        precondition(index >= 0 && index < count)
-        let sum = cells[index].load(ordering: .relaxed) &+ amount
-        cells[index].store(sum, ordering: .relaxed)
-    }
+    public func add(_ amount: UInt64 = 1, at index: Int) { set(self[index] &+ amount, at: index) }
 
     public func set(_ value: UInt64, at index: Int) {
-        precondition(index >= 0 && index < count)
-        cells[index].store(value, ordering: .relaxed)
+        blocks[index / Block.size].cells[index % Block.size].store(value, ordering: .relaxed)
     }
 
     public subscript(index: Int) -> UInt64 {
-        precondition(index >= 0 && index < count)
-        return cells[index].load(ordering: .relaxed)
+        blocks[index / Block.size].cells[index % Block.size].load(ordering: .relaxed)
     }
 }

@@ -9,15 +9,16 @@ final class KeyCache: Sendable {
     static let lifetime = Duration.seconds(5)
     private static let capacity = 1024
 
-    private struct Entry {
+    private final class Entry: Sendable {
         let principal: Principal
         let until: Uptime
-        let lastUse = LastUse()
-    }
+        /// When a use was last noted, in milliseconds.
+        let noted = Atomic<Int64>(0)
 
-    /// When a key's use was last noted. `@unchecked Sendable`: touched only under the lock.
-    private final class LastUse: @unchecked Sendable {
-        var at = Timestamp(milliseconds: 0)
+        init(_ principal: Principal, until: Uptime) {
+            self.principal = principal
+            self.until = until
+        }
     }
 
     private struct State {
@@ -35,7 +36,7 @@ final class KeyCache: Sendable {
         state.withLock { state in
             guard state.generation == generation else { return }
             if state.entries.count >= Self.capacity { state.entries.removeAll() }
-            state.entries[hash] = Entry(principal: principal, until: until)
+            state.entries[hash] = Entry(principal, until: until)
         }
     }
 
@@ -54,8 +55,9 @@ final class KeyCache: Sendable {
     func use(_ hash: [UInt8], at now: Uptime, _ time: Timestamp) -> Principal? {
         state.withLock { state in
             guard let entry = state.entries[hash], entry.until > now else { return nil }
-            if let key = entry.principal.keyID, time - entry.lastUse.at >= .seconds(1) {
-                entry.lastUse.at = time
+            let noted = Timestamp(milliseconds: entry.noted.load(ordering: .relaxed))
+            if let key = entry.principal.keyID, time - noted >= .seconds(1) {
+                entry.noted.store(time.milliseconds, ordering: .relaxed)
                 state.uses[key] = time
             }
             return entry.principal
