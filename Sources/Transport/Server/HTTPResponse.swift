@@ -45,6 +45,8 @@ public struct HTTPResponse: Sendable {
     }
 
     public static func json(_ bytes: [UInt8], status: Int = 200) -> HTTPResponse {
-        HTTPResponse(status: status, headers: ["content-type": "application/json"], body: .bytes(bytes))
+        HTTPResponse(status: status, headers: jsonHeaders, body: .bytes(bytes))
     }
+
+    private static let jsonHeaders: HTTPHeaders = ["content-type": "application/json"]
 }

@@ -1,5 +1,6 @@
 internal import Base
 internal import EventLoop
+internal import Synchronization
 
 // From what a handler returns to the last byte of its answer.
 extension ServerConnection {
@@ -170,6 +171,7 @@ extension ServerConnection {
         )
         socket.onEnd = { [self] in ended() }
         phase = .upgraded(socket)
+        server.webSockets.wrappingAdd(1, ordering: .relaxed)
         timer?.close()
         timer = nil
         parser = nil
