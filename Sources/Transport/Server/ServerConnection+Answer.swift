@@ -1,5 +1,6 @@
 internal import Base
 internal import EventLoop
+internal import Synchronization
 
 // From what a handler returns to the last byte of its answer.
 extension ServerConnection {
@@ -60,9 +61,9 @@ extension ServerConnection {
             let settings = own ?? configuration.webSocket
             guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
             return await serve(socket, exchange, run)
-        case .webSocketHandOver(let target, let body):
-            var settings = configuration.webSocket
-            // It carries bytes that are relayed at speed.
+        case .webSocketHandOver(let target, let own, let body):
+            var settings = own ?? configuration.webSocket
+            // The compressors' pool belongs to this loop.
             settings.compression = nil
             guard try await shakeHands(response, exchange, subprotocol: nil, settings) != nil else { return }
             return try await handOver(settings, from: exchange.request.peer, to: target, body)
@@ -170,6 +171,7 @@ extension ServerConnection {
         )
         watch(socket, of: exchange.request.peer)
         phase = .upgraded(socket)
+        server.webSockets.wrappingAdd(1, ordering: .relaxed)
         timer?.close()
         timer = nil
         parser = nil

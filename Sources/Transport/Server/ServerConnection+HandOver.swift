@@ -1,5 +1,6 @@
 internal import Base
 internal import EventLoop
+internal import Synchronization
 
 // A WebSocket that goes to somebody else, who may live on another loop.
 extension ServerConnection {
@@ -27,6 +28,7 @@ extension ServerConnection {
             // It may have ended there already.
             guard case .exchange = phase else { return }
             phase = .upgraded(socket)
+            server.webSockets.wrappingAdd(1, ordering: .relaxed)
             if place.isDraining { drain() }
         } catch {
             ended()
