@@ -72,6 +72,8 @@ public struct Configuration: Sendable {
     public var maximumBodyBytes: Int { Int(integer("maxBodyBytes")) }
     public var maximumUploadBytes: Int64 { integer("maxUploadBytes") }
     public var maximumConnections: Int { Int(integer("maxConnections")) }
+    /// 0: the server decides.
+    public var loops: Int { Int(integer("loops")) }
     public var maximumWorkerChannels: Int { Int(integer("maxWorkerChannels")) }
     public var workerPort: Int { Int(integer("workerPort")) }
 

@@ -137,6 +137,13 @@ public struct ConfigurationKey: Sendable {
             "open TCP connections through one worker"
         ),
         .init(
+            "loops",
+            .integer(0...64),
+            ["BERTH_LOOPS"],
+            default: "0",
+            "threads that serve connections; 0: one for each processor, at most 4"
+        ),
+        .init(
             "drainMs",
             .integer(0...600_000),
             ["BERTH_DRAIN_MS"],

@@ -123,7 +123,8 @@ struct FrontDoor: Sendable {
         guard given.count > scheme.count, zip(given, scheme).allSatisfy({ $0 == $1 || $0 | 0x20 == $1 }) else {
             return nil
         }
-        return Secret(value[given.index(given.startIndex, offsetBy: scheme.count)...].trimmed)
+        // Several spaces may divide the two; what stands at the end, the parser has cut off.
+        return Secret(String(Substring(given.dropFirst(scheme.count).drop { $0 == 0x20 })))
     }
 
     static func problem(_ error: BerthError, request: HTTPRequest, log: Log) -> HTTPResponse {

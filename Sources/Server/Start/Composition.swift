@@ -56,7 +56,7 @@ struct Composition: Sendable {
             standing: standing
         )
         let hub = LateBinding<WorkerHub>()
-        let links = LinkSockets(loop: loops[0], hub: hub, ids: ids, log: log)
+        let links = LinkSockets(loops: loops, hub: hub, ids: ids, log: log)
         let house = try providers(configuration, links: links, loop: loops[0], time: time)
         let relay = EnvironmentRelay()
         let environments = EnvironmentService(

@@ -62,7 +62,7 @@ enum RequestRules {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
         if text == "*" { return method == .options ? ("*", "") : nil }
         var rest = Substring(text)
-        if !rest.hasPrefix("/") {
+        if rest.utf8.first != UInt8(ascii: "/") {
             guard let scheme = ["http://", "https://"].first(where: { rest.lowercased().hasPrefix($0) }) else {
                 return nil
             }
@@ -71,9 +71,13 @@ enum RequestRules {
             guard !authority.isEmpty, isHost(String(authority)) else { return nil }
             rest = rest.dropFirst(authority.count)
         }
-        let path = rest.prefix { $0 != "?" }
-        guard let decoded = PercentEncoding.decode(path), !decoded.utf8.contains(0) else { return nil }
-        return (path.isEmpty ? "/" : String(path), String(rest.dropFirst(path.count + 1)))
+        // By bytes: all of them are ASCII, and this is done for every request.
+        let end = rest.utf8.firstIndex(of: UInt8(ascii: "?"))
+        let path = rest[..<(end ?? rest.endIndex)]
+        if path.utf8.contains(UInt8(ascii: "%")) {
+            guard let decoded = PercentEncoding.decode(path), !decoded.utf8.contains(0) else { return nil }
+        }
+        return (path.isEmpty ? "/" : String(path), end.map { String(rest[rest.utf8.index(after: $0)...]) } ?? "")
     }
 
     /// `uri-host [":" port]` of RFC 3986: a name, an IPv4 address or a bracketed IPv6 address. May be empty.

@@ -24,21 +24,20 @@ extension ServerConnection: HTTPParserDelegate {
             peer = .tcp(client.address)
             isSecure = client.isSecure ?? isSecure
         }
-        let body = BodyBuffer(loop: loop)
-        body.onDemand { [unowned self] in bodyWanted() }
+        // A handshake has no body, so one that brings some is answered as the plain request it also is.
+        let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
+        let (body, incoming) = hasBody ? makeBody() : place.noBody
         let request = HTTPRequest(
             id: server.ids.make(),
             method: method,
             path: path,
             rawQuery: query,
             headers: headers,
-            body: IncomingBody(body),
+            body: incoming,
             peer: peer,
             isSecure: isSecure,
             loop: loop
         )
-        // A handshake has no body, so one that brings some is answered as the plain request it also is.
-        let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
         let isUpgrade = head.isUpgrade && !hasBody && request.asksForWebSocket
         var exchange = Exchange(
             request: request,
@@ -53,10 +52,21 @@ extension ServerConnection: HTTPParserDelegate {
         )
         bodyBytes = 0
         isReadingBody = true
-        if exchange.facts.awaitsContinue { holdBodyClock() } else { startBodyClock() }
+        // Without a body the timer stays as it is: should it come due, there is nothing it does.
+        if exchange.facts.awaitsContinue {
+            holdBodyClock()
+        } else if hasBody {
+            startBodyClock()
+        }
         exchange.task = loop.spawn { [self] in await answer(request) }
         phase = .exchange(exchange)
         return head.isUpgrade && !isUpgrade ? .notUpgraded : .proceed
+    }
+
+    private func makeBody() -> (BodyBuffer, IncomingBody) {
+        let body = BodyBuffer(loop: loop)
+        body.onDemand { [unowned self] in bodyWanted() }
+        return (body, IncomingBody(body))
     }
 
     func parserReadBody(_ bytes: UnsafeRawBufferPointer) -> HTTPParser.Verdict {
@@ -80,7 +90,7 @@ extension ServerConnection: HTTPParserDelegate {
 
     func parserReadMessage() {
         isReadingBody = false
-        stopBodyClock()
+        if bodyClock != .stopped { stopBodyClock() }
         if case .exchange(let exchange) = phase { exchange.body.finish() }
     }
 

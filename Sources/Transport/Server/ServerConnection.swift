@@ -205,7 +205,8 @@ extension ServerConnection: ByteStreamSink {
     private func keep(_ bytes: UnsafeRawBufferPointer) {
         pending.append(contentsOf: bytes)
         stream.pauseReading()
-        if timer?.due == nil { timer?.set(after: configuration.farewellTimeout) }
+        let look = loop.now + configuration.farewellTimeout
+        if (timer?.due).map({ $0 > look }) ?? true { timer?.set(look) }
     }
 
     func streamInputEnded() {
