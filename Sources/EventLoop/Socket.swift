@@ -37,7 +37,9 @@ public final class Socket: @unchecked Sendable {
     private var timer: LoopTimer?
 
     private enum Ending {
-        case none  // → afterFlush
+        case none  // → afterFlush, outputAfterFlush
+        case outputAfterFlush  // what is queued goes out, then our side is shut → outputEnded, afterFlush
+        case outputEnded  // our side is shut, reading goes on → lingering
         case afterFlush  // what is queued goes out first → lingering
         case lingering  // our side is shut, the peer's rest is read and dropped so that it can read our last words
     }
@@ -94,7 +96,9 @@ public final class Socket: @unchecked Sendable {
             if ending == .lingering { return end(nil) }
             delegate?.socketInputEnded()
         } else if errno != EAGAIN, errno != EINTR {
-            end(ending == .none ? BerthError(errno: errno, "the connection broke") : nil)
+            let reason = errno
+            let isOver = ending == .afterFlush || ending == .lingering
+            end(isOver ? nil : BerthError(errno: reason, "the connection broke"))
         }
     }
 
@@ -158,7 +162,9 @@ public final class Socket: @unchecked Sendable {
             drainWaiters = []
             for waiter in waiters { waiter.resume() }
         }
-        if output.count == 0, ending == .afterFlush { linger() }
+        guard output.count == 0 else { return }
+        if ending == .afterFlush { linger() }
+        if ending == .outputAfterFlush { shutOutput() }
     }
 
     // MARK: The end
@@ -166,9 +172,22 @@ public final class Socket: @unchecked Sendable {
     /// Sends what is queued, then closes in a way that lets the peer read it all.
     public func closeAfterFlush() {
         loop.preconditionCurrent()
-        guard isOpen, ending == .none else { return }
+        guard isOpen, ending != .afterFlush, ending != .lingering else { return }
         ending = .afterFlush
         if output.count == 0 { linger() }
+    }
+
+    /// Sends what is queued, then says that no more comes (half-close); reading goes on.
+    public func endOutput() {
+        loop.preconditionCurrent()
+        guard isOpen, ending == .none else { return }
+        ending = .outputAfterFlush
+        if output.count == 0 { shutOutput() }
+    }
+
+    private func shutOutput() {
+        ending = .outputEnded
+        if shutdown(descriptor, CInt(SHUT_WR)) != 0 { end(BerthError(errno: errno, "the connection broke")) }
     }
 
     private func linger() {
