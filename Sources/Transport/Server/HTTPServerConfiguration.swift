@@ -22,7 +22,7 @@ public struct HTTPServerConfiguration: Sendable {
     public var eventKeepAlive = Duration.seconds(15)
     public var webSocket = WebSocketConfiguration()
     /// With it, TCP listeners speak TLS; unix sockets never do.
-    public var tls: TLSContext?
+    public var tls: TLSIdentity?
     /// Turns what a handler threw into its answer.
     public var renderError: @Sendable (BerthError) -> HTTPResponse = { error in
         HTTPResponse.json(
