@@ -14,6 +14,10 @@ final class Metrics: Sendable {
         values.withLock { $0[Series(name: name, labels: labels), default: 0] += count }
     }
 
+    func set(_ name: String, _ value: Int64) {
+        values.withLock { $0[Series(name: name, labels: "")] = value }
+    }
+
     func text(uptime: Duration) -> String {
         let series = values.withLock { $0 }.sorted { ($0.key.name, $0.key.labels) < ($1.key.name, $1.key.labels) }
         var text = "# TYPE berth_uptime_seconds gauge\nberth_uptime_seconds \(uptime.wholeMilliseconds / 1000)\n"
