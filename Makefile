@@ -1,5 +1,5 @@
 # The front door. `make help` lists the targets.
-.PHONY: help build test check fmt bench spec fuzz sim chaos clean
+.PHONY: help build test check fmt bench spec fuzz sim chaos soak clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ sim: ## long random walks over the state machines (SIM_SCHEDULES=200000)
 
 chaos: build ## kill -9 server and workers at random moments (CHAOS_ROUNDS=20)
 	python3 Tests/Chaos/chaos.py
+
+soak: build ## idle, slow and hostile clients by the ten thousand (SOAK="--only idle --json")
+	python3 Tests/Soak/soak.py $(SOAK)
 
 clean: ## remove everything that was built
 	rm -rf .build out

@@ -73,6 +73,7 @@ let package = Package(
         swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
+        swiftTarget("Relay", ["Base", "EventLoop", "Transport", "WorkerProtocol"]),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
         swiftTarget("API", ["Base", "Domain"]),
         swiftTarget(
@@ -103,7 +104,7 @@ let package = Package(
             "Server",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
-                "WorkerProtocol", "API", "AgentProtocol", "Providers", "Migrations",
+                "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
                 "Uploads",
             ]
@@ -112,7 +113,7 @@ let package = Package(
             "Worker",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-                "WorkerProtocol", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain",
+                "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain",
             ]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),
@@ -120,7 +121,7 @@ let package = Package(
             "CLI",
             [
                 "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport",
-                "EventLoop",
+                "EventLoop", "Relay",
                 "Server", "Worker",
             ]
         ),
@@ -172,7 +173,10 @@ let package = Package(
         ),
         tests(
             "ServerTests",
-            ["Server", "OpenSSL", "API", "Domain", "Client", "Transport", "EventLoop", "WorkerProtocol"]
+            [
+                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Executions", "Client", "Transport", "EventLoop",
+                "WorkerProtocol",
+            ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
@@ -191,7 +195,9 @@ if Context.environment["BERTH_FUZZ"] == "1" {
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "CFuzzer", "Base", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API", "Domain",
+                "CFuzzer", "Base", "EventLoop", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API",
+                "Domain",
+                "Server",
             ],
             path: "Fuzz/Targets",
             swiftSettings: strict

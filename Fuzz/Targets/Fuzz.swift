@@ -7,7 +7,11 @@ import Glibc
 
     static let targets: [(name: String, run: Target)] = [
         ("http", { given($0, $1, HTTPFuzz.run) }),
+        ("connection", { given($0, $1, ConnectionFuzz.run) }),
+        ("response", { given($0, $1, ResponseFuzz.run) }),
         ("target", { given($0, $1, HTTPFuzz.target) }),
+        ("inflate", { given($0, $1, CompressionFuzz.inflate) }),
+        ("deflate", { given($0, $1, CompressionFuzz.roundTrip) }),
         ("websocket", { given($0, $1, WebSocketFuzz.run) }),
         ("events", { given($0, $1, StreamFuzz.events) }),
         ("agent", { given($0, $1, StreamFuzz.agent) }),
@@ -17,6 +21,8 @@ import Glibc
         ("holder", { given($0, $1, HolderFuzz.run) }),
         ("json", { given($0, $1, JSONFuzz.value) }),
         ("create", { given($0, $1, JSONFuzz.create) }),
+        ("bodies", { given($0, $1, BodyFuzz.run) }),
+        ("routes", { given($0, $1, RouteFuzz.run) }),
         ("names", { given($0, $1, NameFuzz.run) }),
     ]
 
@@ -42,20 +48,5 @@ import Glibc
         let text = Array("broken: \(words())\n".utf8)
         _ = write(STDERR_FILENO, text, text.count)
         abort()
-    }
-}
-
-/// Input in two ways: whole, and in pieces whose lengths its own first byte decides. Both must be read alike.
-struct Cut {
-    let whole: [UInt8]
-    let pieces: [[UInt8]]
-
-    init(_ bytes: [UInt8]) {
-        let whole = Array(bytes.dropFirst())
-        self.whole = whole
-        let length = 1 + Int(bytes.first ?? 0) % 61
-        pieces = stride(from: 0, to: whole.count, by: length).map {
-            Array(whole[$0..<min($0 + length, whole.count)])
-        }
     }
 }

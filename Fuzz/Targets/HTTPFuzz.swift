@@ -1,17 +1,31 @@
 @testable import Transport
 
-/// Requests on one connection, as the server reads them.
+/// Requests on one connection, as the server's parser and rules read them.
 enum HTTPFuzz {
     final class Reader: HTTPParserDelegate {
-        var seen: [String] = []
-        var body: [UInt8] = []
+        struct Request: Equatable {
+            var method: String
+            var target: String
+            var fields: [String]
+            var isUpgrade: Bool
+            var body: [UInt8] = []
+            var isComplete = false
+        }
+
+        var requests: [Request] = []
 
         func parserReadHead(_ head: HTTPHead) -> HTTPParser.Verdict {
             let headers = head.headers
-            let target = String(decoding: head.bytes[..<head.targetLength], as: UTF8.self)
-            let fields = headers.map { "\($0.0): \($0.1)" }
-            seen.append("\(head.method) \(target) \(fields) \(head.isUpgrade)")
+            requests.append(
+                Request(
+                    method: RequestRules.method(head.method)?.rawValue ?? "",
+                    target: String(decoding: head.bytes[..<head.targetLength], as: UTF8.self),
+                    fields: headers.map { "\($0.0): \($0.1)" },
+                    isUpgrade: head.isUpgrade
+                )
+            )
             if let status = RequestRules.refusal(head, headers: headers, maximumBodyBytes: 4096) {
+                requests.removeLast()
                 return .refuse(status: status)
             }
             Fuzz.check(
@@ -22,13 +36,25 @@ enum HTTPFuzz {
         }
 
         func parserReadBody(_ bytes: UnsafeRawBufferPointer) -> HTTPParser.Verdict {
-            body.append(contentsOf: bytes)
+            requests[requests.count - 1].body += bytes
             return .proceed
         }
 
-        func parserReadMessage() {
-            seen.append("body of \(body.count): \(body.reduce(0) { $0 &* 31 &+ Int($1) })")
-            body = []
+        func parserReadMessage() { requests[requests.count - 1].isComplete = true }
+    }
+
+    struct Reading: Equatable {
+        var requests: [Reader.Request]
+        var refusal: Int?
+
+        /// Of two faults in one field the later one is seen first where the field comes in whole.
+        static func == (left: Self, right: Self) -> Bool {
+            let limits = [414, 431]
+            let isSame =
+                left.refusal == right.refusal
+                || [left.refusal, right.refusal].contains { $0.map(limits.contains) == true } && left.refusal != nil
+                    && right.refusal != nil
+            return isSame && left.requests == right.requests
         }
     }
 
@@ -37,9 +63,32 @@ enum HTTPFuzz {
         let whole = read([cut.whole])
         let pieces = read(cut.pieces)
         Fuzz.check(whole == pieces, "whole: \(whole)\nin pieces: \(pieces)")
+        compare(whole, ReferenceHTTP.messages(cut.whole))
     }
 
-    private static func read(_ pieces: [[UInt8]]) -> [String] {
+    /// The same messages with the same bounds as by the grammar, as far as the parser accepts them.
+    private static func compare(_ reading: Reading, _ messages: [ReferenceHTTP.Message]) {
+        for (index, request) in reading.requests.enumerated() {
+            guard index < messages.count else {
+                Fuzz.check(!request.isComplete, "accepted against the grammar: \(request)")
+                return
+            }
+            let message = messages[index]
+            let isCutOff = reading.refusal != nil && !request.isComplete
+            let fields = message.fields.map { "\(text($0.name)): \(text($0.value))" }
+            Fuzz.check(
+                request.method == text(message.method) && request.target == text(message.target)
+                    && request.fields == fields
+                    && (isCutOff || request.isComplete == message.isComplete)
+                    && (isCutOff || !message.isComplete || request.body == message.body),
+                "\(request)\nis by the grammar \(message)"
+            )
+        }
+    }
+
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    private static func read(_ pieces: [[UInt8]]) -> Reading {
         let reader = Reader()
         let parser = HTTPParser(.request, limits: .init(), delegate: reader)
         for piece in pieces {
@@ -57,9 +106,9 @@ enum HTTPFuzz {
                 }
                 return nil
             }
-            if let failure { return reader.seen + ["failed \(failure)"] }
+            if let failure { return Reading(requests: reader.requests, refusal: failure) }
         }
-        return reader.seen
+        return Reading(requests: reader.requests)
     }
 
     static func target(_ bytes: [UInt8]) {

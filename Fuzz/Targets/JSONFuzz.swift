@@ -8,6 +8,8 @@ enum JSONFuzz {
         do {
             let again = try JSONBody.parse(try JSONBody.encode(value))
             Fuzz.check(again == value, "\(value)\nbecame \(again)")
+            let text = value.text
+            Fuzz.check(try JSONBody.parse(Array(text.utf8)) == value, "\(value)\nbecame \(text)")
         } catch {
             Fuzz.check(false, "\(value) was accepted, its own text is not: \(error)")
         }

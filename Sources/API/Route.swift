@@ -112,6 +112,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentPause, environmentResume, environmentRetry, environmentDestroy
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
+    case environmentTunnel, workerTunnel
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case health, ready, metrics, version, openAPI
     case compatibilityExecute, compatibilityGet, compatibilityCancel, compatibilityHealth, compatibilityStatus

@@ -1,7 +1,11 @@
 /// Finds the word that a person probably meant.
 public enum Similarity {
+    private static let maximumBytes = 100
+
     /// The word of `words` nearest to `word`, or nil when none is near enough to be worth suggesting.
     public static func nearest(_ word: String, in words: [String]) -> String? {
+        // What is far longer than any name is no misspelling, and comparing it would cost its length times theirs.
+        guard word.utf8.count <= maximumBytes else { return nil }
         let limit = max(1, word.count / 3)
         var best: (word: String, distance: Int)?
         for candidate in words {

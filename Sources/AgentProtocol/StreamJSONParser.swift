@@ -58,6 +58,13 @@ public struct StreamJSONParser: Sendable {
         skipped = 1
     }
 
+    /// A parser to be fed anew from `offset` on, behind the last event: it makes the events that this one would make.
+    public func restarted(at offset: Int64) -> StreamJSONParser {
+        var parser = StreamJSONParser(from: offset, maximumLine: maximumLine)
+        parser.messageID = messageID
+        return parser
+    }
+
     private mutating func take(_ piece: some Collection<UInt8>) {
         offset += Int64(piece.count)
         guard skipped == 0, line.count + piece.count <= maximumLine else {

@@ -94,6 +94,21 @@ public struct BerthClient: Sendable {
         )
     }
 
+    /// A TCP connection to a port inside an environment: binary messages are its bytes, an empty one ends a direction.
+    public func tunnel(environment: EnvironmentID, port: Int) async throws -> WebSocket {
+        guard let route = RouteTable.route(.environmentTunnel) else {
+            throw BerthError(.internal, "there is no route to tunnels")
+        }
+        let target = Self.target(route, ["environmentId": environment.text], [("port", "\(port)")])
+        var headers = HTTPHeaders()
+        if let key { headers.set("authorization", "Bearer \(key.reveal())") }
+        return try await http.webSocket(
+            HTTPURL(endpoint: base.endpoint, target: target),
+            headers: headers,
+            refused: { try await Self.error($0) }
+        )
+    }
+
     public func close() async { await http.close() }
 
     private func fetch(

@@ -34,7 +34,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     /// Where every socket of this loop reads: the bytes are handed on before the next read.
-    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readBufferSize, alignment: 16)
+    public static let readBufferSize = 256 * 1024
     /// One output buffer that is not in use, so that an idle socket holds none.
     var spareOutput: UnsafeMutableRawPointer?
 
@@ -153,17 +154,24 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
 extension EventLoop {
     private func run() {
-        threadID.store(UInt(pthread_self()), ordering: .relaxed)
+        adoptThread()
         pthread_setname_np(pthread_self(), String(name.prefix(15)))
-        while !isStopping {
-            runQueued()
-            armAlarm()
-            let isIdle = local.isEmpty && unflushed.isEmpty
-            turnTime = nil
-            uv_run(uv, isIdle && !isStopping ? UV_RUN_ONCE : UV_RUN_NOWAIT)
-        }
+        while !isStopping { turn(mayWait: true) }
         closeEverything()
         threadID.store(0, ordering: .relaxed)
+    }
+
+    /// Makes the calling thread the loop's. A caller that then takes its turns itself, instead of ``start()``, runs the
+    /// same way every time.
+    func adoptThread() { threadID.store(UInt(pthread_self()), ordering: .relaxed) }
+
+    /// What is queued, then one look at the kernel; it waits there only when nothing is left to do.
+    func turn(mayWait: Bool) {
+        runQueued()
+        armAlarm()
+        let isIdle = local.isEmpty && unflushed.isEmpty
+        turnTime = nil
+        uv_run(uv, mayWait && isIdle && !isStopping ? UV_RUN_ONCE : UV_RUN_NOWAIT)
     }
 
     private func takeRemote() {

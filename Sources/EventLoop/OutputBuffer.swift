@@ -5,7 +5,9 @@ struct OutputBuffer {
     private var start = 0
     private var end = 0
 
-    static let spareCapacity = 16 * 1024
+    static let firstCapacity = 16 * 1024
+    /// Of the buffer that a loop keeps for whoever writes next.
+    static let spareCapacity = 64 * 1024
 
     var count: Int { end - start }
     var bytes: UnsafeRawBufferPointer {
@@ -43,12 +45,13 @@ struct OutputBuffer {
         if base != nil, needed <= capacity, start >= capacity / 2 {
             base?.copyMemory(from: UnsafeRawPointer(base.unsafelyUnwrapped + start), byteCount: count)
         } else {
-            var larger = max(Self.spareCapacity, capacity)
+            var larger = max(Self.firstCapacity, capacity)
             while larger < needed { larger *= 2 }
             let memory: UnsafeMutableRawPointer
-            if larger == Self.spareCapacity, let spare = loop.spareOutput {
+            if larger <= Self.spareCapacity, let spare = loop.spareOutput {
                 loop.spareOutput = nil
                 memory = spare
+                larger = Self.spareCapacity
             } else {
                 memory = .allocate(byteCount: larger, alignment: 16)
             }

@@ -8,8 +8,14 @@ public protocol SocketDelegate: AnyObject {
     func socketReceived(_ bytes: UnsafeRawBufferPointer)
     /// The peer sends no more; writing may still work.
     func socketInputEnded()
+    /// Bytes that had to wait were taken by the kernel.
+    func socketProgressed()
     /// Once, and last. nil after an orderly end.
     func socketClosed(_ error: BerthError?)
+}
+
+extension SocketDelegate {
+    public func socketProgressed() {}
 }
 
 /// A connected stream socket (TCP or unix). Writes of one turn of the loop leave in one system call; while the kernel
@@ -20,8 +26,12 @@ public final class Socket: @unchecked Sendable {
     public let loop: EventLoop
     /// Kept while open, let go at the end: that breaks the cycle with its owner.
     public var delegate: (any SocketDelegate)?
-    /// Longest time the kernel may take no byte while some wait; then the socket closes with `timedOut`. nil: for ever.
+    /// While bytes wait, the peer must take ``writeStallBytes`` in each such time; otherwise the socket closes with
+    /// `timedOut`. nil: for ever.
     public var writeStallLimit: Duration?
+    public var writeStallBytes = 1
+    /// The most that one reading takes; up to ``EventLoop/readBufferSize``.
+    public var readSize = 64 * 1024
     /// When bytes last came in.
     public private(set) var lastReceived: Uptime
 
@@ -33,13 +43,16 @@ public final class Socket: @unchecked Sendable {
     private var isUnflushed = false
     private var isBlocked = false
     private var ending = Ending.none
-    private var drainWaiters: [Waiter<Void>] = []
+    private var drainWaiters: [(waiter: Waiter<Void>, room: Int)] = []
     private var timer: LoopTimer?
+    /// What the kernel held at the last look at the peer's progress, and what it was given since.
+    private var progress = (held: 0, given: 0)
+    private var lingerEnd = Uptime(nanoseconds: 0)
 
     private enum Ending {
-        case none  // → afterFlush, outputAfterFlush
-        case outputAfterFlush  // what is queued goes out, then our side is shut → outputEnded, afterFlush
-        case outputEnded  // our side is shut, reading goes on → lingering
+        case none  // → endingOutput, afterFlush
+        case endingOutput  // what is queued goes out, then our side is shut; reading goes on → outputEnded, afterFlush
+        case outputEnded  // our side is shut; reading goes on → lingering
         case afterFlush  // what is queued goes out first → lingering
         case lingering  // our side is shut, the peer's rest is read and dropped so that it can read our last words
     }
@@ -47,6 +60,8 @@ public final class Socket: @unchecked Sendable {
     /// A producer waits above this many unsent bytes, until half of it.
     public static let highWater = 256 * 1024
     private static let lingerTime = Duration.seconds(2)
+    /// From here on bytes are sent from where they lie, together with what is queued, instead of being copied first.
+    private static let directWrite = 16 * 1024
 
     /// Takes over the connected `descriptor` and closes it at the end.
     public init(adopting descriptor: CInt, loop: EventLoop) throws(BerthError) {
@@ -86,7 +101,7 @@ public final class Socket: @unchecked Sendable {
 
     private func readOnce() {
         let buffer = loop.readBuffer
-        let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+        let count = recv(descriptor, buffer.baseAddress, min(readSize, buffer.count), 0)
         if count > 0 {
             lastReceived = loop.now
             if ending != .lingering { delegate?.socketReceived(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
@@ -96,9 +111,8 @@ public final class Socket: @unchecked Sendable {
             if ending == .lingering { return end(nil) }
             delegate?.socketInputEnded()
         } else if errno != EAGAIN, errno != EINTR {
-            let reason = errno
-            let isOver = ending == .afterFlush || ending == .lingering
-            end(isOver ? nil : BerthError(errno: reason, "the connection broke"))
+            let wasWanted = ending != .afterFlush && ending != .lingering
+            end(wasWanted ? BerthError(errno: errno, "the connection broke") : nil)
         }
     }
 
@@ -107,26 +121,63 @@ public final class Socket: @unchecked Sendable {
     public func write(_ bytes: UnsafeRawBufferPointer) {
         loop.preconditionCurrent()
         guard isOpen, ending == .none else { return }
-        output.append(bytes, loop: loop)
+        var rest = bytes
+        if !isBlocked, bytes.count >= Self.directWrite || output.count + bytes.count > OutputBuffer.spareCapacity {
+            rest = UnsafeRawBufferPointer(rebasing: bytes[sendNow(bytes)...])
+            guard !rest.isEmpty else { return }
+        }
+        output.append(rest, loop: loop)
         guard !isUnflushed, !isBlocked else { return }
         isUnflushed = true
         loop.flushLater(self)
     }
 
-    /// Returns when a producer may go on; throws when the socket has closed.
-    public func drained() async throws {
-        if loop.isCurrent, isOpen, output.count <= Self.highWater { return }
-        try await loop.suspend { self.whenDrained($0) }
+    /// One system call for what is queued and for `bytes` behind it. Returns how many of `bytes` were taken; any trouble
+    /// is left to the flush, so that no owner is told of it in the middle of its own call.
+    private func sendNow(_ bytes: UnsafeRawBufferPointer) -> Int {
+        let queued = output.bytes
+        var parts = (Self.part(queued), Self.part(bytes))
+        let sent = withUnsafeMutableBytes(of: &parts) { parts in
+            let parts = parts.bindMemory(to: iovec.self)
+            let skipped = queued.isEmpty ? 1 : 0
+            var message = msghdr()
+            message.msg_iov = parts.baseAddress.map { $0 + skipped }
+            message.msg_iovlen = 2 - skipped
+            return sendmsg(descriptor, &message, CInt(MSG_NOSIGNAL))
+        }
+        guard sent > 0 else { return 0 }
+        output.removeFirst(min(sent, queued.count), loop: loop)
+        return max(0, sent - queued.count)
+    }
+
+    private static func part(_ bytes: UnsafeRawBufferPointer) -> iovec {
+        iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
+    }
+
+    /// As ``write(_:)``, but the kernel gets the bytes at once where nothing waits before them; only what it does not
+    /// take is copied. For many bytes, or bytes that many sockets share.
+    public func writeThrough(_ bytes: UnsafeRawBufferPointer) {
+        loop.preconditionCurrent()
+        guard output.count == 0, !isBlocked, isOpen, ending == .none else { return write(bytes) }
+        let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
+        // An error comes again, and is dealt with, when the rest is flushed: a caller is not closed under its hands.
+        if sent < bytes.count { write(UnsafeRawBufferPointer(rebasing: bytes[max(0, sent)...])) }
+    }
+
+    /// Returns when a producer may go on: `room` bytes or fewer are unsent. Throws when the socket has closed.
+    public func drained(to room: Int = Socket.highWater) async throws {
+        if loop.isCurrent, isOpen, output.count <= room { return }
+        try await loop.suspend { self.whenDrained($0, to: room) }
     }
 
     /// Resumes `waiter` when a producer may go on. On the loop.
-    public func whenDrained(_ waiter: Waiter<Void>) {
+    public func whenDrained(_ waiter: Waiter<Void>, to room: Int = Socket.highWater) {
         if !isOpen {
             waiter.resume(throwing: Self.closedError)
-        } else if output.count <= Self.highWater {
+        } else if output.count <= room {
             waiter.resume()
         } else {
-            drainWaiters.append(waiter)
+            drainWaiters.append((waiter, room))
         }
     }
 
@@ -134,18 +185,19 @@ public final class Socket: @unchecked Sendable {
 
     private func sendQueued() {
         guard isOpen else { return }
+        let waiting = isBlocked ? output.count : 0
         while output.count > 0 {
             let bytes = output.bytes
             let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
             if sent >= 0 {
                 output.removeFirst(sent, loop: loop)
-                if isBlocked, let writeStallLimit { timer?.set(after: writeStallLimit) }
+                progress.given += sent
                 if sent < bytes.count { continue }
             } else if errno == EAGAIN {
                 if !isBlocked {
                     isBlocked = true
                     updateWatch()
-                    if let writeStallLimit { startTimer(writeStallLimit) }
+                    if let writeStallLimit { watchProgress(after: writeStallLimit) }
                 }
                 break
             } else if errno != EINTR {
@@ -157,51 +209,64 @@ public final class Socket: @unchecked Sendable {
             timer?.set(nil)
             updateWatch()
         }
-        if !drainWaiters.isEmpty, output.count <= Self.highWater / 2 {
-            let waiters = drainWaiters
-            drainWaiters = []
-            for waiter in waiters { waiter.resume() }
+        if !drainWaiters.isEmpty {
+            // At half of what they asked for, so that a producer that fills the room again is not woken for each byte.
+            drainWaiters.removeAll { waiting in
+                guard output.count <= waiting.room / 2 else { return false }
+                waiting.waiter.resume()
+                return true
+            }
         }
-        guard output.count == 0 else { return }
-        if ending == .afterFlush { linger() }
-        if ending == .outputAfterFlush { shutOutput() }
+        if output.count == 0, ending == .endingOutput { shutOutput() }
+        if output.count == 0, ending == .afterFlush { return lingerForPeer() }
+        if output.count < waiting { delegate?.socketProgressed() }
     }
 
     // MARK: The end
+
+    /// Sends what is queued, then tells the peer that nothing follows; reading goes on.
+    public func endOutput() {
+        loop.preconditionCurrent()
+        guard isOpen, ending == .none else { return }
+        ending = .endingOutput
+        if output.count == 0 { shutOutput() }
+    }
+
+    private func shutOutput() {
+        ending = .outputEnded
+        shutdown(descriptor, CInt(SHUT_WR))
+    }
 
     /// Sends what is queued, then closes in a way that lets the peer read it all.
     public func closeAfterFlush() {
         loop.preconditionCurrent()
         guard isOpen, ending != .afterFlush, ending != .lingering else { return }
         ending = .afterFlush
-        if output.count == 0 { linger() }
+        if output.count == 0 { lingerForPeer() }
     }
 
-    /// Sends what is queued, then says that no more comes (half-close); reading goes on.
-    public func endOutput() {
-        loop.preconditionCurrent()
-        guard isOpen, ending == .none else { return }
-        ending = .outputAfterFlush
-        if output.count == 0 { shutOutput() }
-    }
-
-    private func shutOutput() {
-        ending = .outputEnded
-        if shutdown(descriptor, CInt(SHUT_WR)) != 0 { end(BerthError(errno: errno, "the connection broke")) }
-    }
-
-    private func linger() {
+    private func lingerForPeer() {
         ending = .lingering
         guard shutdown(descriptor, CInt(SHUT_WR)) == 0, !inputEnded else { return end(nil) }
         wantsInput = true
         updateWatch()
-        startTimer(Self.lingerTime)
+        lingerEnd = loop.now + (writeStallLimit ?? Self.lingerTime)
+        watchProgress(after: Self.lingerTime)
     }
 
     /// Closes at once; unsent bytes are lost. `error` is what the delegate is told.
     public func close(_ error: BerthError? = nil) {
         loop.preconditionCurrent()
         end(error)
+    }
+
+    /// Closes at once with a reset, so that the peer knows that this was no orderly end.
+    public func reset() {
+        loop.preconditionCurrent()
+        guard isOpen else { return }
+        var setting = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &setting, socklen_t(MemoryLayout.size(ofValue: setting)))
+        end(nil)
     }
 
     private func end(_ error: BerthError?) {
@@ -215,20 +280,33 @@ public final class Socket: @unchecked Sendable {
         output.release(to: loop)
         let waiters = drainWaiters
         drainWaiters = []
-        for waiter in waiters { waiter.resume(throwing: error ?? Self.closedError) }
+        for waiting in waiters { waiting.waiter.resume(throwing: error ?? Self.closedError) }
         let delegate = delegate
         self.delegate = nil
         delegate?.socketClosed(error)
     }
 
-    private func startTimer(_ duration: Duration) {
-        let timer =
-            timer
-            ?? LoopTimer(loop: loop) { [unowned self] in
-                end(ending == .lingering ? nil : BerthError(.timedOut, "the peer took no bytes for too long"))
-            }
+    /// Looks after `duration` whether the peer takes what it is sent. The kernel's own queue counts as not taken: it
+    /// says that there is room only once much of it is free, which a slow but honest reader may take minutes for.
+    private func watchProgress(after duration: Duration) {
+        progress = (queuedInKernel, 0)
+        let timer = timer ?? LoopTimer(loop: loop) { [unowned self] in lookAtProgress() }
         self.timer = timer
         timer.set(after: duration)
+    }
+
+    private func lookAtProgress() {
+        let held = queuedInKernel
+        let taken = progress.held + progress.given - held
+        if ending == .lingering {
+            guard held > 0, taken > 0, loop.now < lingerEnd else { return end(nil) }
+            watchProgress(after: Self.lingerTime)
+        } else if let writeStallLimit {
+            guard taken >= writeStallBytes else {
+                return end(BerthError(.timedOut, "the peer took no bytes for too long"))
+            }
+            watchProgress(after: writeStallLimit)
+        }
     }
 }
 
@@ -258,6 +336,32 @@ extension Socket {
     public func setNoDelay() {
         var on: CInt = 1
         setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))
+    }
+
+    /// A peer that has vanished without a word is noticed within two minutes. Does nothing on a unix socket.
+    public func setKeepAlive() {
+        func set(_ level: CInt, _ option: CInt, _ value: CInt) {
+            var value = value
+            setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<CInt>.size))
+        }
+        set(SOL_SOCKET, SO_KEEPALIVE, 1)
+        set(CInt(IPPROTO_TCP), TCP_KEEPIDLE, 60)
+        set(CInt(IPPROTO_TCP), TCP_KEEPINTVL, 15)
+        set(CInt(IPPROTO_TCP), TCP_KEEPCNT, 4)
+    }
+
+    /// Bytes that the kernel has taken from us and the peer's not yet from it.
+    private var queuedInKernel: Int {
+        var count: CInt = 0
+        return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
+    }
+
+    /// Whether the peer has closed, or sends no more behind what waits here to be read. For sockets that are not read;
+    /// the others are told.
+    public var hasPeerShut: Bool {
+        let readHangUp: Int16 = 0x2000  // POLLRDHUP, which Glibc's module hides
+        var poll = pollfd(fd: descriptor, events: readHangUp, revents: 0)
+        return Glibc.poll(&poll, 1, 0) > 0
     }
 
     /// The process at the other end of a unix socket, as the kernel knew it at connect (SO_PEERCRED).

@@ -26,6 +26,7 @@ struct ServerCore: Sendable {
     let workers: WorkerService
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
+    let followers: ExecutionFollowers
     let draining = Draining()
 
     func authenticate(_ token: Secret<String>) async throws -> Principal {
@@ -54,6 +55,8 @@ struct ServerCore: Sendable {
         case .repositoryList: try await repositoryList(context)
         case .repositoryGet: try await repositoryGet(context)
         case .workerList: try await workerList(context)
+        case .environmentTunnel: try await environmentTunnel(context)
+        case .workerTunnel: try await workerTunnel(context)
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

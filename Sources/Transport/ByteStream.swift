@@ -6,8 +6,14 @@ protocol ByteStreamSink: AnyObject {
     /// `bytes` are valid only during the call.
     func streamReceived(_ bytes: UnsafeRawBufferPointer)
     func streamInputEnded()
+    /// Bytes that had to wait were taken by the kernel.
+    func streamProgressed()
     /// Once, and last.
     func streamClosed(_ error: BerthError?)
+}
+
+extension ByteStreamSink {
+    func streamProgressed() {}
 }
 
 /// A socket with what lies between it and the protocol: nothing, or TLS.
@@ -49,6 +55,11 @@ final class ByteStream: @unchecked Sendable {
         loop.flushLater(self)
     }
 
+    /// As ``write(_:)``, without waiting for the end of the turn where nothing lies in between.
+    func writeThrough(_ bytes: UnsafeRawBufferPointer) {
+        if tls == nil { socket.writeThrough(bytes) } else { write(bytes) }
+    }
+
     func write(_ bytes: [UInt8]) { bytes.withUnsafeBytes { write($0) } }
     func write(_ text: StaticString) { text.withUTF8Buffer { write(UnsafeRawBufferPointer($0)) } }
 
@@ -57,9 +68,16 @@ final class ByteStream: @unchecked Sendable {
         socket.whenDrained(waiter)
     }
 
-    func drained() async throws {
-        encryptWaiting()
-        try await socket.drained()
+    /// Returns when no more than `room` bytes are unsent.
+    func drained(to room: Int = Socket.highWater) async throws {
+        if loop.isCurrent {
+            encryptWaiting()
+            return try await socket.drained(to: room)
+        }
+        try await loop.suspend { waiter in
+            self.encryptWaiting()
+            self.socket.whenDrained(waiter, to: room)
+        }
     }
 
     private func encryptWaiting() {
@@ -191,6 +209,8 @@ extension ByteStream: SocketDelegate {
         // Without TLS's own goodbye the end may be an attacker's: nothing that came in may pass for complete.
         socket.close(BerthError(.network, "the peer cut the TLS connection", isRetryable: true))
     }
+
+    func socketProgressed() { sink?.streamProgressed() }
 
     func socketClosed(_ error: BerthError?) {
         handshakeWaiter?.resume(throwing: error ?? Socket.closedError)

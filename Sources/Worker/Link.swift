@@ -2,6 +2,7 @@ internal import AgentProtocol
 internal import Base
 internal import Domain
 internal import EventLoop
+internal import Relay
 internal import Transport
 internal import WorkerProtocol
 
@@ -44,6 +45,7 @@ struct Link: Sendable {
     private func session(_ target: String, _ isUp: () -> Void) async throws {
         let socket = try await open(target)
         let connection = LinkConnection(socket)
+        await connection.begin()
         do {
             try await connection.send(.hello(await core.hello()))
             let first = try await withDeadline(
@@ -93,7 +95,11 @@ struct Link: Sendable {
             for feed in await resume(ack, connection) { add(feed, to: &group) }
             try await connection.send(.ready(.init(slots: core.slots)))
             while let message = try await connection.receive() {
-                if let feed = try await take(message, connection) { add(feed, to: &group) }
+                if case .connect(let connect) = message {
+                    group.addTask { await connection.tunnels.take(connect) }
+                } else if let feed = try await take(message, connection) {
+                    add(feed, to: &group)
+                }
             }
             group.cancelAll()
         }
@@ -169,7 +175,7 @@ struct Link: Sendable {
         case .shutdown(let shutdown):
             services.log.info("server asks to shut down", ["reason": shutdown.reason])
             await core.wind(down: .milliseconds(max(0, shutdown.gracePeriodMs)))
-        case .ack: break
+        case .ack, .connect: break
         }
         return nil
     }

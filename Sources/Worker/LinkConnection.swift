@@ -1,6 +1,7 @@
 internal import Base
 internal import Domain
 internal import EventLoop
+internal import Relay
 internal import Transport
 internal import WorkerProtocol
 
@@ -8,6 +9,9 @@ internal import WorkerProtocol
 actor LinkConnection {
     nonisolated let loop: EventLoop
     private let socket: WebSocket
+    /// Connections that the server asks for.
+    nonisolated let tunnels: LinkChannels
+    private static let maximumTunnels = 4096
     /// The server knows the documented messages only (seed 004, section 1.2): output goes as text, nothing is resumed.
     private(set) var isDocumented = false
     private var nextChannel: UInt32 = 1
@@ -29,7 +33,11 @@ actor LinkConnection {
     init(_ socket: WebSocket) {
         self.socket = socket
         loop = socket.loop
+        tunnels = LinkChannels(socket, maximum: Self.maximumTunnels)
     }
+
+    /// Before the first message.
+    func begin() { tunnels.begin() }
 
     func met(_ ack: ServerMessage.Ack) { isDocumented = ack.protocol == nil }
 

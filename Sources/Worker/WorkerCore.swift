@@ -72,7 +72,7 @@ actor WorkerCore {
         return .init(
             workerId: workerID,
             version: WorkerProgram.version,
-            capabilities: ["command", "claude", "git"],
+            capabilities: ["command", "claude", "git", ServerMessage.tcpCapability],
             protocol: ProtocolLimits.version,
             environmentId: services.layout.environmentID,
             instance: instance,

@@ -2,10 +2,14 @@ public import Base
 
 /// Binary frames of a link: bulk bytes on channels, with credit. Layout, numbers big-endian:
 ///
-///     0      kind: 1 data, 2 credit, 3 end, 4 tail
+///     0      kind: 1 data, 2 credit, 3 end, 4 tail, 5 reset
 ///     1–4    channel
 ///     5–12   offset
-///     13–…   data and tail: the bytes; credit: 8 bytes, the durable offset
+///     13–…   data and tail: the bytes; credit: 8 bytes, the durable offset; reset: the reason in words
+///
+/// Channels of output are numbered by the worker, from 1, and carry bytes to the server. TCP channels are numbered by
+/// the server, from ``firstTCPChannel``, and carry bytes both ways, each with its own offsets from 0, credit and end;
+/// a number is used once per connection. `durable` of their credit is what was passed on.
 public enum ChannelFrame: Sendable, Equatable {
     /// Bytes from `offset` on.
     case data(channel: UInt32, offset: Int64, bytes: ArraySlice<UInt8>)
@@ -15,12 +19,25 @@ public enum ChannelFrame: Sendable, Equatable {
     case end(channel: UInt32, total: Int64)
     /// The last bytes of a capped stream, from `offset` on, behind a gap.
     case tail(channel: UInt32, offset: Int64, bytes: ArraySlice<UInt8>)
+    /// The sender takes nothing more of a TCP channel and has forgotten it. What it sent before its `end` still counts.
+    case reset(channel: UInt32, reason: String)
 
+    public static let firstTCPChannel: UInt32 = 1 << 31
     public static let headerLength = 13
     /// How far a sender may be ahead of the receiver's durable offset at the start.
     public static let initialCredit: Int64 = 1 << 20
     /// The largest payload of one data frame.
     public static let maximumPayload = 256 << 10
+
+    /// Bytes of a reset's reason at most.
+    public static let maximumReason = 120
+
+    /// The reason as short as a reset takes it, and as the close of a WebSocket does.
+    public static func cut(_ reason: String) -> String {
+        var reason = reason
+        while reason.utf8.count > maximumReason { reason.removeLast() }
+        return reason
+    }
 
     public func encoded() -> [UInt8] {
         switch self {
@@ -29,6 +46,7 @@ public enum ChannelFrame: Sendable, Equatable {
             Self.frame(2, channel, limit, withUnsafeBytes(of: durable.bigEndian) { Array($0) }[...])
         case .end(let channel, let total): Self.frame(3, channel, total, [])
         case .tail(let channel, let offset, let bytes): Self.frame(4, channel, offset, bytes)
+        case .reset(let channel, let reason): Self.frame(5, channel, 0, Array(Self.cut(reason).utf8)[...])
         }
     }
 
@@ -53,6 +71,11 @@ public enum ChannelFrame: Sendable, Equatable {
             }
             self = .end(channel: channel, total: offset)
         case 4: self = .tail(channel: channel, offset: offset, bytes: payload)
+        case 5:
+            guard offset == 0, payload.count <= Self.maximumReason,
+                let reason = String(validating: payload, as: UTF8.self)
+            else { throw BerthError(.protocolViolation, "a reset frame is no number 0 and a short reason in words") }
+            self = .reset(channel: channel, reason: reason)
         default: throw BerthError(.protocolViolation, "\(bytes[0]) is not a kind of channel frame")
         }
     }

@@ -9,6 +9,11 @@ public enum ServerMessage: Sendable, Equatable {
     case shutdown(Shutdown)
     // Added by protocol 1.
     case forget(Forget)
+    /// To a worker whose hello names the capability ``tcpCapability``.
+    case connect(Connect)
+
+    /// Among the capabilities of a worker that opens TCP connections.
+    public static let tcpCapability = "tcp"
 
     public struct Ack: Sendable, Equatable, Codable {
         public var workerId: String
@@ -207,6 +212,23 @@ public enum ServerMessage: Sendable, Equatable {
     }
 }
 
+extension ServerMessage {
+    /// Open a TCP connection where the worker runs, for the bytes of `channel`; answered by `connected` or `refused`.
+    public struct Connect: Sendable, Equatable, Codable {
+        public var channel: UInt32
+        /// 1 to 65535.
+        public var port: Int
+        /// An address of the machine itself; nil: its loopback, IPv4 before IPv6.
+        public var host: String?
+
+        public init(channel: UInt32, port: Int, host: String? = nil) {
+            self.channel = channel
+            self.port = port
+            self.host = host
+        }
+    }
+}
+
 extension ServerMessage: TaggedMessage {
     public var tag: String {
         switch self {
@@ -215,6 +237,7 @@ extension ServerMessage: TaggedMessage {
         case .cancel: "cancel"
         case .shutdown: "shutdown"
         case .forget: "forget"
+        case .connect: "connect"
         }
     }
 
@@ -225,6 +248,7 @@ extension ServerMessage: TaggedMessage {
         case .cancel(let body): body
         case .shutdown(let body): body
         case .forget(let body): body
+        case .connect(let body): body
         }
     }
 
@@ -235,6 +259,7 @@ extension ServerMessage: TaggedMessage {
         case "cancel": self = .cancel(try Cancel(from: decoder))
         case "shutdown": self = .shutdown(try Shutdown(from: decoder))
         case "forget": self = .forget(try Forget(from: decoder))
+        case "connect": self = .connect(try Connect(from: decoder))
         default: return nil
         }
     }

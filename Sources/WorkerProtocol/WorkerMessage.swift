@@ -15,6 +15,8 @@ public enum WorkerMessage: Sendable, Equatable {
     case started(Started)
     case progress(Progress)
     case open(OpenChannel)
+    case connected(Connected)
+    case refused(Refused)
 
     public struct Hello: Sendable, Equatable, Codable {
         public var workerId: String
@@ -158,6 +160,25 @@ public enum WorkerMessage: Sendable, Equatable {
         }
     }
 
+    /// The TCP connection of a server's `connect` is there.
+    public struct Connected: Sendable, Equatable, Codable {
+        public var channel: UInt32
+
+        public init(channel: UInt32) { self.channel = channel }
+    }
+
+    /// There is none; the channel's number is used up.
+    public struct Refused: Sendable, Equatable, Codable {
+        public var channel: UInt32
+        /// For people.
+        public var reason: String
+
+        public init(channel: UInt32, reason: String) {
+            self.channel = channel
+            self.reason = reason
+        }
+    }
+
     /// Says what the binary frames of `channel` will carry. Channels are numbered by the worker, from 1, per connection.
     public struct OpenChannel: Sendable, Equatable, Codable {
         public var channel: UInt32
@@ -190,6 +211,8 @@ extension WorkerMessage: TaggedMessage {
         case .started: "started"
         case .progress: "progress"
         case .open: "open"
+        case .connected: "connected"
+        case .refused: "refused"
         }
     }
 
@@ -204,6 +227,8 @@ extension WorkerMessage: TaggedMessage {
         case .started(let body): body
         case .progress(let body): body
         case .open(let body): body
+        case .connected(let body): body
+        case .refused(let body): body
         }
     }
 
@@ -219,6 +244,8 @@ extension WorkerMessage: TaggedMessage {
         case "started": self = .started(try Started(from: decoder))
         case "progress": self = .progress(try Progress(from: decoder))
         case "open": self = .open(try OpenChannel(from: decoder))
+        case "connected": self = .connected(try Connected(from: decoder))
+        case "refused": self = .refused(try Refused(from: decoder))
         default: return nil
         }
     }

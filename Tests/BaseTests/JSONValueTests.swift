@@ -12,4 +12,10 @@ import Testing
         encoder.outputFormatting = [.sortedKeys]
         #expect(String(decoding: try encoder.encode(value), as: UTF8.self) == text)
     }
+
+    @Test(arguments: ["111111111611111111.1111111000000000000", "9007199254740993.5", "1e15", "17885963945512787341"])
+    func `a number is the same when its own text is read again`(text: String) throws {
+        let value = try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
+        #expect(try JSONDecoder().decode(JSONValue.self, from: try JSONEncoder().encode(value)) == value)
+    }
 }

@@ -238,10 +238,10 @@ struct ControlPlane: Sendable {
         try await withDeadline(.seconds(10), time: SystemTime(), what: "the execution's change") {
             let bell = executions.bell(for: id)
             while true {
-                let count = bell.count
+                let count = bell.changes.count
                 let record = try await execution(id)
                 if isWanted(record) { return record }
-                try await bell.wait(after: count)
+                try await bell.changes.wait(after: count)
             }
         }
     }

@@ -12,6 +12,7 @@ final class MemoryTransport: LinkTransport {
     struct State: Sendable {
         var messages: [ServerMessage] = []
         var frames: [ChannelFrame] = []
+        var answers: [UInt32: String?] = [:]
         var closed: (code: UInt16, reason: String)?
     }
 
@@ -29,6 +30,11 @@ final class MemoryTransport: LinkTransport {
     func send(binary: [UInt8]) async throws {
         let frame = try ChannelFrame(decoding: binary)
         state.withLock { $0.frames.append(frame) }
+        changed.ring()
+    }
+
+    func answered(channel: UInt32, refusal: String?) async {
+        state.withLock { $0.answers[channel] = .some(refusal) }
         changed.ring()
     }
 

@@ -7,11 +7,11 @@ import Testing
     @Test func `text never ends within a character while more may come`() {
         let bytes = Array("aé€😀".utf8)
         for count in 1...bytes.count {
-            let text = ExecutionStreamer.text(Array(bytes.prefix(count)), mayGrow: true)
+            let text = ExecutionCursor.text(Array(bytes.prefix(count)), mayGrow: true)
             #expect(text.map { bytes.starts(with: $0.utf8) } == true, "\(count)")
         }
-        #expect(ExecutionStreamer.text([0x61, 0xC3], mayGrow: false) == nil)
-        #expect(ExecutionStreamer.text([0x61, 0xFF, 0x62], mayGrow: true) == nil)
-        #expect(ExecutionStreamer.text([0xFF], mayGrow: true) == nil)
+        #expect(ExecutionCursor.text([0x61, 0xC3], mayGrow: false) == nil)
+        #expect(ExecutionCursor.text([0x61, 0xFF, 0x62], mayGrow: true) == nil)
+        #expect(ExecutionCursor.text([0xFF], mayGrow: true) == nil)
     }
 }

@@ -48,5 +48,24 @@ import Testing
         #expect(refusal(text)?.code == .invalidJSON)
     }
 
+    @Test(arguments: ["-9223372036854775809", "9007199254740993.5", "1e3", "9223372036854775807"])
+    func `a whole number is read as it was checked, however it is written`(number: String) {
+        let text = #"{"command":["true"],"limits":{"processes":\#(number)}}"#
+        #expect(refusal(text) == nil)
+    }
+
+    @Test(arguments: ["9223372036854775808", "-1e400", "1.5"])
+    func `what is no whole number is refused by its path`(number: String) {
+        let error = refusal(#"{"command":["true"],"limits":{"processes":\#(number)}}"#)
+        #expect(error?.code == .invalidValue && error?.field == "limits.processes" || error?.code == .invalidJSON)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `an endless field name is refused without a comparison letter by letter`() {
+        let error = refusal("{\"\(String(repeating: "p", count: 8 << 20))\":1}")
+        #expect(error?.code == .unknownField)
+        #expect(error?.remedy?.hasPrefix("known fields: ") == true)
+    }
+
     @Test func `a body that is not an object is refused`() { #expect(refusal("[]")?.code == .invalidValue) }
 }

@@ -63,6 +63,39 @@ import Transport
         }
     }
 
+    @Test func `stored output of many pieces comes whole, from any offset and up to any limit`() async throws {
+        try await RunningServer.with { server in
+            let (worker, text) = try await Self.assigned(server)
+            let id = try ExecutionID(text)
+            var written: [UInt8] = []
+            for number in 0..<5 {
+                let chunk = String(repeating: "line \(number)\n", count: 15_000)
+                try await worker.stdout(text, chunk)
+                written += Array(chunk.utf8)
+            }
+            try await worker.complete(text)
+            let _: Execution = try await server.client.call(
+                .executionWait,
+                path: ["executionId": text],
+                query: [("timeoutMs", "10000")]
+            )
+            for offset in [0, 1, 131_072, 300_001, written.count] {
+                let bytes = try await server.client.output(of: id, stream: .stdout, from: Int64(offset))
+                #expect(bytes == Array(written[offset...]))
+            }
+            for limit in [1, 131_072, 131_073, 300_000] {
+                let path = "/v1/executions/\(text)/output?stream=stdout&offset=7&limit=\(limit)"
+                let request = HTTPClientRequest(
+                    .get,
+                    try HTTPURL(server.url + path),
+                    headers: ["authorization": "Bearer \(server.key.reveal())"]
+                )
+                #expect(try await server.http.fetch(request).body == Array(written[7..<7 + limit]))
+            }
+            worker.socket.close()
+        }
+    }
+
     @Test func `the same idempotency key runs once, and refuses another request`() async throws {
         try await RunningServer.with { server in
             let body = #"{"personaId":"p","prompt":"x"}"#

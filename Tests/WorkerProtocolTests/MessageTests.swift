@@ -71,11 +71,15 @@ import WorkerProtocol
             .started(.init(executionId: id, attempt: 1)),
             .progress(.init(executionId: id, attempt: 1, stage: "cloning", message: "cloning")),
             .open(.init(channel: 1, executionId: id, attempt: 1, stream: .stderr, offset: 7)),
+            .connected(.init(channel: 1 << 31)),
+            .refused(.init(channel: 1 << 31, reason: "nobody listens")),
         ]
         for message in fromWorker {
             #expect(try MessageCodec.decode(WorkerMessage.self, from: MessageCodec.encode(message)) == message)
         }
         let fromServer: [ServerMessage] = [
+            .connect(.init(channel: 1 << 31, port: 8080)),
+            .connect(.init(channel: .max, port: 1, host: "127.0.0.1")),
             .ack(
                 .init(
                     workerId: "w",
@@ -119,6 +123,7 @@ import WorkerProtocol
             .credit(channel: 2, limit: 1 << 40, durable: 5),
             .end(channel: 3, total: 1 << 33),
             .tail(channel: 4, offset: 99, bytes: [9]),
+            .reset(channel: ChannelFrame.firstTCPChannel, reason: "the connection was reset"),
         ]
         for frame in frames {
             #expect(try ChannelFrame(decoding: frame.encoded()) == frame)

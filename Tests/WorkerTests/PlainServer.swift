@@ -214,7 +214,7 @@ actor PlainServer {
             try await socket.send(binary: credit.encoded())
         case .tail(let channel, _, let bytes): tails[try unwrapped(channels[channel]), default: []] += bytes
         case .end(let channel, let total): totals[try unwrapped(channels[channel])] = total
-        case .credit: throw BerthError(.protocolViolation, "a worker grants no credit")
+        case .credit, .reset: throw BerthError(.protocolViolation, "a worker grants no credit and resets nothing")
         }
     }
 }

@@ -3,7 +3,7 @@ import Base
 /// Every command of the program.
 enum Commands {
     static let all: [Command] =
-        [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command]
+        [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
         + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all + KeyCommands.all
         + [
             StatusCommand.command, DoctorCommand.command, ConfigCommand.command, CompletionCommand.command,

@@ -19,7 +19,7 @@ extension ExecutionService {
     ) async throws -> Int64 {
         _ = try await owner(of: key, worker)
         let length = try await output.append(key, stream, at: offset, bytes)
-        bells.ring(key.executionID)
+        bells.ring(key.executionID, .grown)
         return length
     }
 
@@ -34,7 +34,7 @@ extension ExecutionService {
         // The head is as long as the cap; a tail that is sent again finds itself there.
         let length = try await output.length(key, stream)
         _ = try await output.append(key, stream, at: min(length, owner.outputLimit), bytes)
-        bells.ring(key.executionID)
+        bells.ring(key.executionID, .grown)
     }
 
     /// A documented peer's chunk: behind what is there, up to the cap; past it bytes are counted and hashed only.
@@ -49,7 +49,7 @@ extension ExecutionService {
         tally.total += Int64(bytes.count)
         tally.hash.update(bytes)
         live.setTally(tally, key, stream)
-        bells.ring(key.executionID)
+        bells.ring(key.executionID, .grown)
     }
 
     private func tally(_ key: AttemptKey, _ stream: OutputStream, _ owner: LiveAttempts.Live) async throws -> ChunkTally

@@ -50,7 +50,7 @@ extension ExecutionService {
                 NewEvent(type, subject: key.executionID, ownerID: owner.ownerID, payload: payload, at: now)
             )
         }
-        bells.ring(key.executionID)
+        bells.ring(key.executionID, .changed)
     }
 
     public func completed(

@@ -116,7 +116,7 @@ public struct ExecutionService: Sendable {
     func perform(_ effects: [ExecutionMachine.Effect], _ stored: StoredExecution) async {
         let id = stored.record.id
         // First, so that whoever waits for it reads before the dispatcher does.
-        bells.ring(id)
+        bells.ring(id, .changed)
         if !stored.record.state.isTerminal { deadlines.note(stored.record.deadlineAt ?? time.now + .seconds(60)) }
         for effect in effects {
             switch effect {
@@ -217,8 +217,8 @@ extension ExecutionService {
         }
     }
 
-    /// Rings for every change of the execution: state, progress, output. Take `count`, read, then wait after that count.
-    public func bell(for id: ExecutionID) -> Wakeup { bells.bell(for: id) }
+    /// Tells what happens to the execution as long as it is held.
+    public func bell(for id: ExecutionID) -> ExecutionBell { bells.bell(for: id) }
 
     /// Attempts that workers hold in an environment.
     public func openCount(in environment: EnvironmentID, organization: OrganizationID) async throws -> Int {

@@ -3,6 +3,8 @@ public protocol LinkTransport: Sendable {
     /// A text frame (UTF-8). Waits while the peer does not read.
     func send(text: [UInt8]) async throws
     func send(binary: [UInt8]) async throws
+    /// What the worker said to a `connect`: nil for a connection, else why there is none.
+    func answered(channel: UInt32, refusal: String?) async
     /// Sends the close frame and lets the reader end. Does nothing when closed.
     func close(code: UInt16, reason: String) async
 }

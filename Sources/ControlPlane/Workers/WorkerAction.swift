@@ -24,6 +24,8 @@ public enum WorkerAction: Sendable, Equatable {
     case endOutput(AttemptKey, OutputStream, total: Int64)
     /// A documented peer's output: the server keeps the offset.
     case appendChunk(AttemptKey, OutputStream, text: String)
+    /// Its word about a `connect`: nil for a connection, else why there is none.
+    case answered(channel: UInt32, refusal: String?)
     /// Something that is no reason to part; for the log.
     case note(String)
     /// WebSocket close code and reason (RFC 6455, section 7.4).

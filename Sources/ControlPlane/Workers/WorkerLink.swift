@@ -7,7 +7,7 @@ import WorkerProtocol
 public actor WorkerLink {
     private var session: WorkerSession
     private let identity: WorkerIdentity
-    private let transport: any LinkTransport
+    nonisolated let transport: any LinkTransport
     private let service: WorkerService
     private let log: Log
     private var workerID: WorkerID?
@@ -123,6 +123,7 @@ public actor WorkerLink {
         switch action {
         case .send(let message): try await transport.send(text: try MessageCodec.encode(message))
         case .sendFrame(let frame): try await transport.send(binary: frame.encoded())
+        case .answered(let channel, let refusal): await transport.answered(channel: channel, refusal: refusal)
         case .note(let text): log.debug("worker message passed over", ["note": text])
         case .close(let code, let reason):
             log.info("worker connection closed", ["code": code, "reason": reason])
@@ -175,7 +176,7 @@ public actor WorkerLink {
             try await attempts.appendTail(key, stream, worker: worker, at: offset, bytes)
         // The report carries the total and the digest; the frame only closes the books of the channel.
         case .endOutput: break
-        case .send, .sendFrame, .admit, .close, .note: break
+        case .send, .sendFrame, .admit, .answered, .close, .note: break
         }
     }
 

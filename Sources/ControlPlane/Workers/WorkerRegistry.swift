@@ -187,6 +187,14 @@ public final class WorkerRegistry: Sendable {
     }
 
     func entry(_ worker: WorkerID) -> Entry? { entries.withLock { $0[worker] } }
+
+    func entry(environment: EnvironmentID, instance: Int64) -> Entry? {
+        entries.withLock { entries in
+            entries.values.first {
+                $0.link != nil && $0.candidate.environmentID == environment && $0.candidate.instance == instance
+            }
+        }
+    }
 }
 
 extension WorkerRegistry.Entry {

@@ -18,7 +18,7 @@ public struct WorkerService: Sendable {
     let instances: any InstanceBridge
     let time: any TimeSource
     let log: Log
-    private let database: any SQLDatabase
+    let database: any SQLDatabase
     private let feed: Feed
     private let ids: IDSource
     private let randomness: any Randomness

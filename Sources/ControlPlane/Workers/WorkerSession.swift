@@ -148,9 +148,15 @@ extension WorkerSession {
             guard channels[open.channel] == nil, !dropped.contains(open.channel) else {
                 return close(1002, "channel \(open.channel) is open already")
             }
+            guard open.channel < ChannelFrame.firstTCPChannel else {
+                return close(1002, "channel \(open.channel) is not the worker's to open")
+            }
             guard open.offset >= 0 else { return close(1002, "channel \(open.channel) has a negative offset") }
             let key = AttemptKey(open.executionId, open.attempt)
             return [.openOutput(channel: open.channel, key, open.stream, offset: open.offset)]
+        case .connected(let connected): return [.answered(channel: connected.channel, refusal: nil)]
+        case .refused(let refused):
+            return [.answered(channel: refused.channel, refusal: String(refused.reason.prefix(200)))]
         }
     }
 
@@ -229,6 +235,8 @@ extension WorkerSession {
             return [.appendTail(ledger.key, ledger.stream, offset: offset, bytes: bytes)]
         case .credit(let channel, _, _):
             throw BerthError(.protocolViolation, "a worker gave credit on its own channel \(channel)")
+        case .reset(let channel, _):
+            throw BerthError(.protocolViolation, "a worker reset its own channel \(channel)")
         }
     }
 
@@ -255,7 +263,8 @@ extension WorkerSession {
 extension ChannelFrame {
     var channel: UInt32 {
         switch self {
-        case .data(let channel, _, _), .credit(let channel, _, _), .end(let channel, _), .tail(let channel, _, _):
+        case .data(let channel, _, _), .credit(let channel, _, _), .end(let channel, _), .tail(let channel, _, _),
+            .reset(let channel, _):
             channel
         }
     }

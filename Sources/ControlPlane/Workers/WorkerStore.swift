@@ -46,10 +46,14 @@ enum WorkerStore {
             AND id > $3
         ORDER BY id LIMIT $4
         """
+    static let standing: SQL = """
+        SELECT id FROM workers
+        WHERE organization_id = $1 AND (id = $2 OR name = $2) AND environment_id IS NULL AND revoked_at IS NULL
+        """
 
     /// For the test that prepares every statement.
     static let statements = [
-        insertForInstance, revokeEarlier, byToken, insertAlone, connect, disconnect, list,
+        insertForInstance, revokeEarlier, byToken, insertAlone, connect, disconnect, list, standing,
     ]
 
     static func identity(_ row: Row) throws -> WorkerIdentity {

@@ -72,6 +72,7 @@ public struct Configuration: Sendable {
     public var maximumBodyBytes: Int { Int(integer("maxBodyBytes")) }
     public var maximumUploadBytes: Int64 { integer("maxUploadBytes") }
     public var maximumConnections: Int { Int(integer("maxConnections")) }
+    public var maximumWorkerChannels: Int { Int(integer("maxWorkerChannels")) }
     public var workerPort: Int { Int(integer("workerPort")) }
 
     /// Host and port of `listen`.

@@ -141,6 +141,13 @@ public struct ConfigurationKey: Sendable {
             "open connections"
         ),
         .init(
+            "maxWorkerChannels",
+            .integer(1...1_000_000),
+            ["BERTH_MAX_WORKER_CHANNELS"],
+            default: "256",
+            "open TCP connections through one worker"
+        ),
+        .init(
             "drainMs",
             .integer(0...600_000),
             ["BERTH_DRAIN_MS"],

@@ -1,5 +1,6 @@
 import API
 import Base
+import Relay
 import Transport
 import WorkerProtocol
 import Workers
@@ -10,6 +11,8 @@ struct WorkerHub: Sendable {
     let tokens: WorkerTokens
     let files: TaskFiles
     let metrics: Metrics
+    /// TCP connections through one worker at a time.
+    let maximumChannels: Int
     let log: Log
 
     /// Berth's own heartbeat watches the peer, so no pings; prompts of several megabytes are one message.
@@ -59,7 +62,13 @@ struct WorkerHub: Sendable {
     private func serve(_ socket: WebSocket, _ identity: WorkerIdentity) async {
         metrics.add("berth_workers_connected", "", 1)
         defer { metrics.add("berth_workers_connected", "", -1) }
-        let link = workers.connect(identity, over: WebSocketLink(socket: socket))
+        let channels = LinkChannels(
+            socket,
+            maximum: maximumChannels,
+            observer: TunnelObserver(metrics: metrics, log: log)
+        )
+        channels.begin()
+        let link = workers.connect(identity, over: WebSocketLink(socket: socket, channels: channels))
         await withDiscardingTaskGroup { group in
             group.addTask { await link.run() }
             do {
@@ -75,16 +84,5 @@ struct WorkerHub: Sendable {
             await link.disconnected()
             group.cancelAll()
         }
-    }
-}
-
-/// A worker's socket.
-private struct WebSocketLink: LinkTransport {
-    let socket: WebSocket
-
-    func send(text: [UInt8]) async throws { try await socket.send(text: String(decoding: text, as: UTF8.self)) }
-    func send(binary: [UInt8]) async throws { try await socket.send(binary: binary) }
-    func close(code: UInt16, reason: String) async {
-        socket.close(code: WebSocketCloseCode(rawValue: code), reason: reason)
     }
 }

@@ -139,7 +139,7 @@ extension ServerCore {
     }
 
     /// By the id or the caller's own name for it.
-    private func environment(_ context: RequestContext) async throws -> EnvironmentRecord {
+    func environment(_ context: RequestContext) async throws -> EnvironmentRecord {
         let principal = try context.principal
         return try await environments.find(
             context.parameter("environmentId"),

@@ -38,20 +38,36 @@ extension ServerCore {
         return try Self.json(API.Execution(record), status: 202)
     }
 
+    /// What is stored now, up to `limit`; more than a piece is read as the client takes it, so a stalled one costs one.
     func executionOutput(_ context: RequestContext) async throws -> HTTPResponse {
         let record = try await executions.get(try context.id("executionId"), by: try context.principal)
-        let slice = try await executions.output(
-            of: record,
-            context.text("stream").flatMap { Domain.OutputStream(rawValue: $0) } ?? .stdout,
-            from: try context.integer("offset", default: 0),
-            limit: Int(try context.integer("limit", default: 4 << 20))
-        )
-        return HTTPResponse(
-            headers: [
-                "content-type": "application/octet-stream", "berth-stored-bytes": "\(slice.storedBytes)",
-            ],
-            body: .bytes(slice.bytes)
-        )
+        let stream = context.text("stream").flatMap { Domain.OutputStream(rawValue: $0) } ?? .stdout
+        let begin = try context.integer("offset", default: 0)
+        let limit = try context.integer("limit", default: 4 << 20)
+        let piece = Int64(ExecutionCursor.pieceBytes)
+        let first = try await executions.output(of: record, stream, from: begin, limit: Int(min(limit, piece)))
+        let headers: HTTPHeaders = [
+            "content-type": "application/octet-stream", "berth-stored-bytes": "\(first.storedBytes)",
+        ]
+        let length = max(0, min(limit, first.storedBytes - begin))
+        guard length > first.bytes.count else { return HTTPResponse(headers: headers, body: .bytes(first.bytes)) }
+        let body = HTTPResponse.Body.stream(length: Int(length)) { [executions] writer in
+            var rest = begin..<begin + length
+            while !rest.isEmpty {
+                let slice = try await executions.output(
+                    of: record,
+                    stream,
+                    from: rest.lowerBound,
+                    limit: Int(min(piece, rest.upperBound - rest.lowerBound))
+                )
+                guard !slice.bytes.isEmpty else {
+                    throw BerthError(.internal, "stored output of \(record.id) ended before byte \(rest.upperBound)")
+                }
+                try await writer.write(slice.bytes)
+                rest = rest.lowerBound + Int64(slice.bytes.count)..<rest.upperBound
+            }
+        }
+        return HTTPResponse(headers: headers, body: body)
     }
 
     /// Answers when the execution has ended, or at the time limit with its state then.
@@ -62,10 +78,10 @@ extension ServerCore {
         let bell = executions.bell(for: id)
         let deadline = time.uptime + .milliseconds(limit)
         while true {
-            let count = bell.count
+            let count = bell.changes.count
             let record = try await executions.get(id, by: principal)
             if record.state.isTerminal || time.uptime >= deadline { return try Self.json(API.Execution(record)) }
-            try await draining.wait { [time] in try await bell.wait(after: count, until: deadline, time: time) }
+            try await draining.wait { [time] in try await bell.changes.wait(after: count, until: deadline, time: time) }
         }
     }
 
@@ -75,36 +91,31 @@ extension ServerCore {
         // Refusals come before the stream begins.
         let record = try await executions.get(id, by: principal)
         let choice = try Self.choice(context, record)
+        let follows = context.request.queryValue("follow") == nil || context.flag("follow")
         var position = StreamPosition.start
         if let text = context.request.headers["last-event-id"] ?? context.text("after") {
             position = try StreamPosition(text)
         }
+        let cursor = ExecutionCursor(choice, from: position)
         return HTTPResponse(
             headers: ["cache-control": "no-store"],
-            body: .events { [executions, metrics, draining, position] writer in
+            body: .events { [followers, metrics] writer in
                 metrics.add("berth_event_streams")
                 defer { metrics.add("berth_event_streams", "", -1) }
-                var streamer = ExecutionStreamer(
-                    id: id,
-                    principal: principal,
-                    executions: executions,
-                    writer: writer,
-                    choice: choice,
-                    draining: draining,
-                    position: position
-                )
-                try await streamer.run()
+                let seat = try followers.enter(id, principal.organizationID, choice, loop: writer.loop)
+                var viewer = ExecutionViewer(seat, sink: writer, cursor: cursor)
+                defer { viewer.leave() }
+                try await viewer.run(follows: follows)
             }
         )
     }
 
     private static func choice(_ context: RequestContext, _ record: ExecutionRecord) throws(BerthError)
-        -> ExecutionStreamer.Choice
+        -> EventChoice
     {
-        var choice = ExecutionStreamer.Choice()
+        var choice = EventChoice()
         choice.agent = record.spec.agent == .claude
         choice.isRaw = context.flag("raw")
-        choice.follows = context.request.queryValue("follow") == nil || context.flag("follow")
         guard let streams = context.text("streams") else { return choice }
         let names = streams.split(separator: ",").map(String.init)
         for name in names where !["stdout", "stderr", "agent"].contains(name) {

@@ -106,7 +106,16 @@ struct Composition: Sendable {
             time: time,
             log: log
         )
-        hub.bind(WorkerHub(workers: workers, tokens: tokens, files: files, metrics: metrics, log: log))
+        hub.bind(
+            WorkerHub(
+                workers: workers,
+                tokens: tokens,
+                files: files,
+                metrics: metrics,
+                maximumChannels: configuration.maximumWorkerChannels,
+                log: log
+            )
+        )
         let core = ServerCore(
             configuration: configuration,
             time: time,
@@ -122,7 +131,8 @@ struct Composition: Sendable {
             workspaces: workspaces,
             workers: workers,
             hub: hub,
-            files: files
+            files: files,
+            followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) }
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
         let tls = try identity(configuration)
@@ -195,6 +205,7 @@ struct Composition: Sendable {
     /// No new work; workers are told to come back; open requests have `limit` to end.
     func drain(atMost limit: Duration) async {
         core.draining.begin()
+        core.followers.stop()
         await core.workers.closeAll(reason: "the server is stopping")
         await http.shutdown(drainingFor: limit)
         await links.closeAll()

@@ -1,12 +1,14 @@
-internal import Base
+public import Base
 internal import EventLoop
 
 extension HTTPClient {
-    /// Opens a WebSocket at `url` (`ws:`, `wss:`, or a unix endpoint). `headers` go with the handshake.
+    /// Opens a WebSocket at `url` (`ws:`, `wss:`, or a unix endpoint). `headers` go with the handshake; `refused` makes
+    /// the error of any other answer than 101.
     public func webSocket(
         _ url: HTTPURL,
         headers: HTTPHeaders = HTTPHeaders(),
-        configuration: WebSocketConfiguration? = nil
+        configuration: WebSocketConfiguration? = nil,
+        refused: (@Sendable (HTTPClientResponse) async throws -> BerthError)? = nil
     ) async throws -> WebSocket {
         let key = WebSocketHandshake.newKey(randomness)
         var headers = headers
@@ -17,6 +19,7 @@ extension HTTPClient {
         let connection = try await ownConnection(to: url.endpoint)
         let response = try await connection.send(HTTPClientRequest(.get, url, headers: headers))
         do {
+            if response.status != 101, let refused { throw try await refused(response) }
             try WebSocketHandshake.check(status: response.status, headers: response.headers, key: key)
         } catch {
             connection.close()

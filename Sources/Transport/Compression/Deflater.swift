@@ -8,7 +8,8 @@ final class Deflater {
     enum Flush {
         /// Output may be held back.
         case none
-        /// Everything so far comes out, on a byte's edge: the output ends with `00 00 FF FF`.
+        /// Everything so far comes out, on a byte's edge: the output ends with `00 00 FF FF`. Nothing at all comes out
+        /// where nothing went in since the last time.
         case sync
         /// The end of the stream; ``reset()`` begins another.
         case finish

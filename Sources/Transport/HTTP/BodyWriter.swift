@@ -24,6 +24,8 @@ public final class BodyWriter: @unchecked Sendable {
         lastWrite = stream.loop.now
     }
 
+    var loop: EventLoop { stream.loop }
+
     /// Returns when the peer has taken enough for more; throws once it is gone.
     public func write(_ bytes: [UInt8]) async throws {
         let stream = stream
@@ -63,6 +65,34 @@ public final class BodyWriter: @unchecked Sendable {
             }
             framing = .length(remaining: remaining - bytes.count)
             stream.write(bytes)
+        }
+    }
+
+    /// Puts the whole block or, with more than `room` bytes unsent or at the end, nothing of it. On the loop.
+    func offer(_ block: EventBlock, room: Int) -> Bool {
+        guard stream.isOpen, !isFinished, stream.unsentBytes <= room else { return false }
+        put(block)
+        return true
+    }
+
+    /// Returns when no more than `room` bytes are unsent.
+    func write(_ block: EventBlock, room: Int) async throws {
+        try await stream.loop.run {
+            guard self.stream.isOpen, !self.isFinished else { throw Socket.closedError }
+            self.put(block)
+        }
+        try await drained(to: room)
+    }
+
+    func drained(to room: Int) async throws { try await stream.drained(to: room) }
+
+    private func put(_ block: EventBlock) {
+        guard !block.isEmpty else { return }
+        lastWrite = stream.loop.now
+        switch framing {
+        case .none: return
+        case .chunked: block.withChunk { stream.writeThrough($0) }
+        case .untilClose, .length: block.withEvents { stream.writeThrough($0) }
         }
     }
 

@@ -1,48 +1,39 @@
 internal import Base
-internal import EventLoop
+public import EventLoop
 
 /// Writes server-sent events to one client.
+///
+/// A client that does not read holds up nobody else and costs bounded memory: ``offer(_:)`` refuses once more than
+/// ``roomBytes`` wait, ``write(_:)`` and ``send(event:id:data:)`` return only when no more than that waits. One that takes
+/// no byte for the server's write deadline is cut off; it comes back with the id of the last event that it saw.
 public final class EventWriter: Sendable {
     private let body: BodyWriter
 
+    /// Unsent bytes above which a client counts as slow.
+    public static let roomBytes = 64 << 10
+
     init(body: BodyWriter) { self.body = body }
+
+    /// Where ``offer(_:)`` may be called.
+    public var loop: EventLoop { body.loop }
+
+    /// Hands over the whole block now, or nothing of it: false when the client is slow or gone. The kernel gets the bytes
+    /// at once; only what it does not take is copied. On the loop.
+    public func offer(_ block: EventBlock) -> Bool {
+        loop.preconditionCurrent()
+        return body.offer(block, room: Self.roomBytes)
+    }
+
+    /// Returns when the client has taken enough for more; throws once it is gone.
+    public func write(_ block: EventBlock) async throws { try await body.write(block, room: Self.roomBytes) }
+
+    /// Returns when ``offer(_:)`` would not refuse for slowness; throws once the client is gone.
+    public func drained() async throws { try await body.drained(to: Self.roomBytes) }
 
     /// Returns when the client has taken enough for more. `event` and `id` must be one line; `data` may be several.
     public func send(event: String? = nil, id: String? = nil, data: String) async throws {
-        try await body.write(Self.encode(event: event, id: id, data: data))
+        var encoder = EventEncoder()
+        encoder.append(event: event, id: id, data: data.utf8)
+        try await write(encoder.finish())
     }
-
-    /// Asks the client to wait this long before it connects again.
-    public func setRetry(milliseconds: Int) async throws { try await body.write("retry: \(milliseconds)\n\n") }
-
-    /// A line that clients skip.
-    public func comment(_ text: String = "") async throws {
-        try await body.write(": \(text.filter { !$0.isNewline })\n\n")
-    }
-
-    static func encode(event: String?, id: String?, data: String) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(data.utf8.count + 64)
-        func field(_ name: StaticString, _ value: some Sequence<UInt8>) {
-            name.withUTF8Buffer { bytes.append(contentsOf: $0) }
-            bytes.append(contentsOf: ": ".utf8)
-            bytes.append(contentsOf: value)
-            bytes.append(UInt8(ascii: "\n"))
-        }
-        if let event { field("event", event.utf8.filter(isInLine)) }
-        if let id { field("id", id.utf8.filter { isInLine($0) && $0 != 0 }) }
-        var rest = Array(data.utf8)[...]
-        while true {
-            // CR LF, LF and CR all end a line of the stream, so all of them start a new field.
-            let line = rest.prefix(while: isInLine)
-            field("data", line)
-            rest = rest.dropFirst(line.count)
-            guard let end = rest.popFirst() else { break }
-            if end == 0x0D, rest.first == 0x0A { rest = rest.dropFirst() }
-        }
-        bytes.append(UInt8(ascii: "\n"))
-        return bytes
-    }
-
-    private static func isInLine(_ byte: UInt8) -> Bool { byte != 0x0A && byte != 0x0D }
 }

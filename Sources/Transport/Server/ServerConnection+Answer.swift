@@ -27,7 +27,9 @@ extension ServerConnection {
     private func rendered(_ error: BerthError) -> HTTPResponse {
         var response = configuration.renderError(error)
         // A timeout is the gateway's (504) unless it is the client that was slow.
-        if error.code == .timedOut, case .exchange(let exchange) = phase, exchange.facts.bodyTimedOut {
+        if error.code == .timedOut, case .exchange(let exchange) = phase,
+            case .bodyTimedOut = exchange.facts.ending
+        {
             response.status = 408
         }
         return response
@@ -36,7 +38,11 @@ extension ServerConnection {
     private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
         guard case .exchange(let exchange) = phase else { return }
         // A WebSocket's handshake writes its own head, so a handler may well say 101.
-        let isUpgrade = if case .webSocket = response.body { true } else { false }
+        let isUpgrade =
+            switch response.body {
+            case .webSocket, .webSocketHandOver: true
+            default: false
+            }
         guard isUpgrade || (200...999).contains(response.status) else {
             throw BerthError(.internal, "a handler answered with the status \(response.status)")
         }
@@ -51,7 +57,11 @@ extension ServerConnection {
         case .events(let produce):
             try await sendEvents(response, exchange, produce)
         case .webSocket(let subprotocol, let run):
-            return try await upgrade(response, exchange, subprotocol: subprotocol, run)
+            guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol) else { return }
+            return await serve(socket, exchange, run)
+        case .webSocketHandOver(let handOver):
+            _ = try await upgrade(response, exchange, subprotocol: nil, handOver)
+            return
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -63,7 +73,8 @@ extension ServerConnection {
     private func writeHead(_ response: HTTPResponse, _ exchange: Exchange, length: Int?) -> BodyWriter {
         var exchange = exchange
         // The rest of a body that nobody wanted is not read: the connection ends instead.
-        if isReadingBody || exchange.facts.isUpgrade || stream.socket.hasInputEnded {
+        // Nor is what a client sent behind a handshake without waiting for its answer: it may be anything.
+        if isReadingBody || stream.socket.hasInputEnded || exchange.facts.isUpgrade && !pending.isEmpty {
             exchange.facts.keepsAlive = false
         }
         let isHead = exchange.request.method == .head
@@ -91,7 +102,9 @@ extension ServerConnection {
             date: place.currentDate(),
             to: stream
         )
-        return BodyWriter(stream: stream, framing: framing.1)
+        let writer = BodyWriter(stream: stream, framing: framing.1)
+        self.writer = writer
+        return writer
     }
 
     private func sendEvents(
@@ -104,6 +117,7 @@ extension ServerConnection {
         if !response.headers.contains("cache-control") { response.headers.add("cache-control", "no-store") }
         let writer = writeHead(response, exchange, length: nil)
         if exchange.request.method == .head { return }
+        answersEvents = true
         let quiet = configuration.eventKeepAlive
         let stream = stream
         var keepAlive: LoopTimer?
@@ -125,8 +139,11 @@ extension ServerConnection {
             return closeAfterFlush()
         }
         phase = .idle
+        writer = nil
+        answersEvents = false
+        leaveForwarded()
         timer?.set(after: configuration.idleTimeout)
-        parser?.resume()
+        if exchange.facts.isUpgrade { parser?.declineUpgrade() } else { parser?.resume() }
         feedPending()
         if pending.isEmpty { stream.resumeReading() }
     }
@@ -135,13 +152,14 @@ extension ServerConnection {
         _ response: HTTPResponse,
         _ exchange: Exchange,
         subprotocol: String?,
-        _ run: @Sendable (WebSocket) async throws -> Void
-    ) async throws {
+        _ handOver: (WebSocket) -> Void = { _ in }
+    ) async throws -> WebSocket? {
         guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
             var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
             refusal.headers.add("upgrade", "websocket")
             refusal.headers.add("sec-websocket-version", "13")
-            return try await send(refusal, to: exchange.request)
+            try await send(refusal, to: exchange.request)
+            return nil
         }
         stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
         let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
@@ -152,7 +170,15 @@ extension ServerConnection {
         parser = nil
         let early = pending
         pending = []
-        socket.begin(with: early[pendingStart...])
+        socket.begin(with: early[pendingStart...], handOver: handOver)
+        return socket
+    }
+
+    private func serve(
+        _ socket: WebSocket,
+        _ exchange: Exchange,
+        _ run: @Sendable (WebSocket) async throws -> Void
+    ) async {
         do {
             try await run(socket)
             socket.close(code: .normal)

@@ -21,10 +21,10 @@ public final class WebSocket: @unchecked Sendable {
     }
 
     public let loop: EventLoop
-    private let stream: ByteStream
-    private let role: WebSocketRole
+    let stream: ByteStream
+    let role: WebSocketRole
     private let configuration: WebSocketConfiguration
-    private let randomness: any Randomness
+    let randomness: any Randomness
     private var parser: WebSocketParser
     private var state = State.open
     private var inbox: [WebSocketMessage] = []
@@ -35,6 +35,10 @@ public final class WebSocket: @unchecked Sendable {
     private var endWaiters: [Waiter<End>] = []
     private var timer: LoopTimer?
     private var pingedAt: Uptime?
+    /// Gets messages before ``receive()`` does; let go at the end.
+    var sink: (any WebSocketSink)?
+    /// The sink takes nothing more for now.
+    private var isHeld = false
     /// Called once, when the connection is gone.
     var onEnd: (() -> Void)?
 
@@ -52,14 +56,21 @@ public final class WebSocket: @unchecked Sendable {
         parser = WebSocketParser(role: role, maximumMessageBytes: configuration.maximumMessageBytes)
     }
 
-    /// `early` came in together with the handshake.
-    func begin(with early: ArraySlice<UInt8>) {
+    /// - Parameters:
+    ///   - early: what came in together with the handshake.
+    ///   - handOver: called before anything is read.
+    func begin(with early: ArraySlice<UInt8>, handOver: (WebSocket) -> Void = { _ in }) {
         stream.sink = self
         timer = LoopTimer(loop: loop) { [weak self] in self?.timeHasCome() }
         if let interval = configuration.pingInterval { timer?.set(after: interval) }
-        if !early.isEmpty { early.withUnsafeBytes { streamReceived($0) } }
+        handOver(self)
+        if !early.isEmpty {
+            // A copy of our own: messages are unmasked where they lie.
+            var early = Array(early)
+            early.withUnsafeMutableBytes { streamReceived(UnsafeRawBufferPointer($0)) }
+        }
         if stream.socket.hasInputEnded { return streamInputEnded() }
-        if !isPaused { stream.resumeReading() }
+        if !isPaused, !isHeld { stream.resumeReading() }
     }
 
     /// How it ended; nil while it is open.
@@ -99,7 +110,7 @@ public final class WebSocket: @unchecked Sendable {
             inboxStart = 0
             if isPaused {
                 isPaused = false
-                if case .open = state { stream.resumeReading() }
+                if case .open = state, !isHeld { stream.resumeReading() }
             }
         }
         return message
@@ -134,12 +145,41 @@ public final class WebSocket: @unchecked Sendable {
     }
 
     private func deliver(_ message: WebSocketMessage) {
+        if let sink {
+            let isTaken =
+                switch message {
+                case .text(let text): sink.webSocketReceived(text: text)
+                case .binary(let bytes): bytes.withUnsafeBytes { sink.webSocketReceived(binary: $0) }
+                }
+            if isTaken { return }
+        }
         if inboxStart == inbox.count, let receiver {
             self.receiver = nil
             if receiver.resume(returning: message) { return }
         }
         inbox.append(message)
         inboxBytes += Self.size(message)
+    }
+
+    /// What waits for a receiver, to a sink that came later.
+    func offerInbox() {
+        var waiting: [WebSocketMessage] = []
+        while let message = takeMessage() { waiting.append(message) }
+        for message in waiting { deliver(message) }
+    }
+
+    /// The sink wants nothing for now: the peer has to wait. What is on its way still comes. On the loop.
+    public func hold() {
+        guard !isHeld else { return }
+        isHeld = true
+        if case .open = state { stream.pauseReading() }
+    }
+
+    /// Ends ``hold()``. On the loop.
+    public func unhold() {
+        guard isHeld else { return }
+        isHeld = false
+        if case .open = state, !isPaused { stream.resumeReading() }
     }
 
     // MARK: Sending
@@ -170,8 +210,24 @@ public final class WebSocket: @unchecked Sendable {
     /// When any byte, also of a pong, last came from the peer. On the loop.
     public var lastReceived: Uptime { stream.socket.lastReceived }
 
+    /// The most that one reading takes. On the loop.
+    public var readSize: Int {
+        get { stream.socket.readSize }
+        set { stream.socket.readSize = newValue }
+    }
+
     /// Bytes that wait for the peer. On the loop.
     public var unsentBytes: Int { stream.unsentBytes }
+
+    /// The peer should take some before more is sent. On the loop.
+    public var isCongested: Bool { stream.isCongested }
+
+    /// Whether messages still go out.
+    var isWritable: Bool { if case .open = state { stream.isOpen } else { false } }
+
+    var endIfEnded: End? { if case .ended(let end) = state { end } else { nil } }
+
+    func writeText(_ text: String) { write(.text, Array(text.utf8)) }
 
     private func put(_ opcode: WebSocketOpcode, _ payload: [UInt8]) throws(BerthError) {
         guard case .open = state, stream.isOpen else {
@@ -202,6 +258,7 @@ public final class WebSocket: @unchecked Sendable {
             write(.close, WebSocketEncoder.closePayload(code, reason))
             timer?.set(after: configuration.closeTimeout)
             isPaused = false
+            isHeld = false
             stream.resumeReading()
         }
     }
@@ -209,6 +266,9 @@ public final class WebSocket: @unchecked Sendable {
     private func finish(_ end: End) {
         if case .ended = state { return }
         state = .ended(end)
+        let sink = sink
+        self.sink = nil
+        sink?.webSocketEnded(end)
         for waiter in endWaiters { waiter.resume(returning: end) }
         endWaiters = []
         if inboxStart == inbox.count, let receiver {
@@ -229,7 +289,7 @@ public final class WebSocket: @unchecked Sendable {
         case .open:
             guard let interval = configuration.pingInterval else { return }
             // While we do not read, silence is ours and not the peer's.
-            let heard = isPaused ? loop.now : stream.socket.lastReceived
+            let heard = isPaused || isHeld ? loop.now : stream.socket.lastReceived
             if let pingedAt, heard < pingedAt {
                 let error = BerthError(.timedOut, "the peer did not answer a ping", isRetryable: true)
                 finish(.failed(error))
@@ -251,7 +311,13 @@ extension WebSocket: ByteStreamSink {
     func streamReceived(_ bytes: UnsafeRawBufferPointer) {
         var input = bytes
         do {
-            while let event = try parser.next(&input) { handle(event) }
+            while true {
+                while let sink, let bytes = parser.nextWhole(&input) {
+                    if !sink.webSocketReceived(binary: bytes) { deliver(.binary(Array(bytes))) }
+                }
+                guard let event = try parser.next(&input) else { break }
+                handle(event)
+            }
         } catch {
             violated(error)
         }
@@ -284,6 +350,8 @@ extension WebSocket: ByteStreamSink {
         finish(.failed(BerthError(code, "the peer broke the WebSocket protocol: \(violation.message)")))
         stream.closeAfterFlush()
     }
+
+    func streamProgressed() { sink?.webSocketProgressed() }
 
     func streamInputEnded() {
         finish(.failed(BerthError(.network, "the peer ended the connection without a close", isRetryable: true)))

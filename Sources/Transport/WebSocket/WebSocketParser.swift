@@ -24,8 +24,8 @@ struct WebSocketParser {
         var received = 0
     }
 
-    private let role: WebSocketRole
-    private let maximumMessageBytes: Int
+    let role: WebSocketRole
+    let maximumMessageBytes: Int
     private var state = State.header
     private var header: [UInt8] = []
     private var control: [UInt8] = []
@@ -36,6 +36,11 @@ struct WebSocketParser {
     init(role: WebSocketRole, maximumMessageBytes: Int) {
         self.role = role
         self.maximumMessageBytes = maximumMessageBytes
+    }
+
+    /// Nothing of a message, nor of a frame's header, has come in yet.
+    var isBetweenMessages: Bool {
+        if case .header = state { header.isEmpty && messageOpcode == nil } else { false }
     }
 
     var isClosed: Bool {

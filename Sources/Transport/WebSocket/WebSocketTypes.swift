@@ -12,6 +12,9 @@ public struct WebSocketCloseCode: RawRepresentable, Hashable, Sendable {
     public static let policyViolation = WebSocketCloseCode(rawValue: 1008)
     public static let tooLarge = WebSocketCloseCode(rawValue: 1009)
     public static let internalError = WebSocketCloseCode(rawValue: 1011)
+    public static let tryAgainLater = WebSocketCloseCode(rawValue: 1013)
+    /// What the other end of a relayed connection sent was no use, or an abrupt end.
+    public static let badGateway = WebSocketCloseCode(rawValue: 1014)
 
     var mayBeSent: Bool {
         switch rawValue {

@@ -1,0 +1,73 @@
+import Base
+
+@testable import API
+
+/// The JSON body of every route: a body is read whole or refused with the field's name; what is read is what the
+/// published document allows, and nothing of it is lost.
+enum BodyFuzz {
+    static let routes = RouteTable.all.filter { $0.body != nil }
+
+    static func run(_ bytes: [UInt8]) {
+        var source = Source(bytes)
+        let route = source.pick(routes)
+        guard let schema = route.body else { return }
+        var writer = SchemaText(source)
+        writer.write(schema)
+        switch route.id {
+        case .executionCreate: read(CreateExecution.self, writer.text, schema, route)
+        case .environmentCreate: read(CreateEnvironment.self, writer.text, schema, route)
+        case .repositoryCreate: read(CreateRepository.self, writer.text, schema, route)
+        case .keyCreate: read(CreateAPIKey.self, writer.text, schema, route)
+        case .compatibilityExecute: read(CompatibilityExecute.self, writer.text, schema, route)
+        default: Fuzz.check(false, "no type is known for the body of \(route.id)")
+        }
+    }
+
+    private static func read<Body: Codable & Equatable>(
+        _: Body.Type,
+        _ text: [UInt8],
+        _ schema: Schema,
+        _ route: Route
+    ) {
+        let given = try? JSONBody.parse(text)
+        do throws(BerthError) {
+            let body = try JSONBody.decode(Body.self, from: text, schema: schema)
+            guard let given, let published = PublishedSchema.shared.body(of: route) else {
+                return Fuzz.check(false, "\(body) was read from no JSON, or the document has no body of \(route.id)")
+            }
+            let fault = PublishedSchema.shared.fault(given, under: published)
+            Fuzz.check(fault == nil, "\(shown(text)) was read, but \(fault ?? "")")
+            guard let again = try? JSONBody.encode(body), let value = try? JSONBody.parse(again),
+                (try? JSONBody.decode(Body.self, from: again, schema: schema)) == body
+            else { return Fuzz.check(false, "\(shown(text)) was read as \(body), whose own text is not") }
+            let lost = lost(given, in: value, at: "$")
+            Fuzz.check(lost == nil, "\(lost ?? "") of \(shown(text)) is lost in \(shown(again))")
+        } catch {
+            guard let given else { return Fuzz.check(error.code == .invalidJSON, "no JSON is refused as \(error)") }
+            guard case .object = given else { return }
+            Fuzz.check(
+                error.field != nil && error.code != .internal && error.code != .invalidJSON,
+                "\(shown(text)) is refused without a field: \(error.code) \(error)"
+            )
+        }
+    }
+
+    /// The first member of `given` that is not the same in `kept`. Times have one form, whatever they were written in.
+    private static func lost(_ given: JSONValue, in kept: JSONValue?, at path: String) -> String? {
+        switch (given, kept) {
+        case (.object(let members), .object(let others)?):
+            return members.keys.sorted().lazy.compactMap { name in
+                guard let member = members[name], member != .null, name != "expiresAt" else { return nil }
+                return lost(member, in: others[name], at: "\(path).\(name)")
+            }.first
+        case (.array(let elements), .array(let others)?):
+            guard elements.count == others.count else { return path }
+            return zip(elements, others).enumerated().lazy
+                .compactMap { lost($1.0, in: $1.1, at: "\(path)[\($0)]") }.first
+        case (.integer, _), (.number, _): return given.number == kept?.number ? nil : path
+        default: return given == kept ? nil : path
+        }
+    }
+
+    private static func shown(_ text: [UInt8]) -> String { String(decoding: text, as: UTF8.self) }
+}

@@ -1,0 +1,56 @@
+internal import Base
+internal import EventLoop
+public import WorkerProtocol
+
+extension LinkChannels {
+    /// How long a worker tries to connect.
+    private static let connectTime = Duration.seconds(10)
+
+    /// The worker's side of `connect`: opens the connection, answers, and passes bytes on from then on. Returns when it
+    /// has answered.
+    public func take(_ connect: ServerMessage.Connect) async {
+        let number = connect.channel
+        do {
+            let channel = try await loop.run { [self] in
+                guard let channel = accept(number) else {
+                    throw BerthError(.quotaExceeded, "there are too many connections")
+                }
+                return channel
+            }
+            do {
+                let socket = try await socket(host: connect.host, port: connect.port)
+                try await loop.run { [self] in
+                    guard !channel.isOver else { return socket.close() }
+                    answer(.connected(.init(channel: number)))
+                    SocketEnd(socket, channel).begin()
+                }
+            } catch {
+                let reason = BerthError(wrapping: error).message
+                loop.execute { channel.finish(.reset(reason: reason, afterItsEnd: false)) }
+                throw error
+            }
+        } catch {
+            let reason = String(BerthError(wrapping: error).message.prefix(200))
+            loop.execute { [self] in answer(.refused(.init(channel: number, reason: reason))) }
+        }
+    }
+
+    /// Only where the worker runs: a link is no way into the network around it.
+    private func socket(host: String?, port: Int) async throws -> Socket {
+        guard (1...65535).contains(port) else { throw BerthError(.invalidValue, "\(port) is no port") }
+        let deadline = loop.time.uptime + Self.connectTime
+        var failure: BerthError?
+        for host in host.map({ [$0] }) ?? ["127.0.0.1", "::1"] {
+            guard host == "::1" || host.hasPrefix("127."),
+                let address = SocketAddress(numericHost: host, port: port)
+            else { throw BerthError(.forbidden, "'\(host)' is not an address of the environment itself") }
+            do {
+                return try await Socket.connect(to: address, loop: loop, until: deadline)
+            } catch {
+                try Task.checkCancellation()
+                failure = failure ?? BerthError(wrapping: error)
+            }
+        }
+        throw failure ?? BerthError(.internal, "there is no address")
+    }
+}

@@ -1,0 +1,222 @@
+public import Base
+public import EventLoop
+public import Transport
+internal import WorkerProtocol
+
+/// Told of the channels of a link, on its loop.
+public protocol ChannelObserver: Sendable {
+    func channelOpened(_ number: UInt32)
+    /// - Parameters:
+    ///   - sent: bytes towards the other end of the link.
+    ///   - received: bytes from there.
+    func channelClosed(_ number: UInt32, sent: Int64, received: Int64, reason: String)
+}
+
+/// The TCP channels of one worker's link, at either end of it. Their frames never reach ``WebSocket/receive()``; all
+/// others do.
+///
+/// `@unchecked Sendable`: state is touched only on the link's loop; the public methods go there.
+public final class LinkChannels: @unchecked Sendable {
+    public let loop: EventLoop
+    private let socket: WebSocket
+    private let maximum: Int
+    private let observer: (any ChannelObserver)?
+    private var channels: [UInt32: TCPChannel] = [:]
+    /// The one that frames came for last: mostly they come in rows.
+    private var last: TCPChannel?
+    /// Wait for the worker's answer.
+    private var asked: [UInt32: Waiter<Void>] = [:]
+    private var next = ChannelFrame.firstTCPChannel
+    private var waitingForLink: [TCPChannel] = []
+    private var isLive = true
+    private let head = UnsafeMutableRawPointer.allocate(byteCount: ChannelFrame.headerLength, alignment: 8)
+
+    /// - Parameter maximum: channels at a time.
+    public init(_ socket: WebSocket, maximum: Int, observer: (any ChannelObserver)? = nil) {
+        self.socket = socket
+        self.maximum = maximum
+        self.observer = observer
+        loop = socket.loop
+    }
+
+    deinit { head.deallocate() }
+
+    /// Takes over the frames of TCP channels. On the loop, before the first of them can come.
+    public func begin() {
+        socket.readSize = EventLoop.readBufferSize
+        socket.deliver(to: self)
+    }
+
+    // MARK: The server's side
+
+    /// Asks the worker for a connection to `port`. Throws `network` with its reason when it has none, `quotaExceeded`
+    /// when the link has its number of channels, `unavailable` when the link is gone, `timedOut` at `deadline`.
+    public func connect(port: Int, until deadline: Uptime) async throws -> OpenChannel {
+        let opened = Opening()
+        do {
+            try await loop.suspend(until: deadline, what: "the connection to port \(port)") { (waiter: Waiter<Void>) in
+                do {
+                    opened.channel = try self.ask(port: port, waiter)
+                } catch {
+                    waiter.resume(throwing: error)
+                }
+            }
+        } catch {
+            loop.execute { if let channel = opened.channel { self.giveUp(channel) } }
+            throw error
+        }
+        return try await loop.run {
+            guard let channel = opened.channel else { throw BerthError(.internal, "a channel was not made") }
+            return OpenChannel(channel, self)
+        }
+    }
+
+    private func ask(port: Int, _ waiter: Waiter<Void>) throws -> TCPChannel {
+        guard isLive else { throw Self.lost }
+        guard channels.count < maximum, next != .max else {
+            throw BerthError(
+                .quotaExceeded,
+                "there are \(maximum) connections through this worker already",
+                remedy: "close some, or raise the setting maxWorkerChannels",
+                isRetryable: true
+            )
+        }
+        let number = next
+        let text = try MessageCodec.encode(ServerMessage.connect(.init(channel: number, port: port)))
+        guard socket.put(text: String(decoding: text, as: UTF8.self)) else { throw Self.lost }
+        next += 1
+        let channel = add(number)
+        asked[number] = waiter
+        return channel
+    }
+
+    /// What the worker answered: nil for a connection, else why there is none.
+    public func answered(_ number: UInt32, refusal: String?) {
+        loop.execute { [self] in
+            guard let waiter = asked.removeValue(forKey: number) else {
+                // Given up in the meantime, and the word of it may have overtaken the question.
+                if refusal == nil, channels[number] == nil { reset(number) }
+                return
+            }
+            guard let refusal else {
+                waiter.resume()
+                return
+            }
+            channels[number]?.finish(.reset(reason: refusal, afterItsEnd: false))
+            waiter.resume(throwing: BerthError(.network, refusal, isRetryable: true))
+        }
+    }
+
+    private func giveUp(_ channel: TCPChannel) {
+        asked[channel.number] = nil
+        channel.reset("the viewer has gone")
+    }
+
+    static var lost: BerthError {
+        BerthError(.unavailable, "the connection to the worker was lost", isRetryable: true)
+    }
+
+    // MARK: The worker's side
+
+    /// A channel that the server asked for; nil when there are too many.
+    func accept(_ number: UInt32) -> TCPChannel? {
+        guard isLive, channels.count < maximum, number >= ChannelFrame.firstTCPChannel, number < .max,
+            channels[number] == nil
+        else { return nil }
+        next = max(next, number + 1)
+        return add(number)
+    }
+
+    func answer(_ message: WorkerMessage) {
+        guard let text = try? MessageCodec.encode(message) else { return }
+        socket.put(text: String(decoding: text, as: UTF8.self))
+    }
+
+    // MARK: For channels
+
+    private func add(_ number: UInt32) -> TCPChannel {
+        let channel = TCPChannel(number: number, link: self)
+        channels[number] = channel
+        observer?.channelOpened(number)
+        return channel
+    }
+
+    var isCongested: Bool { socket.isCongested }
+
+    func put(_ head: ChannelHead, _ payload: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
+        head.write(to: self.head)
+        socket.put(
+            binary: payload,
+            behind: UnsafeRawBufferPointer(start: self.head, count: ChannelFrame.headerLength)
+        )
+    }
+
+    private func reset(_ number: UInt32) { put(ChannelHead(.reset, channel: number, number: 0)) }
+
+    func wakeLater(_ channel: TCPChannel) {
+        guard !channel.isWaitingForLink else { return }
+        channel.isWaitingForLink = true
+        waitingForLink.append(channel)
+    }
+
+    func forget(_ channel: TCPChannel, _ ending: ChannelEnding) {
+        if last === channel { last = nil }
+        guard channels.removeValue(forKey: channel.number) != nil else { return }
+        let reason =
+            switch ending {
+            case .finished: "finished"
+            case .reset(let reason, _): reason
+            case .linkLost: "the worker's link was lost"
+            }
+        let (sent, received) = channel.traffic
+        observer?.channelClosed(channel.number, sent: sent, received: received, reason: reason)
+    }
+}
+
+extension LinkChannels: WebSocketSink {
+    public func webSocketReceived(binary bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let head = ChannelHead(bytes), head.channel >= ChannelFrame.firstTCPChannel else { return false }
+        let channel: TCPChannel
+        if let last, last.number == head.channel {
+            channel = last
+        } else if let found = channels[head.channel] {
+            channel = found
+            last = found
+        } else {
+            // One that was given up here while this was on its way; numbers come once.
+            return head.channel < next || head.kind == .reset
+        }
+        do {
+            try channel.receive(head, UnsafeRawBufferPointer(rebasing: bytes[ChannelFrame.headerLength...]))
+        } catch {
+            socket.close(code: .protocolError, reason: error.message)
+            lose()
+        }
+        return true
+    }
+
+    public func webSocketReceived(text: String) -> Bool { false }
+
+    public func webSocketProgressed() {
+        guard !waitingForLink.isEmpty, !isCongested else { return }
+        let waiting = waitingForLink
+        waitingForLink = []
+        for channel in waiting { channel.linkProgressed() }
+    }
+
+    public func webSocketEnded(_ end: WebSocket.End) { lose() }
+
+    private func lose() {
+        isLive = false
+        let waiters = asked.sorted { $0.key < $1.key }.map(\.value)
+        asked = [:]
+        for waiter in waiters { waiter.resume(throwing: Self.lost) }
+        for channel in channels.sorted(by: { $0.key < $1.key }).map(\.value) { channel.finish(.linkLost) }
+        waitingForLink = []
+    }
+}
+
+/// Brings a channel from the loop, where it is made, back to it when its maker has gone.
+private final class Opening: @unchecked Sendable {
+    var channel: TCPChannel?
+}

@@ -1,0 +1,25 @@
+internal import EventLoop
+public import Transport
+
+/// A connection in an environment that nobody uses yet. Let go unused, it is closed.
+public final class OpenChannel: Sendable {
+    private let channel: TCPChannel
+    private let link: LinkChannels
+
+    init(_ channel: TCPChannel, _ link: LinkChannels) {
+        self.channel = channel
+        self.link = link
+    }
+
+    /// Connects it with a viewer, whose socket must live on the link's loop. On that loop.
+    public func serve(_ viewer: WebSocket) {
+        link.loop.preconditionCurrent()
+        let end = ViewerEnd(viewer, channel)
+        channel.attach(end)
+        viewer.deliver(to: end)
+    }
+
+    deinit {
+        link.loop.execute { [channel] in channel.closeUnused() }
+    }
+}

@@ -1,0 +1,16 @@
+import Relay
+import Transport
+import Workers
+
+/// A worker's socket, and the TCP channels on it.
+struct WebSocketLink: LinkTransport {
+    let socket: WebSocket
+    let channels: LinkChannels
+
+    func send(text: [UInt8]) async throws { try await socket.send(text: String(decoding: text, as: UTF8.self)) }
+    func send(binary: [UInt8]) async throws { try await socket.send(binary: binary) }
+    func answered(channel: UInt32, refusal: String?) async { channels.answered(channel, refusal: refusal) }
+    func close(code: UInt16, reason: String) async {
+        socket.close(code: WebSocketCloseCode(rawValue: code), reason: reason)
+    }
+}

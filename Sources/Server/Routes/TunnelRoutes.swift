@@ -1,0 +1,79 @@
+import API
+import Base
+import Domain
+import Environments
+import Relay
+import Transport
+import Workers
+
+/// TCP connections to ports inside environments, each over a WebSocket of its own.
+extension ServerCore {
+    /// How long a worker has to connect to the port.
+    private static let connectTime = Duration.seconds(15)
+
+    func environmentTunnel(_ context: RequestContext) async throws -> HTTPResponse {
+        let record = try await environment(context)
+        let port = try Self.port(context)
+        switch record.state {
+        case .running: break
+        case .requested, .provisioning, .starting:
+            throw BerthError(.unavailable, "\(record.name) is still \(record.state)", isRetryable: true)
+        default:
+            throw BerthError(
+                .illegalTransition,
+                "\(record.name) is \(record.state)",
+                remedy: "it takes connections while it is running; see 'berth env show \(record.name)'"
+            )
+        }
+        let link = try workers.socket(environment: record.id, instance: record.instance)
+        return try await tunnel(through: link, to: port, context)
+    }
+
+    func workerTunnel(_ context: RequestContext) async throws -> HTTPResponse {
+        let worker = try await workers.standing(
+            context.parameter("workerId"),
+            organization: try context.principal.organizationID
+        )
+        let port = try Self.port(context)
+        return try await tunnel(through: try workers.socket(of: worker), to: port, context)
+    }
+
+    private static func port(_ context: RequestContext) throws(BerthError) -> Int {
+        let port = Int(try context.integer("port", default: 0))
+        guard port > 0 else {
+            throw BerthError(
+                .missingField,
+                "the port is missing",
+                field: "port",
+                remedy: "add ?port=N, 1 to 65535"
+            )
+        }
+        guard context.request.asksForWebSocket else {
+            throw BerthError(
+                .invalidRequest,
+                "this is a WebSocket",
+                remedy: "connect with a WebSocket client, or use 'berth forward'"
+            )
+        }
+        return port
+    }
+
+    private func tunnel(through link: any LinkTransport, to port: Int, _ context: RequestContext) async throws
+        -> HTTPResponse
+    {
+        guard let link = link as? WebSocketLink else {
+            throw BerthError(.internal, "the worker's link is no WebSocket")
+        }
+        let deadline = time.uptime + Self.connectTime
+        let channel: OpenChannel
+        do {
+            channel = try await link.channels.connect(port: port, until: deadline)
+        } catch let error as BerthError where error.code == .network {
+            var error = error
+            error.message = "port \(port) took no connection: \(error.message)"
+            error.remedy = "start the program that listens there, on its loopback address or on all addresses"
+            throw error
+        }
+        return HTTPResponse(status: 101, body: .webSocketHandOver { channel.serve($0) })
+    }
+}
