@@ -57,11 +57,6 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         if case .ip(_, _, let port, _) = storage { Int(port) } else { 0 }
     }
 
-    /// The raw address, 4 or 16 bytes; none for a unix socket.
-    public var bytes: [UInt8] {
-        if case .ip(let bytes, _, _, _) = storage { bytes } else { [] }
-    }
-
     /// The address without port: `127.0.0.1`, `::1`, or the path.
     public var host: String {
         switch storage {

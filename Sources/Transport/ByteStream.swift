@@ -41,6 +41,8 @@ final class ByteStream: @unchecked Sendable {
     var loop: EventLoop { socket.loop }
     var isOpen: Bool { socket.isOpen }
     var isSecure: Bool { tls != nil }
+    /// The peer has begun a TLS handshake, or something else where one is expected.
+    var isShakingHands: Bool { hasHeard && tls?.isReady == false }
     var unsentBytes: Int { plain.count + socket.unsentBytes }
     var isCongested: Bool { unsentBytes > Socket.highWater }
 

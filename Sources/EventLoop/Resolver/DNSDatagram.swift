@@ -1,4 +1,5 @@
 internal import Base
+internal import CUV
 internal import Glibc
 
 /// One question by UDP: sends it from a port of its own and waits for the datagram that answers it. Others are dropped,
