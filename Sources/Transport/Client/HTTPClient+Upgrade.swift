@@ -12,15 +12,20 @@ extension HTTPClient {
     ) async throws -> WebSocket {
         let key = WebSocketHandshake.newKey(randomness)
         var headers = headers
-        headers.set("upgrade", "websocket")
-        headers.set("connection", "Upgrade")
-        headers.set("sec-websocket-version", "13")
-        headers.set("sec-websocket-key", key)
+        let configuration = configuration ?? self.configuration.webSocket
+        WebSocketHandshake.ask(&headers, key: key, compression: configuration.compression)
         let connection = try await ownConnection(to: url.endpoint)
         let response = try await connection.send(HTTPClientRequest(.get, url, headers: headers))
+        let agreed: WebSocketHandshake.Agreement
         do {
             if response.status != 101, let refused { throw try await refused(response) }
-            try WebSocketHandshake.check(status: response.status, headers: response.headers, key: key)
+            agreed = try WebSocketHandshake.check(
+                status: response.status,
+                headers: response.headers,
+                key: key,
+                asked: headers,
+                compression: configuration.compression
+            )
         } catch {
             connection.close()
             throw error
@@ -30,7 +35,9 @@ extension HTTPClient {
         let socket = WebSocket(
             stream: stream,
             role: .client,
-            configuration: configuration ?? self.configuration.webSocket,
+            configuration: configuration,
+            agreed: agreed,
+            pool: compression,
             randomness: randomness
         )
         socket.begin(with: early[...])

@@ -13,6 +13,7 @@ public actor HTTPClient {
     /// By ticket; resumed with a connection, or with nil to open one.
     private var waiters: [Int: Waiter<ClientConnection?>] = [:]
     private var isClosed = false
+    let compression = CompressionPool()
     private var tlsContext: TLSContext?
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.serialExecutor.asUnownedSerialExecutor() }

@@ -180,7 +180,10 @@ final class ServerConnection: @unchecked Sendable {
         }
     }
 
-    func abort() { stream.close(BerthError(.unavailable, "the server is shutting down", isRetryable: true)) }
+    func abort() {
+        if case .upgraded(let socket) = phase { return socket.abort() }
+        stream.close(BerthError(.unavailable, "the server is shutting down", isRetryable: true))
+    }
 }
 
 extension ServerConnection: ByteStreamSink {
