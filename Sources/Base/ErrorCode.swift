@@ -103,7 +103,8 @@ extension ErrorCode {
         case .diskFull: 74
         case .quotaExceeded, .rateLimited, .costCapReached, .turnCapReached: 75
         case .protocolViolation, .schemaMismatch: 76
-        case .unauthenticated, .forbidden, .loginMissing, .keyRefused, .repositoryCredentials, .hostKey, .certificate: 77
+        case .unauthenticated, .forbidden, .loginMissing, .keyRefused, .repositoryCredentials, .hostKey, .certificate:
+            77
         case .agentFailed: 1
         case .timedOut: 124
         case .cancelled: 130

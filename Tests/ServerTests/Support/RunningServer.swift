@@ -60,7 +60,12 @@ struct RunningServer: Sendable {
                     key: key,
                     loop: own,
                     http: HTTPClient(loop: own),
-                    client: try BerthClient(url: url, key: key, trust: settings["tlsCertificate"].map { .authorities(file: $0) } ?? .system, loop: own),
+                    client: try BerthClient(
+                        url: url,
+                        key: key,
+                        trust: settings["tlsCertificate"].map { .authorities(file: $0) } ?? .system,
+                        loop: own
+                    ),
                     data: data
                 )
                 return try await body(server)
