@@ -20,7 +20,6 @@ final class NameServer: Sendable {
         case code(Int)
         case truncated
         case raw(@Sendable (_ id: [UInt8], _ question: [UInt8]) -> [[UInt8]])
-        indirect case after(Duration, Reply)
     }
 
     typealias Script = @Sendable (Question, Int) -> Reply?
@@ -60,8 +59,8 @@ final class NameServer: Sendable {
         self.udp = udp
         self.tcp = tcp
         port = Int(UInt16(bigEndian: address.sin_port))
-        onThread { [weak self, udp] in Self.serveDatagrams(udp) { self?.reply(to: $0, isTCP: false) } }
-        onThread { [weak self, tcp] in Self.serveConnections(tcp) { self?.reply(to: $0, isTCP: true) } }
+        onThread { [weak self, udp] in Self.serveDatagrams(udp) { self?.reply(to: $0, isTCP: false) ?? [] } }
+        onThread { [weak self, tcp] in Self.serveConnections(tcp) { self?.reply(to: $0, isTCP: true) ?? [] } }
     }
 
     func stop() {
@@ -78,7 +77,7 @@ final class NameServer: Sendable {
         }
     }
 
-    private static func serveDatagrams(_ socket: CInt, _ reply: ([UInt8]) -> (Duration, [[UInt8]])?) {
+    private static func serveDatagrams(_ socket: CInt, _ reply: ([UInt8]) -> [[UInt8]]) {
         var buffer = [UInt8](repeating: 0, count: 2048)
         defer { close(socket) }
         while true {
@@ -90,45 +89,32 @@ final class NameServer: Sendable {
                 }
             }
             guard count > 0 else { return }
-            guard let (wait, messages) = reply(Array(buffer[..<count])) else { continue }
-            let send = { @Sendable [peer, length] in
-                var peer = peer
-                for message in messages {
-                    withUnsafeMutablePointer(to: &peer) { pointer in
-                        _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                            sendto(socket, message, message.count, 0, $0, length)
-                        }
+            for message in reply(Array(buffer[..<count])) {
+                withUnsafeMutablePointer(to: &peer) { pointer in
+                    _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        sendto(socket, message, message.count, 0, $0, length)
                     }
-                }
-            }
-            if wait == .zero {
-                send()
-            } else {
-                onThread {
-                    usleep(UInt32(wait.wholeMilliseconds * 1000)); send()
                 }
             }
         }
     }
 
-    private static func serveConnections(_ listener: CInt, _ reply: ([UInt8]) -> (Duration, [[UInt8]])?) {
+    private static func serveConnections(_ listener: CInt, _ reply: ([UInt8]) -> [[UInt8]]) {
         defer { close(listener) }
         while true {
             let peer = accept(listener, nil, nil)
             guard peer >= 0 else { return }
             var buffer = [UInt8](repeating: 0, count: 2048)
             let count = recv(peer, &buffer, buffer.count, 0)
-            if count > 2, let (_, messages) = reply(Array(buffer[2..<count])) {
-                for message in messages {
-                    let framed = [UInt8(message.count >> 8), UInt8(message.count & 0xFF)] + message
-                    send(peer, framed, framed.count, CInt(MSG_NOSIGNAL))
-                }
+            for message in count > 2 ? reply(Array(buffer[2..<count])) : [] {
+                let framed = [UInt8(message.count >> 8), UInt8(message.count & 0xFF)] + message
+                send(peer, framed, framed.count, CInt(MSG_NOSIGNAL))
             }
             close(peer)
         }
     }
 
-    private func reply(to message: [UInt8], isTCP: Bool) -> (Duration, [[UInt8]])? {
+    private func reply(to message: [UInt8], isTCP: Bool) -> [[UInt8]] {
         var labels: [String] = []
         var position = 12
         while position < message.count, message[position] > 0 {
@@ -137,23 +123,22 @@ final class NameServer: Sendable {
             position = end
         }
         let rawType = UInt16(message[position + 1]) << 8 | UInt16(message[position + 2])
-        guard let type = DNSMessage.RecordType(rawValue: rawType) else { return nil }
+        guard let type = DNSMessage.RecordType(rawValue: rawType) else { return [] }
         let question = Question(name: labels.joined(separator: "."), type: type, isTCP: isTCP)
         let count = asked.withLock { asked in
             asked.append(question)
             return asked.filter { $0 == question }.count
         }
-        guard let reply = script(question, count) else { return nil }
+        guard let reply = script(question, count) else { return [] }
         let echoed = Array(message[12..<(position + 5)])
         return encode(reply, id: Array(message[..<2]), question: echoed)
     }
 
-    private func encode(_ reply: Reply, id: [UInt8], question: [UInt8]) -> (Duration, [[UInt8]]) {
+    private func encode(_ reply: Reply, id: [UInt8], question: [UInt8]) -> [[UInt8]] {
         switch reply {
-        case .after(let wait, let inner): return (wait, encode(inner, id: id, question: question).1)
-        case .raw(let make): return (.zero, make(id, question))
-        case .code(let code): return (.zero, [id + [0x81, 0x80 | UInt8(code), 0, 1, 0, 0, 0, 0, 0, 0] + question])
-        case .truncated: return (.zero, [id + [0x83, 0x80, 0, 1, 0, 0, 0, 0, 0, 0] + question])
+        case .raw(let make): return make(id, question)
+        case .code(let code): return [id + [0x81, 0x80 | UInt8(code), 0, 1, 0, 0, 0, 0, 0, 0] + question]
+        case .truncated: return [id + [0x83, 0x80, 0, 1, 0, 0, 0, 0, 0, 0] + question]
         case .addresses(let texts):
             let isSix = question[question.count - 3] == 28
             let wanted = texts.compactMap { SocketAddress(numericHost: $0, port: 0) }
@@ -163,7 +148,7 @@ final class NameServer: Sendable {
                 let raw = address.bytes
                 bytes += [0xC0, 12, 0, isSix ? 28 : 1, 0, 1, 0, 0, 0, 60, 0, UInt8(raw.count)] + raw
             }
-            return (.zero, [bytes])
+            return [bytes]
         }
     }
 }

@@ -170,8 +170,9 @@ import Testing
             try await expect(["192.0.2.1"], of: "half.example", loop, resolver)
             #expect(loop.time.uptime - began < .seconds(10))
         }
-        try await withNameServer { question, _ in
-            question.type == .ipv6 ? .addresses(["2001:db8::1"]) : .after(.milliseconds(200), .addresses(["192.0.2.1"]))
+        // That of IPv4 comes only with the second question, a second later.
+        try await withNameServer { question, count in
+            question.type == .ipv6 || count > 1 ? .addresses(["2001:db8::1", "192.0.2.1"]) : nil
         } _: { resolver, loop in
             try await expect(["2001:db8::1", "192.0.2.1"], of: "six.example", loop, resolver)
         }
