@@ -12,7 +12,6 @@ struct CertificateKeeper: Sendable {
     let loop: EventLoop
     let time: any TimeSource
     let log: Log
-    let metrics: Metrics
     /// Told after a new certificate is in use.
     let changed: @Sendable (TLSCertificate) throws -> Void
 
@@ -55,7 +54,6 @@ struct CertificateKeeper: Sendable {
         var seen = bell.count
         while true {
             let left = identity.certificate.notAfter - time.now
-            metrics.set("berth_tls_certificate_expires_seconds", left.wholeMilliseconds / 1000)
             if left < Self.notice, warnedAt.map({ time.uptime - $0 >= .seconds(86400) }) ?? true {
                 warnedAt = time.uptime
                 Self.warn(identity.certificate, left, log)

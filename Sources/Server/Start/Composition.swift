@@ -35,7 +35,7 @@ struct Composition: Sendable {
     ) async throws -> Composition {
         let randomness = SystemRandomness()
         let ids = IDSource(time: time, randomness: randomness)
-        let metrics = Metrics()
+        let metrics = Metrics(loops: loops)
         // Before the database is made, so that a database without its key always means that the key was lost.
         let keyRing = try keys(configuration, directory, randomness)
         let database = try SQLiteDatabase(SQLiteConfiguration(path: directory.databasePath), time: time)
@@ -136,9 +136,17 @@ struct Composition: Sendable {
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
         let tls = try identity(configuration)
-        let http = HTTPServer(loops: loops, configuration: httpConfiguration(configuration, tls), ids: ids, log: log) {
+        let http = HTTPServer(
+            loops: loops,
+            configuration: httpConfiguration(configuration, tls),
+            // Of requests: ids of what is kept come from the kernel one by one.
+            ids: IDSource(time: time, randomness: PooledRandomness()),
+            log: log
+        ) {
             await door.handle($0)
         }
+        core.http.bind(http)
+        for loop in loops { loop.measureLag() }
         return Composition(
             core: core,
             http: http,
@@ -259,8 +267,7 @@ struct Composition: Sendable {
             keyFile: key,
             loop: loop,
             time: core.time,
-            log: log,
-            metrics: core.metrics
+            log: log
         ) { certificate in
             var address = address
             address.pins = [certificate.pin]
