@@ -2,6 +2,7 @@ import API
 import Base
 import Database
 import EventLoop
+import OpenSSL
 import Transport
 
 extension ServerCore {
