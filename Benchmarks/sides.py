@@ -26,7 +26,7 @@ class Berth:
     def __init__(self, cores, tls=None):
         self.cores = cores
         self.server = Server(
-            "--set", f"workerToken={WORKER_TOKEN}", "--set", "maxConnections=100000",
+            "--set", f"workerToken={WORKER_TOKEN}", "--set", "maxConnections=100000", "--set", "maxWorkerChannels=10000",
             tls=tls,
         )
         self.server.start()
@@ -44,8 +44,8 @@ class Berth:
         return record
 
     def collect(self):
-        """Time for what is given back later."""
-        time.sleep(2)
+        """Time for the server to give back what the coming of many has freed."""
+        time.sleep(12)
 
     def close(self):
         self.server.close()

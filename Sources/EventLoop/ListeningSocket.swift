@@ -12,6 +12,8 @@ public final class ListeningSocket: @unchecked Sendable {
     private var handle: PollHandle?
     private var pause: LoopTimer?
     public let address: SocketAddress
+    /// Told when connections wait that the system gives no descriptor for.
+    public var onExhaustion: ((BerthError) -> Void)?
     /// The path and inode that are ours to remove.
     private var boundPath: (path: String, inode: ino_t)?
 
@@ -34,6 +36,9 @@ public final class ListeningSocket: @unchecked Sendable {
             let size = socklen_t(MemoryLayout<CInt>.size)
             setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, size)
             if sharing { setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, size) }
+            // Whatever the system's default: `::` takes IPv4 connections too.
+            var off: CInt = 0
+            if address.isAny { setsockopt(descriptor, CInt(IPPROTO_IPV6), IPV6_V6ONLY, &off, size) }
             try Self.check(address.withSockaddr { bind(descriptor, $0, $1) }, address)
             try Self.check(listen(descriptor, Self.backlog), address)
             self.address = SocketAddress(localOf: descriptor) ?? address
@@ -159,6 +164,7 @@ extension ListeningSocket: PollTarget {
             case EINTR, ECONNABORTED, EPROTO: continue
             default:
                 // Out of descriptors or memory: the queue stays readable, so look again a little later.
+                onExhaustion?(BerthError(errno: errno, "cannot accept connections"))
                 pauseAccepting()
                 return
             }

@@ -19,6 +19,14 @@ public enum LoopProgram {
             StandardErrorSink().write("\(name): \(error)")
             exit(error.code.exitStatus)
         }
-        while true { pause() }
+        while true {
+            sleep(secondsBetweenReturns)
+            if mallinfo2().fordblks > freeBytesToKeep { malloc_trim(0) }
+        }
     }
+
+    /// A crowd that has gone leaves free pages between the blocks of those who stay; the allocator alone returns only
+    /// what is free at a heap's end. Done on the main thread, which has nothing else to do.
+    private static let secondsBetweenReturns: UInt32 = 10
+    private static let freeBytesToKeep = 4 << 20
 }

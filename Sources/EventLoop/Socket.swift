@@ -2,22 +2,6 @@ public import Base
 internal import CUV
 internal import Glibc
 
-/// What a socket tells its owner, always on its loop.
-public protocol SocketDelegate: AnyObject {
-    /// `bytes` are valid only during the call.
-    func socketReceived(_ bytes: UnsafeRawBufferPointer)
-    /// The peer sends no more; writing may still work.
-    func socketInputEnded()
-    /// Bytes that had to wait were taken by the kernel.
-    func socketProgressed()
-    /// Once, and last. nil after an orderly end.
-    func socketClosed(_ error: BerthError?)
-}
-
-extension SocketDelegate {
-    public func socketProgressed() {}
-}
-
 /// A connected stream socket (TCP or unix). Writes of one turn of the loop leave in one system call; while the kernel
 /// takes no more they wait in memory, and ``drained()`` is how a producer slows down.
 ///
@@ -26,8 +10,10 @@ public final class Socket: @unchecked Sendable {
     public let loop: EventLoop
     /// Kept while open, let go at the end: that breaks the cycle with its owner.
     public var delegate: (any SocketDelegate)?
-    /// Longest time the kernel may take no byte while some wait; then the socket closes with `timedOut`. nil: for ever.
+    /// While bytes wait, the peer must take ``writeStallBytes`` in each such time; otherwise the socket closes with
+    /// `timedOut`. nil: for ever.
     public var writeStallLimit: Duration?
+    public var writeStallBytes = 1
     /// The most that one reading takes; up to ``EventLoop/readBufferSize``.
     public var readSize = 64 * 1024
     /// When bytes last came in.
@@ -43,6 +29,9 @@ public final class Socket: @unchecked Sendable {
     private var ending = Ending.none
     private var drainWaiters: [(waiter: Waiter<Void>, room: Int)] = []
     private var timer: LoopTimer?
+    /// What the kernel held at the last look at the peer's progress, and what it was given since.
+    private var progress = (held: 0, given: 0)
+    private var lingerEnd = Uptime(nanoseconds: 0)
 
     private enum Ending {
         case none  // → endingOutput, afterFlush
@@ -186,13 +175,13 @@ public final class Socket: @unchecked Sendable {
             let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
             if sent >= 0 {
                 output.removeFirst(sent, loop: loop)
-                if isBlocked, let writeStallLimit { timer?.set(after: writeStallLimit) }
+                progress.given += sent
                 if sent < bytes.count { continue }
             } else if errno == EAGAIN {
                 if !isBlocked {
                     isBlocked = true
                     updateWatch()
-                    if let writeStallLimit { startTimer(writeStallLimit) }
+                    if let writeStallLimit { watchProgress(after: writeStallLimit) }
                 }
                 break
             } else if errno != EINTR {
@@ -245,7 +234,8 @@ public final class Socket: @unchecked Sendable {
         guard shutdown(descriptor, CInt(SHUT_WR)) == 0, !inputEnded else { return end(nil) }
         wantsInput = true
         updateWatch()
-        startTimer(Self.lingerTime)
+        lingerEnd = loop.now + (writeStallLimit ?? Self.lingerTime)
+        watchProgress(after: Self.lingerTime)
     }
 
     /// Closes at once; unsent bytes are lost. `error` is what the delegate is told.
@@ -261,6 +251,25 @@ public final class Socket: @unchecked Sendable {
         var setting = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &setting, socklen_t(MemoryLayout.size(ofValue: setting)))
         end(nil)
+    }
+
+    /// Gives the descriptor away, with what is queued and not sent yet; the socket is closed afterwards and nobody is
+    /// told. nil when it is closed or closing already.
+    public func detach() -> (descriptor: CInt, unsent: [UInt8])? {
+        loop.preconditionCurrent()
+        guard let handle, ending == .none else { return nil }
+        let given = (descriptor, Array(output.bytes))
+        self.handle = nil
+        handle.close()
+        descriptor = -1
+        timer?.close()
+        timer = nil
+        output.release(to: loop)
+        delegate = nil
+        let waiters = drainWaiters
+        drainWaiters = []
+        for (waiter, _) in waiters { waiter.resume(throwing: Self.closedError) }
+        return given
     }
 
     private func end(_ error: BerthError?) {
@@ -280,14 +289,27 @@ public final class Socket: @unchecked Sendable {
         delegate?.socketClosed(error)
     }
 
-    private func startTimer(_ duration: Duration) {
-        let timer =
-            timer
-            ?? LoopTimer(loop: loop) { [unowned self] in
-                end(ending == .lingering ? nil : BerthError(.timedOut, "the peer took no bytes for too long"))
-            }
+    /// Looks after `duration` whether the peer takes what it is sent. The kernel's own queue counts as not taken: it
+    /// says that there is room only once much of it is free, which a slow but honest reader may take minutes for.
+    private func watchProgress(after duration: Duration) {
+        progress = (queuedInKernel, 0)
+        let timer = timer ?? LoopTimer(loop: loop) { [unowned self] in lookAtProgress() }
         self.timer = timer
         timer.set(after: duration)
+    }
+
+    private func lookAtProgress() {
+        let held = queuedInKernel
+        let taken = progress.held + progress.given - held
+        if ending == .lingering {
+            guard held > 0, taken > 0, loop.now < lingerEnd else { return end(nil) }
+            watchProgress(after: Self.lingerTime)
+        } else if let writeStallLimit {
+            guard taken >= writeStallBytes else {
+                return end(BerthError(.timedOut, "the peer took no bytes for too long"))
+            }
+            watchProgress(after: writeStallLimit)
+        }
     }
 }
 
@@ -317,6 +339,32 @@ extension Socket {
     public func setNoDelay() {
         var on: CInt = 1
         setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))
+    }
+
+    /// A peer that has vanished without a word is noticed within two minutes. Does nothing on a unix socket.
+    public func setKeepAlive() {
+        func set(_ level: CInt, _ option: CInt, _ value: CInt) {
+            var value = value
+            setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<CInt>.size))
+        }
+        set(SOL_SOCKET, SO_KEEPALIVE, 1)
+        set(CInt(IPPROTO_TCP), TCP_KEEPIDLE, 60)
+        set(CInt(IPPROTO_TCP), TCP_KEEPINTVL, 15)
+        set(CInt(IPPROTO_TCP), TCP_KEEPCNT, 4)
+    }
+
+    /// Bytes that the kernel has taken from us and the peer's not yet from it.
+    private var queuedInKernel: Int {
+        var count: CInt = 0
+        return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
+    }
+
+    /// Whether the peer has closed, or sends no more behind what waits here to be read. For sockets that are not read;
+    /// the others are told.
+    public var hasPeerShut: Bool {
+        let readHangUp: Int16 = 0x2000  // POLLRDHUP, which Glibc's module hides
+        var poll = pollfd(fd: descriptor, events: readHangUp, revents: 0)
+        return Glibc.poll(&poll, 1, 0) > 0
     }
 
     /// The process at the other end of a unix socket, as the kernel knew it at connect (SO_PEERCRED).

@@ -23,9 +23,9 @@ final class ByteStream: @unchecked Sendable {
     let socket: Socket
     /// Kept while open, let go at the end: that breaks the cycle with the connection.
     var sink: (any ByteStreamSink)?
-    private let tls: TLSSession?
+    let tls: TLSSession?
     /// What waits for the end of the handshake or of this turn, so that small writes share a record.
-    private var plain: [UInt8] = []
+    var plain: [UInt8] = []
     private var isUnflushed = false
     private var isClosing = false
     private var handshakeWaiter: Waiter<Void>?

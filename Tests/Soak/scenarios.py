@@ -9,8 +9,8 @@ import socket
 import time
 
 from crowd import Crowd, receive
-from relay import WORKER_TOKEN
-from websocket_link import PING, PONG, Frames, Link, Worker, frame, head
+from sides import WORKER_TOKEN
+from websocket_link import PING, PONG, Frames, Worker, frame, head
 
 # Of the server's deadlines, in seconds; the last is what the machine may be late.
 HEAD, BODY, WRITE, IDLE, LATE = 10, 30, 60, 75, 6

@@ -101,7 +101,8 @@ import Testing
             try await request.loop.time.wait(for: .seconds(60))
             return .text("late")
         }
-        try await withServer(handler: handler) { _, loop, address in
+        let configuration = DeadlineTests.short { $0.farewellTimeout = .milliseconds(50) }
+        try await withServer(configuration: configuration, handler: handler) { _, loop, address in
             let client = HTTPClient(loop: loop)
             let request = Task { try await client.fetch(.init(.get, address.url())) }
             var iterator = ends.makeAsyncIterator()

@@ -140,7 +140,8 @@ import Testing
     @Test func `a client that goes away cancels its handler`() async throws {
         try await withLoop { loop in
             let (cancelled, continuation) = AsyncStream.makeStream(of: Bool.self)
-            let server = HTTPServer([loop]) { request in
+            let configuration = DeadlineTests.short { $0.farewellTimeout = .milliseconds(50) }
+            let server = HTTPServer([loop], configuration: configuration) { request in
                 continuation.yield(false)
                 do {
                     try await request.loop.time.wait(for: .seconds(60))

@@ -9,13 +9,14 @@ extension HTTPServer {
     convenience init(
         _ loops: [EventLoop],
         configuration: HTTPServerConfiguration = HTTPServerConfiguration(),
+        log: any LogSink = SilentSink(),
         handler: @escaping HTTPHandler
     ) {
         self.init(
             loops: loops,
             configuration: configuration,
             ids: IDSource(time: SystemTime(), randomness: SystemRandomness()),
-            log: Log(sink: SilentSink(), time: SystemTime()),
+            log: Log(sink: log, time: SystemTime()),
             handler: handler
         )
     }
@@ -24,11 +25,12 @@ extension HTTPServer {
 /// A server on a free loopback port, and its loop, for the length of `body`.
 func withServer(
     configuration: HTTPServerConfiguration = HTTPServerConfiguration(),
+    log: any LogSink = SilentSink(),
     handler: @escaping HTTPHandler,
     _ body: (HTTPServer, EventLoop, SocketAddress) async throws -> Void
 ) async throws {
     try await withLoop { loop in
-        let server = HTTPServer([loop], configuration: configuration, handler: handler)
+        let server = HTTPServer([loop], configuration: configuration, log: log, handler: handler)
         let address = try await server.listen(on: .tcp(host: "127.0.0.1", port: 0))
         try await body(server, loop, address)
         await server.shutdown(drainingFor: .zero)

@@ -38,7 +38,7 @@ final class HTTPParser {
         case proceed
         case noBody  // the answer to HEAD
         case notUpgraded  // an upgrade that is answered as a plain request
-        case refuse(status: Int)
+        case refuse(status: Int, reason: String = "not allowed here")
     }
 
     enum Step {
@@ -63,7 +63,7 @@ final class HTTPParser {
     private var lastWasValue = false
     private var unparsedHead = 0
     private var extra = 0
-    private var refusal: Int?
+    private var refusal: (status: Int, reason: String)?
     /// Whether bytes of the current message's head have come in.
     var hasStartedHead: Bool { isInHead && unparsedHead > 0 }
 
@@ -79,6 +79,16 @@ final class HTTPParser {
 
     func resume() { llhttp_resume(parser) }
 
+    /// The upgrade that the message just ended asked for is refused: what follows is HTTP again.
+    func declineUpgrade() {
+        // Behind the message's own pause lies that of the upgrade, which llhttp comes to without reading anything.
+        resume()
+        var nothing: CChar = 0
+        llhttp_execute(parser, &nothing, 0)
+        llhttp_resume_after_upgrade(parser)
+        parser.pointee.upgrade = 0
+    }
+
     func execute(_ bytes: UnsafeRawBufferPointer) -> Step {
         guard let base = bytes.baseAddress, bytes.count > 0 else { return .needsMore }
         let start = base.assumingMemoryBound(to: CChar.self)
@@ -93,9 +103,9 @@ final class HTTPParser {
             let consumed = UnsafePointer(start).distance(to: llhttp_get_error_pos(parser))
             return .messageEnded(consumed: consumed)
         default:
+            if let refusal { return .failed(status: refusal.status, reason: refusal.reason) }
             let reason = llhttp_get_error_reason(parser).map { String(cString: $0) } ?? "malformed"
-            let status = refusal ?? (result == HPE_INVALID_VERSION ? 505 : 400)
-            return .failed(status: status, reason: reason)
+            return .failed(status: result == HPE_INVALID_VERSION ? 505 : 400, reason: reason)
         }
     }
 
@@ -141,8 +151,8 @@ extension HTTPParser {
         return 0
     }
 
-    private func refuse(_ status: Int) -> CInt {
-        refusal = status
+    private func refuse(_ status: Int, _ reason: String) -> CInt {
+        refusal = (status, reason)
         return -1
     }
 
@@ -151,7 +161,7 @@ extension HTTPParser {
     }
 
     private func target(_ start: UnsafePointer<CChar>?, _ count: Int) -> CInt {
-        guard head.targetLength + count <= limits.targetBytes else { return refuse(414) }
+        guard head.targetLength + count <= limits.targetBytes else { return refuse(414, "target too long") }
         append(start, count)
         head.targetLength += count
         return 0
@@ -159,9 +169,9 @@ extension HTTPParser {
 
     private func name(_ start: UnsafePointer<CChar>?, _ count: Int) -> CInt {
         guard isInHead else { return extra(count) }
-        guard head.bytes.count + count <= limits.headBytes else { return refuse(431) }
+        guard head.bytes.count + count <= limits.headBytes else { return refuse(431, "head too large") }
         if lastWasValue || head.fields.isEmpty {
-            guard head.fields.count < limits.fields else { return refuse(431) }
+            guard head.fields.count < limits.fields else { return refuse(431, "too many fields") }
             let start = UInt32(head.bytes.count)
             head.fields.append(.init(nameStart: start, nameLength: 0, valueStart: start, valueLength: 0))
             lastWasValue = false
@@ -173,7 +183,7 @@ extension HTTPParser {
 
     private func value(_ start: UnsafePointer<CChar>?, _ count: Int) -> CInt {
         guard isInHead else { return extra(count) }
-        guard head.bytes.count + count <= limits.headBytes else { return refuse(431) }
+        guard head.bytes.count + count <= limits.headBytes else { return refuse(431, "head too large") }
         beginValue()
         append(start, count)
         head.fields[head.fields.count - 1].valueLength += UInt32(count)
@@ -202,7 +212,7 @@ extension HTTPParser {
     /// Trailer fields and chunk extensions are dropped, but not without limit.
     private func extra(_ count: Int) -> CInt {
         extra += count
-        return extra <= limits.headBytes ? 0 : refuse(431)
+        return extra <= limits.headBytes ? 0 : refuse(431, "trailers or chunk extensions too large")
     }
 
     private func headEnded() -> CInt {
@@ -225,13 +235,13 @@ extension HTTPParser {
         case .notUpgraded:
             parser.pointee.upgrade = 0
             return 0
-        case .refuse(let status): return refuse(status)
+        case .refuse(let status, let reason): return refuse(status, reason)
         }
     }
 
     private func body(_ start: UnsafePointer<CChar>?, _ count: Int) -> CInt {
         switch delegate.parserReadBody(UnsafeRawBufferPointer(start: start, count: count)) {
-        case .refuse(let status): refuse(status)
+        case .refuse(let status, let reason): refuse(status, reason)
         default: 0
         }
     }

@@ -1,23 +1,46 @@
 internal import Base
 internal import CLLHTTP
 
-/// What RFC 9112 demands of a request beyond its syntax. nil: accepted; otherwise the status that refuses it.
+/// A request that is not handed to anyone, and the status that says so.
+struct RequestRefusal: Equatable {
+    var status: Int
+    /// For the log.
+    var reason: String
+
+    init(_ status: Int, _ reason: String) {
+        self.status = status
+        self.reason = reason
+    }
+}
+
+/// What RFC 9112 demands of a request beyond its syntax.
 enum RequestRules {
-    static func refusal(_ head: HTTPHead, headers: HTTPHeaders, maximumBodyBytes: Int) -> Int? {
-        guard head.majorVersion == 1, head.minorVersion <= 1 else { return 505 }
+    /// nil: accepted.
+    static func refusal(_ head: HTTPHead, headers: HTTPHeaders, maximumBodyBytes: Int) -> RequestRefusal? {
+        guard head.majorVersion == 1, head.minorVersion <= 1 else { return RequestRefusal(505, "unknown version") }
         let hosts = headers.values("host")
-        guard hosts.count == 1 || hosts.isEmpty && head.minorVersion == 0 else { return 400 }
-        if let host = hosts.first, !isHost(host) { return 400 }
+        guard hosts.count == 1 || hosts.isEmpty && head.minorVersion == 0 else {
+            return RequestRefusal(400, hosts.isEmpty ? "no host" : "several hosts")
+        }
+        if let host = hosts.first, !isHost(host) { return RequestRefusal(400, "a host that is none") }
         if headers.contains("transfer-encoding") {
             // A version 1.0 peer may not have framed it (section 6.1); other codings than chunked are unknown here.
-            guard head.minorVersion == 1 else { return 400 }
-            guard headers.tokens("transfer-encoding") == ["chunked"] else { return 501 }
-            guard head.contentLength == nil, !headers.contains("content-length") else { return 400 }
+            guard head.minorVersion == 1 else { return RequestRefusal(400, "transfer-encoding in version 1.0") }
+            guard headers.tokens("transfer-encoding") == ["chunked"] else {
+                return RequestRefusal(501, "unknown transfer coding")
+            }
+            guard head.contentLength == nil, !headers.contains("content-length") else {
+                return RequestRefusal(400, "content-length and transfer-encoding")
+            }
         }
-        if let length = head.contentLength, length > UInt64(maximumBodyBytes) { return 413 }
+        if let length = head.contentLength, length > UInt64(maximumBodyBytes) {
+            return RequestRefusal(413, "body too large")
+        }
         let expectations = headers.tokens("expect")
-        guard expectations.isEmpty || expectations == ["100-continue"] else { return 417 }
-        return method(head.method) == nil ? 501 : nil
+        guard expectations.isEmpty || expectations == ["100-continue"] else {
+            return RequestRefusal(417, "unknown expectation")
+        }
+        return method(head.method) == nil ? RequestRefusal(501, "unknown method") : nil
     }
 
     /// The methods that Berth knows; others are refused before a handler sees them.

@@ -11,7 +11,9 @@ public struct HTTPRequest: Sendable {
     public let rawQuery: String
     public let headers: HTTPHeaders
     public let body: IncomingBody
+    /// The client; where a trusted proxy speaks for it, its own address.
     public let peer: HTTPPeer
+    /// Whether the client spoke TLS, to this server or to a trusted proxy.
     public let isSecure: Bool
     /// The loop that the handler runs on; its `time` is the clock for deadlines.
     public let loop: EventLoop
@@ -46,8 +48,16 @@ extension [String] {
 }
 
 /// Who is at the other end.
-public enum HTTPPeer: Sendable {
+public enum HTTPPeer: Sendable, CustomStringConvertible {
     case tcp(SocketAddress)
     /// From the kernel, so it can be trusted; nil if the kernel does not say.
     case unix(userID: UInt32?, processID: Int32?)
+
+    public var description: String {
+        switch self {
+        case .tcp(let address): address.description
+        case .unix(let userID, let processID):
+            "unix:" + (userID.map { "uid=\($0)" } ?? "") + (processID.map { ",pid=\($0)" } ?? "")
+        }
+    }
 }

@@ -12,8 +12,9 @@ public final class HTTPServer: Sendable {
     let handler: HTTPHandler
     let ids: IDSource
     let log: Log
+    let counts = ConnectionCounts()
+    let faults: ClientFaults
     private let places: [ServerPlace]
-    private let connections = Atomic<Int>(0)
     private let nextPlace = Atomic<Int>(0)
 
     public init(
@@ -28,10 +29,13 @@ public final class HTTPServer: Sendable {
         self.handler = handler
         self.ids = ids
         self.log = log
+        faults = ClientFaults(log: log)
         places = loops.map(ServerPlace.init)
     }
 
-    public var connectionCount: Int { connections.load(ordering: .relaxed) }
+    public var connectionCount: Int { counts.count }
+    /// How often clients were refused or cut off for this.
+    public func count(of fault: ClientFault) -> Int { faults.count(fault) }
 
     /// Starts to accept connections and returns the address in use. May be called for several addresses. TCP listens
     /// on every loop; connections of a unix socket are handed out to the loops in turn.
@@ -46,6 +50,7 @@ public final class HTTPServer: Sendable {
                     let place = places[turn % places.count]
                     place.loop.execute { self.accept(descriptor, from: nil, at: place) }
                 }
+                socket.onExhaustion = { [self] error in exhausted(error, at: first) }
                 first.listeners.append(socket)
                 return socket.address
             }
@@ -66,41 +71,68 @@ public final class HTTPServer: Sendable {
             ) { [self] descriptor, peer in
                 accept(descriptor, from: peer, at: place)
             }
+            socket.onExhaustion = { [self] error in exhausted(error, at: place) }
             place.listeners.append(socket)
             return socket.address
         }
     }
 
     private func accept(_ descriptor: CInt, from peer: SocketAddress?, at place: ServerPlace) {
+        let peer = peer?.unmapped
+        let isProxy = peer.map { isTrusted($0) } ?? configuration.trustedProxies.contains { $0.isUnix }
+        let group = isProxy ? nil : peer.flatMap { ClientGroup($0) }
+        let admission = counts.admit(
+            group,
+            limit: configuration.maximumConnections,
+            groupLimit: groupLimit(group)
+        )
+        switch admission {
+        case .dropped(let fault):
+            close(descriptor)
+            return faults.report(fault, peer: peer.map { .tcp($0) }, detail: "dropped", at: place.loop.now)
+        case .refused(let status, let fault):
+            faults.report(fault, peer: peer.map { .tcp($0) }, detail: "answered with \(status)", at: place.loop.now)
+        case .welcome: break
+        }
         do {
             let socket = try Socket(adopting: descriptor, loop: place.loop)
             let who: HTTPPeer
             var tls: TLSSession?
             if let peer {
                 socket.setNoDelay()
+                socket.setKeepAlive()
                 who = .tcp(peer)
                 tls = try secure(socket)
             } else {
                 let process = socket.peerProcess
                 who = .unix(userID: process?.userID, processID: process?.processID)
             }
-            let count = connections.wrappingAdd(1, ordering: .relaxed).newValue
             let connection = ServerConnection(
                 stream: ByteStream(socket, tls: tls),
                 peer: who,
+                isProxy: isProxy,
+                group: group,
                 server: self,
                 place: place
             )
             place.connections[ObjectIdentifier(connection)] = connection
-            // A flood far beyond the limit gets no answer either: answers take descriptors too.
-            if count > configuration.maximumConnections * 5 / 4 + 8 {
-                connection.start(isOverLimit: true)
-                return connection.abort()
-            }
-            connection.start(isOverLimit: count > configuration.maximumConnections || place.isDraining)
+            if case .refused(let status, _) = admission { return connection.start(refusing: status) }
+            connection.start(refusing: place.isDraining ? 503 : nil)
         } catch {
-            log.warning("connection refused", ["error": error.description])
+            counts.leave(group)
+            faults.report(.exhausted, peer: peer.map { .tcp($0) }, detail: error.description, at: place.loop.now)
         }
+    }
+
+    func isTrusted(_ address: SocketAddress) -> Bool { configuration.trustedProxies.contains { $0.contains(address) } }
+
+    private func exhausted(_ error: BerthError, at place: ServerPlace) {
+        faults.report(.exhausted, peer: nil, detail: error.description, at: place.loop.now)
+    }
+
+    func groupLimit(_ group: ClientGroup?) -> Int {
+        group?.isLoopback == true
+            ? configuration.maximumConnectionsFromLoopback : configuration.maximumConnectionsPerClient
     }
 
     private func secure(_ socket: Socket) throws(BerthError) -> TLSSession? {
@@ -115,7 +147,7 @@ public final class HTTPServer: Sendable {
 
     func ended(_ connection: ServerConnection, at place: ServerPlace) {
         guard place.connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
-        connections.wrappingSubtract(1, ordering: .relaxed)
+        counts.leave(connection.group)
         guard place.connections.isEmpty else { return }
         let waiters = place.emptyWaiters
         place.emptyWaiters = []
@@ -142,6 +174,7 @@ public final class HTTPServer: Sendable {
                 for connection in Array(place.connections.values) { connection.abort() }
             }
         }
+        faults.close()
     }
 }
 

@@ -27,7 +27,9 @@ extension ServerConnection {
     private func rendered(_ error: BerthError) -> HTTPResponse {
         var response = configuration.renderError(error)
         // A timeout is the gateway's (504) unless it is the client that was slow.
-        if error.code == .timedOut, case .exchange(let exchange) = phase, exchange.facts.bodyTimedOut {
+        if error.code == .timedOut, case .exchange(let exchange) = phase,
+            case .bodyTimedOut = exchange.facts.ending
+        {
             response.status = 408
         }
         return response
@@ -57,9 +59,9 @@ extension ServerConnection {
         case .webSocket(let subprotocol, let run):
             guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol) else { return }
             return await serve(socket, exchange, run)
-        case .webSocketHandOver(let handOver):
-            _ = try await upgrade(response, exchange, subprotocol: nil, handOver)
-            return
+        case .webSocketHandOver(let target, let body):
+            guard let key = try await handshakeKey(exchange) else { return }
+            return try await handOver(response, key: key, to: target, body)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -71,7 +73,8 @@ extension ServerConnection {
     private func writeHead(_ response: HTTPResponse, _ exchange: Exchange, length: Int?) -> BodyWriter {
         var exchange = exchange
         // The rest of a body that nobody wanted is not read: the connection ends instead.
-        if isReadingBody || exchange.facts.isUpgrade || stream.socket.hasInputEnded {
+        // Nor is what a client sent behind a handshake without waiting for its answer: it may be anything.
+        if isReadingBody || stream.socket.hasInputEnded || exchange.facts.isUpgrade && !pending.isEmpty {
             exchange.facts.keepsAlive = false
         }
         let isHead = exchange.request.method == .head
@@ -99,7 +102,9 @@ extension ServerConnection {
             date: place.currentDate(),
             to: stream
         )
-        return BodyWriter(stream: stream, framing: framing.1)
+        let writer = BodyWriter(stream: stream, framing: framing.1)
+        self.writer = writer
+        return writer
     }
 
     private func sendEvents(
@@ -112,6 +117,7 @@ extension ServerConnection {
         if !response.headers.contains("cache-control") { response.headers.add("cache-control", "no-store") }
         let writer = writeHead(response, exchange, length: nil)
         if exchange.request.method == .head { return }
+        answersEvents = true
         let quiet = configuration.eventKeepAlive
         let stream = stream
         var keepAlive: LoopTimer?
@@ -133,8 +139,11 @@ extension ServerConnection {
             return closeAfterFlush()
         }
         phase = .idle
+        writer = nil
+        answersEvents = false
+        leaveForwarded()
         timer?.set(after: configuration.idleTimeout)
-        parser?.resume()
+        if exchange.facts.isUpgrade { parser?.declineUpgrade() } else { parser?.resume() }
         feedPending()
         if pending.isEmpty { stream.resumeReading() }
     }
@@ -142,16 +151,9 @@ extension ServerConnection {
     private func upgrade(
         _ response: HTTPResponse,
         _ exchange: Exchange,
-        subprotocol: String?,
-        _ handOver: (WebSocket) -> Void = { _ in }
+        subprotocol: String?
     ) async throws -> WebSocket? {
-        guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
-            var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
-            refusal.headers.add("upgrade", "websocket")
-            refusal.headers.add("sec-websocket-version", "13")
-            try await send(refusal, to: exchange.request)
-            return nil
-        }
+        guard let key = try await handshakeKey(exchange) else { return nil }
         stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
         let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
         socket.onEnd = { [self] in ended() }
@@ -161,8 +163,20 @@ extension ServerConnection {
         parser = nil
         let early = pending
         pending = []
-        socket.begin(with: early[pendingStart...], handOver: handOver)
+        socket.begin(with: early[pendingStart...])
         return socket
+    }
+
+    /// The key of a valid handshake; any other request is answered.
+    private func handshakeKey(_ exchange: Exchange) async throws -> String? {
+        if exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody {
+            return key
+        }
+        var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
+        refusal.headers.add("upgrade", "websocket")
+        refusal.headers.add("sec-websocket-version", "13")
+        try await send(refusal, to: exchange.request)
+        return nil
     }
 
     private func serve(

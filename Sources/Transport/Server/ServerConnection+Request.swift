@@ -6,17 +6,24 @@ extension ServerConnection: HTTPParserDelegate {
     func parserReadHead(_ head: HTTPHead) -> HTTPParser.Verdict {
         isHeadTimed = false
         let headers = head.headers
-        if let status = RequestRules.refusal(
+        if let refusal = RequestRules.refusal(
             head,
             headers: headers,
             maximumBodyBytes: configuration.maximumBodyBytes
         ) {
-            return .refuse(status: status)
+            return .refuse(status: refusal.status, reason: refusal.reason)
         }
         let text = String(decoding: head.bytes[..<head.targetLength], as: UTF8.self)
         guard let method = RequestRules.method(head.method),
             let (path, query) = RequestRules.target(text, method: method)
-        else { return .refuse(status: 400) }
+        else { return .refuse(status: 400, reason: "bad target") }
+        var peer = peer
+        var isSecure = stream.isSecure
+        if isProxy, let client = forwardedClient(headers) {
+            guard client.isWelcome else { return .refuse(status: 429, reason: "too many requests of one client") }
+            peer = .tcp(client.address)
+            isSecure = client.isSecure ?? isSecure
+        }
         let body = BodyBuffer(loop: loop)
         body.onDemand { [unowned self] in bodyWanted() }
         let request = HTTPRequest(
@@ -27,10 +34,12 @@ extension ServerConnection: HTTPParserDelegate {
             headers: headers,
             body: IncomingBody(body),
             peer: peer,
-            isSecure: stream.isSecure,
+            isSecure: isSecure,
             loop: loop
         )
-        let isUpgrade = head.isUpgrade && request.asksForWebSocket
+        // A handshake has no body, so one that brings some is answered as the plain request it also is.
+        let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
+        let isUpgrade = head.isUpgrade && !hasBody && request.asksForWebSocket
         var exchange = Exchange(
             request: request,
             body: body,
@@ -38,12 +47,13 @@ extension ServerConnection: HTTPParserDelegate {
                 isVersion10: head.minorVersion == 0,
                 keepsAlive: head.keepsAlive && !place.isDraining,
                 isUpgrade: isUpgrade,
-                awaitsContinue: headers.contains("expect")
+                // A version 1.0 client cannot mean it (RFC 9110, section 10.1.1).
+                awaitsContinue: head.minorVersion == 1 && hasBody && headers.contains("expect")
             )
         )
         bodyBytes = 0
         isReadingBody = true
-        timer?.set(after: configuration.bodyTimeout)
+        if exchange.facts.awaitsContinue { holdBodyClock() } else { startBodyClock() }
         exchange.task = loop.spawn { [self] in await answer(request) }
         phase = .exchange(exchange)
         return head.isUpgrade && !isUpgrade ? .notUpgraded : .proceed
@@ -61,28 +71,55 @@ extension ServerConnection: HTTPParserDelegate {
         body.append(bytes)
         if body.isFull {
             stream.pauseReading()
-            timer?.set(nil)
+            holdBodyClock()
         } else {
-            timer?.set(after: configuration.bodyTimeout)
+            bodyProgressed(bytes.count)
         }
         return .proceed
     }
 
     func parserReadMessage() {
         isReadingBody = false
-        timer?.set(nil)
+        stopBodyClock()
         if case .exchange(let exchange) = phase { exchange.body.finish() }
     }
 
     /// A reader has taken everything that came in.
     private func bodyWanted() {
-        guard case .exchange(var exchange) = phase, isReadingBody else { return }
+        guard case .exchange(var exchange) = phase, isReadingBody, exchange.facts.ending == nil else { return }
         if exchange.facts.awaitsContinue {
             exchange.facts.awaitsContinue = false
             phase = .exchange(exchange)
             stream.write("HTTP/1.1 100 Continue\r\n\r\n")
         }
-        timer?.set(after: configuration.bodyTimeout)
+        // A reader that follows closely gives the client no more time than one that waits.
+        if bodyClock != .running { startBodyClock() }
         stream.resumeReading()
+    }
+
+    /// Whom the proxy speaks for, counted in its place.
+    private func forwardedClient(_ headers: HTTPHeaders) -> (address: SocketAddress, isSecure: Bool?, isWelcome: Bool)?
+    {
+        guard
+            let client = ForwardedClient(
+                headers,
+                field: configuration.proxyField,
+                isTrusted: { server.isTrusted($0) }
+            )
+        else { return nil }
+        guard let group = ClientGroup(client.address) else { return (client.address, client.isSecure, true) }
+        forwardedGroup = group
+        let limit = server.groupLimit(group)
+        let isWelcome = server.counts.enter(group) <= limit
+        if !isWelcome {
+            leaveForwarded()
+            server.faults.report(
+                .manyFromAddress,
+                peer: .tcp(client.address),
+                detail: "more than \(limit) requests at once through \(peer)",
+                at: loop.now
+            )
+        }
+        return (client.address, client.isSecure, isWelcome)
     }
 }

@@ -28,26 +28,67 @@ final class ServerConnection: @unchecked Sendable {
         let isVersion10: Bool
         var keepsAlive: Bool
         let isUpgrade: Bool
+        /// The client sends its body only once it is told to.
         var awaitsContinue: Bool
-        var bodyTimedOut = false
+        /// Set once the request can no longer be answered as it should be; the handler has a little time left.
+        var ending: Ending?
+        /// When the progress of an ending exchange was last looked at.
+        var lastLook = Uptime(nanoseconds: 0)
+        var isCancelled = false
+    }
+
+    /// Why an exchange is being brought to its end.
+    enum Ending {
+        case clientLeft
+        case bodyTimedOut
+        case bodyBroken
+        case bodyUnread
+    }
+
+    /// Which deadline a body is under.
+    enum BodyClock {
+        case stopped  // no body, or all of it is here
+        case running  // the client owes bytes
+        case held  // its handler owes a read
     }
 
     let stream: ByteStream
     let server: HTTPServer
     let place: ServerPlace
     let peer: HTTPPeer
+    /// Speaks for others, and is believed.
+    let isProxy: Bool
+    /// What the connection counts for; nil for a proxy and a unix socket.
+    let group: ClientGroup?
+    /// What the exchange counts for on a proxy's connection.
+    var forwardedGroup: ClientGroup?
     var phase = Phase.idle
     var bodyBytes = 0
     var isReadingBody = false
+    var bodyClock = BodyClock.stopped
+    /// What came in of the body since its deadline was last set.
+    var bodyProgress = 0
+    /// The body of the answer under way, once it has begun.
+    var writer: BodyWriter?
+    var answersEvents = false
     /// What came in behind the current request, from `pendingStart` on.
     var pending: [UInt8] = []
     var pendingStart = 0
     var parser: HTTPParser?
     var timer: LoopTimer?
 
-    init(stream: ByteStream, peer: HTTPPeer, server: HTTPServer, place: ServerPlace) {
+    init(
+        stream: ByteStream,
+        peer: HTTPPeer,
+        isProxy: Bool,
+        group: ClientGroup?,
+        server: HTTPServer,
+        place: ServerPlace
+    ) {
         self.stream = stream
         self.peer = peer
+        self.isProxy = isProxy
+        self.group = group
         self.server = server
         self.place = place
     }
@@ -55,10 +96,12 @@ final class ServerConnection: @unchecked Sendable {
     var loop: EventLoop { stream.loop }
     var configuration: HTTPServerConfiguration { server.configuration }
 
-    func start(isOverLimit: Bool) {
+    /// - Parameter status: answers with it at once and closes.
+    func start(refusing status: Int?) {
         stream.sink = self
         stream.socket.writeStallLimit = configuration.writeTimeout
-        if isOverLimit { return refuse(503) }
+        stream.socket.writeStallBytes = max(1, configuration.minimumBytes)
+        if let status { return refuse(status) }
         timer = LoopTimer(loop: loop) { [unowned self] in deadlinePassed() }
         let limits = HTTPParser.Limits(
             headBytes: configuration.maximumHeadBytes,
@@ -82,8 +125,8 @@ final class ServerConnection: @unchecked Sendable {
             }
             return bytes.count
         case .messageEnded(let consumed): return consumed
-        case .failed(let status, _):
-            malformed(status)
+        case .failed(let status, let reason):
+            malformed(status, reason)
             return bytes.count
         }
     }
@@ -103,24 +146,8 @@ final class ServerConnection: @unchecked Sendable {
         }
     }
 
-    private func malformed(_ status: Int) {
-        switch phase {
-        case .idle: refuse(status)
-        case .exchange(var exchange):
-            // The rest of the body is unusable; the handler hears of it and the connection ends with its answer.
-            let code: ErrorCode = status == 413 ? .tooLarge : .invalidRequest
-            let what =
-                status == 413 ? "is longer than \(configuration.maximumBodyBytes) bytes" : "is not what HTTP allows"
-            exchange.body.fail(BerthError(code, "the request's body \(what)"))
-            exchange.facts.keepsAlive = false
-            phase = .exchange(exchange)
-            stream.pauseReading()
-        default: stream.close()
-        }
-    }
-
     /// Answers without a handler and closes.
-    private func refuse(_ status: Int) {
+    func refuse(_ status: Int) {
         let framing = ResponseFraming(length: .known(0), keepsAlive: false, isVersion10: false)
         let response = HTTPResponse(status: status)
         ResponseHead.write(response, framing: framing, date: place.currentDate(), to: stream)
@@ -133,22 +160,10 @@ final class ServerConnection: @unchecked Sendable {
         stream.closeAfterFlush()
     }
 
-    // MARK: Deadlines
-
-    private func deadlinePassed() {
-        switch phase {
-        case .idle:
-            if parser?.hasStartedHead == true { refuse(408) } else { stream.close() }
-        case .exchange(var exchange) where isReadingBody:
-            exchange.body.fail(
-                BerthError(.timedOut, "the request's body stopped for \(configuration.bodyTimeout)")
-            )
-            exchange.facts.keepsAlive = false
-            exchange.facts.bodyTimedOut = true
-            phase = .exchange(exchange)
-            stream.pauseReading()
-        default: return
-        }
+    func report(_ fault: ClientFault, _ detail: String) {
+        var peer = peer
+        if case .exchange(let exchange) = phase { peer = exchange.request.peer }
+        server.faults.report(fault, peer: peer, detail: detail, at: loop.now)
     }
 
     // MARK: The server's orders
@@ -165,44 +180,53 @@ final class ServerConnection: @unchecked Sendable {
         }
     }
 
-    func abort() { stream.close(BerthError(.unavailable, "the server is shutting down", isRetryable: true)) }
+    func abort() {
+        if case .upgraded(let socket) = phase { return socket.abort() }
+        stream.close(BerthError(.unavailable, "the server is shutting down", isRetryable: true))
+    }
 }
 
 extension ServerConnection: ByteStreamSink {
     func streamReceived(_ bytes: UnsafeRawBufferPointer) {
         switch phase {
         case .idle: break
+        case .exchange(let exchange) where exchange.facts.ending != nil: return
         case .exchange where isReadingBody: break
-        case .exchange:
-            pending.append(contentsOf: bytes)
-            return stream.pauseReading()
+        case .exchange: return keep(bytes)
         case .upgraded, .closing, .closed: return
         }
         let consumed = feed(bytes)
         guard consumed < bytes.count, case .exchange = phase else { return }
-        pending.append(contentsOf: bytes[consumed...])
+        keep(UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
+    }
+
+    /// For after the exchange.
+    private func keep(_ bytes: UnsafeRawBufferPointer) {
+        pending.append(contentsOf: bytes)
         stream.pauseReading()
+        if timer?.due == nil { timer?.set(after: configuration.farewellTimeout) }
     }
 
     func streamInputEnded() {
         switch phase {
-        case .exchange(var exchange):
-            // Its client is gone or has shut its side: the handler is told, an answer it still gives is sent.
-            exchange.facts.keepsAlive = false
-            phase = .exchange(exchange)
-            exchange.body.fail(BerthError(.network, "the client closed the connection"))
-            exchange.task?.cancel()
+        case .exchange: inputEnded()
         case .closing: return
         default: stream.close()
         }
     }
 
     func streamClosed(_ error: BerthError?) {
+        if error?.code == .timedOut { report(.slowReader, "took less than the minimum of its answer") }
         if case .exchange(let exchange) = phase {
             exchange.body.fail(error ?? BerthError(.network, "the connection is closed"))
             exchange.task?.cancel()
         }
         ended()
+    }
+
+    func leaveForwarded() {
+        if let forwardedGroup { server.counts.exit(forwardedGroup) }
+        forwardedGroup = nil
     }
 
     /// Nothing of the connection is left; the server forgets it.
@@ -211,6 +235,8 @@ extension ServerConnection: ByteStreamSink {
         timer?.close()
         timer = nil
         pending = []
+        writer = nil
+        leaveForwarded()
         server.ended(self, at: place)
     }
 }
