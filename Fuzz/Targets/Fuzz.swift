@@ -9,6 +9,7 @@ import Glibc
         ("http", { given($0, $1, HTTPFuzz.run) }),
         ("connection", { given($0, $1, ConnectionFuzz.run) }),
         ("response", { given($0, $1, ResponseFuzz.run) }),
+        ("fields", { given($0, $1, FieldFuzz.run) }),
         ("target", { given($0, $1, HTTPFuzz.target) }),
         ("inflate", { given($0, $1, CompressionFuzz.inflate) }),
         ("deflate", { given($0, $1, CompressionFuzz.roundTrip) }),
