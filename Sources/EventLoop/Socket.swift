@@ -18,6 +18,8 @@ public final class Socket: @unchecked Sendable {
     public var readSize = 64 * 1024
     /// When bytes last came in.
     public private(set) var lastReceived: Uptime
+    /// Since when the kernel has not been able to take all that was written; nil while it keeps up.
+    public private(set) var blockedSince: Uptime?
 
     private var descriptor: CInt
     private var handle: PollHandle?
@@ -25,7 +27,9 @@ public final class Socket: @unchecked Sendable {
     private var wantsInput = false
     private var inputEnded = false
     private var isUnflushed = false
-    private var isBlocked = false
+    private var isBlocked = false {
+        didSet { if isBlocked != oldValue { blockedSince = isBlocked ? loop.now : nil } }
+    }
     private var ending = Ending.none
     private var drainWaiters: [(waiter: Waiter<Void>, room: Int)] = []
     private var timer: LoopTimer?

@@ -235,7 +235,6 @@ struct Composition: Sendable {
         // Uploads are read in pieces under a limit of their own; every other route has one in front of its decoder.
         http.maximumBodyBytes = max(configuration.maximumBodyBytes * 4, Int(configuration.maximumUploadBytes) + 1)
         http.maximumConnections = configuration.maximumConnections
-        http.webSocket = WorkerHub.webSocket
         http.renderError = { FrontDoor.problem($0, requestID: nil) }
         return http
     }

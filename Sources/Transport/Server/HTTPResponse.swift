@@ -10,7 +10,12 @@ public struct HTTPResponse: Sendable {
         /// Server-sent events (WHATWG HTML, section 9.2). Comments keep the connection alive in quiet times.
         case events(@Sendable (EventWriter) async throws -> Void)
         /// Accepts a WebSocket handshake; the connection closes when the closure returns (1000) or throws (1011).
-        case webSocket(subprotocol: String?, @Sendable (WebSocket) async throws -> Void)
+        /// `subprotocol` is granted if the client asked for it; a `configuration` replaces the server's own.
+        case webSocket(
+            subprotocol: String?,
+            configuration: WebSocketConfiguration? = nil,
+            @Sendable (WebSocket) async throws -> Void
+        )
         /// Accepts a WebSocket handshake, moves the connection to `loop` and hands the socket over there, before
         /// anything is read: whoever takes it gives it a sink (``WebSocket/deliver(to:)``) and closes it. No task stays
         /// behind.

@@ -56,12 +56,16 @@ extension ServerConnection {
             try writer.finish()
         case .events(let produce):
             try await sendEvents(response, exchange, produce)
-        case .webSocket(let subprotocol, let run):
-            guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol) else { return }
+        case .webSocket(let subprotocol, let own, let run):
+            let settings = own ?? configuration.webSocket
+            guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
             return await serve(socket, exchange, run)
         case .webSocketHandOver(let target, let body):
-            guard let key = try await handshakeKey(exchange) else { return }
-            return try await handOver(response, key: key, to: target, body)
+            var settings = configuration.webSocket
+            // It carries bytes that are relayed at speed.
+            settings.compression = nil
+            guard try await shakeHands(response, exchange, subprotocol: nil, settings) != nil else { return }
+            return try await handOver(settings, to: target, body)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -151,11 +155,19 @@ extension ServerConnection {
     private func upgrade(
         _ response: HTTPResponse,
         _ exchange: Exchange,
-        subprotocol: String?
+        subprotocol: String?,
+        _ settings: WebSocketConfiguration
     ) async throws -> WebSocket? {
-        guard let key = try await handshakeKey(exchange) else { return nil }
-        stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
-        let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
+        guard let agreed = try await shakeHands(response, exchange, subprotocol: subprotocol, settings) else {
+            return nil
+        }
+        let socket = WebSocket(
+            stream: stream,
+            role: .server,
+            configuration: settings,
+            agreed: agreed,
+            pool: place.compression
+        )
         socket.onEnd = { [self] in ended() }
         phase = .upgraded(socket)
         timer?.close()
@@ -165,6 +177,31 @@ extension ServerConnection {
         pending = []
         socket.begin(with: early[pendingStart...])
         return socket
+    }
+
+    /// Writes the 101 and returns what it agrees to; a request that is no good handshake is answered otherwise.
+    private func shakeHands(
+        _ response: HTTPResponse,
+        _ exchange: Exchange,
+        subprotocol: String?,
+        _ settings: WebSocketConfiguration
+    ) async throws -> WebSocketHandshake.Agreement? {
+        guard let key = try await handshakeKey(exchange) else { return nil }
+        guard
+            let (head, agreed) = WebSocketHandshake.accept(
+                exchange.request,
+                key: key,
+                subprotocol: subprotocol,
+                headers: response.headers,
+                compression: settings.compression
+            )
+        else {
+            let refusal = HTTPResponse.text("sec-websocket-extensions is malformed\n", status: 400)
+            try await send(refusal, to: exchange.request)
+            return nil
+        }
+        stream.write(head)
+        return agreed
     }
 
     /// The key of a valid handshake; any other request is answered.

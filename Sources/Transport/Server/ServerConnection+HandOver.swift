@@ -3,26 +3,23 @@ internal import EventLoop
 
 // A WebSocket that goes to somebody else, who may live on another loop.
 extension ServerConnection {
-    /// Accepts the handshake with `key` on this loop and gives the socket away on `target`.
+    /// Gives the socket, whose handshake has been accepted, away on `target`.
     func handOver(
-        _ response: HTTPResponse,
-        key: String,
+        _ settings: WebSocketConfiguration,
         to target: EventLoop,
         _ body: @escaping @Sendable (WebSocket) -> Void
     ) async throws {
-        stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: nil, headers: response.headers))
         let early = Array(pending[pendingStart...])
         timer?.close()
         timer = nil
         parser = nil
         pending = []
         guard let detached = stream.detach() else { return ended() }
-        let configuration = configuration.webSocket
         let home = loop
         do {
             let socket = try await target.run { [self] in
                 let stream = try ByteStream(detached, on: target)
-                let socket = WebSocket(stream: stream, role: .server, configuration: configuration)
+                let socket = WebSocket(stream: stream, role: .server, configuration: settings)
                 socket.onEnd = { home.execute { self.ended() } }
                 socket.begin(with: early[...], handOver: body)
                 return socket
