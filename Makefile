@@ -23,7 +23,7 @@ spec: build ## measure the shipped programs against the numeric specification
 bench: build ## processor time against Node with Express and ws in the same run (BENCH="--only GET --json")
 	python3 Benchmarks/bench.py $(BENCH)
 
-fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=60)
+fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=240)
 	Fuzz/run
 
 asan: build ## every test under AddressSanitizer and LeakSanitizer

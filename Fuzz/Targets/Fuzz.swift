@@ -14,6 +14,7 @@ import Glibc
         ("inflate", { given($0, $1, CompressionFuzz.inflate) }),
         ("deflate", { given($0, $1, CompressionFuzz.roundTrip) }),
         ("websocket", { given($0, $1, WebSocketFuzz.run) }),
+        ("negotiation", { given($0, $1, WebSocketFuzz.negotiation) }),
         ("events", { given($0, $1, StreamFuzz.events) }),
         ("agent", { given($0, $1, StreamFuzz.agent) }),
         ("channel", { given($0, $1, MessageFuzz.channel) }),
