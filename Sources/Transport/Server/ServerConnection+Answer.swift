@@ -1,5 +1,6 @@
 internal import Base
 internal import EventLoop
+internal import Synchronization
 
 // From what a handler returns to the last byte of its answer.
 extension ServerConnection {
@@ -60,12 +61,12 @@ extension ServerConnection {
             let settings = own ?? configuration.webSocket
             guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
             return await serve(socket, exchange, run)
-        case .webSocketHandOver(let target, let body):
-            var settings = configuration.webSocket
-            // It carries bytes that are relayed at speed.
+        case .webSocketHandOver(let target, let own, let body):
+            var settings = own ?? configuration.webSocket
+            // The compressors' pool belongs to this loop.
             settings.compression = nil
             guard try await shakeHands(response, exchange, subprotocol: nil, settings) != nil else { return }
-            return try await handOver(settings, to: target, body)
+            return try await handOver(settings, from: exchange.request.peer, to: target, body)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -168,8 +169,9 @@ extension ServerConnection {
             agreed: agreed,
             pool: place.compression
         )
-        socket.onEnd = { [self] in ended() }
+        watch(socket, of: exchange.request.peer)
         phase = .upgraded(socket)
+        server.webSockets.wrappingAdd(1, ordering: .relaxed)
         timer?.close()
         timer = nil
         parser = nil
@@ -206,7 +208,9 @@ extension ServerConnection {
 
     /// The key of a valid handshake; any other request is answered.
     private func handshakeKey(_ exchange: Exchange) async throws -> String? {
-        if exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody {
+        if exchange.facts.isUpgrade, !exchange.facts.isVersion10, !isReadingBody,
+            let key = WebSocketHandshake.key(of: exchange.request)
+        {
             return key
         }
         var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
