@@ -196,7 +196,7 @@ if Context.environment["BERTH_FUZZ"] == "1" {
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "CFuzzer", "Base", "EventLoop", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API",
+                "CFuzzer", "Base", "EventLoop", "OpenSSL", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API",
                 "Domain",
                 "Server",
             ],

@@ -25,6 +25,8 @@ import Glibc
         ("create", { given($0, $1, JSONFuzz.create) }),
         ("bodies", { given($0, $1, BodyFuzz.run) }),
         ("routes", { given($0, $1, RouteFuzz.run) }),
+        ("dns", { given($0, $1, ClientFuzz.names) }),
+        ("client", { given($0, $1, ClientFuzz.texts) }),
         ("names", { given($0, $1, NameFuzz.run) }),
     ]
 
