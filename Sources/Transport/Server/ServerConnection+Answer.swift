@@ -16,24 +16,13 @@ extension ServerConnection {
                     ["request_id": request.id, "error": known.message, "detail": known.detail ?? ""]
                 )
             }
-            response = rendered(known)
+            response = configuration.renderError(known)
         }
         do {
             try await send(response, to: request)
         } catch {
             stream.close(BerthError(wrapping: error))
         }
-    }
-
-    private func rendered(_ error: BerthError) -> HTTPResponse {
-        var response = configuration.renderError(error)
-        // A timeout is the gateway's (504) unless it is the client that was slow.
-        if error.code == .timedOut, case .exchange(let exchange) = phase,
-            case .bodyTimedOut = exchange.facts.ending
-        {
-            response.status = 408
-        }
-        return response
     }
 
     private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
