@@ -24,6 +24,8 @@ import Glibc
         ("json", { given($0, $1, JSONFuzz.value) }),
         ("create", { given($0, $1, JSONFuzz.create) }),
         ("bodies", { given($0, $1, BodyFuzz.run) }),
+        ("link", { given($0, $1, LinkFuzz.run) }),
+        ("flow", { given($0, $1, MessageFuzz.flow) }),
         ("routes", { given($0, $1, RouteFuzz.run) }),
         ("names", { given($0, $1, NameFuzz.run) }),
     ]
