@@ -196,9 +196,9 @@ if Context.environment["BERTH_FUZZ"] == "1" {
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "CFuzzer", "Base", "EventLoop", "OpenSSL", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API",
+                "CFuzzer", "Base", "EventLoop", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API",
                 "Domain",
-                "Server",
+                "Server", "Workers",
             ],
             path: "Fuzz/Targets",
             swiftSettings: strict
