@@ -167,8 +167,8 @@ public final class HTTPServer: Sendable {
 
     func ended(_ connection: ServerConnection, at place: ServerPlace) {
         guard place.connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
-        counts.leave(connection.group)
         place.load.wrappingSubtract(1, ordering: .relaxed)
+        counts.leave(connection.group)
         guard place.connections.isEmpty else { return }
         let waiters = place.emptyWaiters
         place.emptyWaiters = []
