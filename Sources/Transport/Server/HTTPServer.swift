@@ -139,9 +139,9 @@ public final class HTTPServer: Sendable {
     }
 
     private func secure(_ socket: Socket) throws(BerthError) -> TLSSession? {
-        guard let context = configuration.tls else { return nil }
+        guard let identity = configuration.tls else { return nil }
         do {
-            return try TLSSession(context)
+            return try TLSSession(server: identity.context)
         } catch {
             socket.close()
             throw error
