@@ -205,3 +205,17 @@ if Context.environment["BERTH_FUZZ"] == "1" {
         ),
     ]
 }
+
+// scripts/sanitize thread: every program also tells ThreadSanitizer what Swift's Mutex orders.
+if Context.environment["BERTH_TSAN"] == "1" {
+    for target in package.targets where target.name == "Base" { target.dependencies.append("CMutexOrder") }
+    package.targets += [
+        .target(name: "CMutexOrder", path: "Tests/Sanitizers/CMutexOrder"),
+        .executableTarget(
+            name: "calibration",
+            dependencies: ["EventLoop"],
+            path: "Tests/Sanitizers/calibration",
+            swiftSettings: strict
+        ),
+    ]
+}

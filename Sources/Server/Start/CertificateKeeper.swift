@@ -12,7 +12,6 @@ struct CertificateKeeper: Sendable {
     let loop: EventLoop
     let time: any TimeSource
     let log: Log
-    let metrics: Metrics
     /// Told after a new certificate is in use.
     let changed: @Sendable (TLSCertificate) throws -> Void
 

@@ -267,8 +267,7 @@ struct Composition: Sendable {
             keyFile: key,
             loop: loop,
             time: core.time,
-            log: log,
-            metrics: core.metrics
+            log: log
         ) { certificate in
             var address = address
             address.pins = [certificate.pin]
