@@ -90,8 +90,8 @@ struct House: Sendable {
         }
     }
 
-    /// Plays a worker on a link of its own, from its first message to its end. False: it never ended.
-    func play(_ script: @escaping @Sendable (WorkerLink, Ear) async -> Void) -> Bool {
+    /// Plays a worker on a link of its own, from its first message to its end. Returns what prevented that.
+    func play(_ script: @escaping @Sendable (WorkerLink, Ear) async -> Void) -> String? {
         let outcome = Outcome<Bool>()
         loop.spawn { [core] in
             do {
@@ -106,8 +106,11 @@ struct House: Sendable {
                 outcome.set(.failure(BerthError(wrapping: error)))
             }
         }
-        if case .success? = outcome.wait(milliseconds: 15_000) { return true }
-        return false
+        switch outcome.wait(milliseconds: 15_000) {
+        case .success: return nil
+        case .failure(let error): return "\(error) \(error.detail ?? "")"
+        case nil: return "it does not end"
+        }
     }
 
     /// From within the loop: an execution for a worker that stands alone.
@@ -210,7 +213,8 @@ final class Outcome<Value: Sendable>: Sendable {
 
     func wait(milliseconds: CInt) -> Result<Value, BerthError>? {
         var entry = pollfd(fd: bell[0], events: Int16(POLLIN), revents: 0)
-        poll(&entry, 1, milliseconds)
+        // The fuzzer's own alarm interrupts it.
+        while poll(&entry, 1, milliseconds) < 0, errno == EINTR {}
         return result.withLock { $0 }
     }
 }
