@@ -83,6 +83,9 @@ final class RawPeer: SocketDelegate, @unchecked Sendable {
 
     /// Returns when the kernel has taken nearly all that was sent.
     func drained() async throws { try await socket.drained() }
+    /// Lets one reading take no more than `count` bytes.
+    func read(atMost count: Int) async throws { try await loop.run { self.socket.readSize = count } }
+    func pauseReading() async throws { try await loop.run { self.socket.pauseReading() } }
     func resumeReading() async throws { try await loop.run { self.socket.resumeReading() } }
     func close() async throws { try await loop.run { self.socket.close() } }
     func hasEnded() async throws -> Bool { try await loop.run { self.hasEnded } }
