@@ -143,6 +143,7 @@ let package = Package(
         tests("DatabaseTests", ["Database", "Migrations"]),
         tests("DomainTests", ["Domain"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
+        tests("RelayTests", ["Relay", "Transport", "EventLoop", "WorkerProtocol"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
         .executableTarget(
             name: "subprocess-fixture",
@@ -200,6 +201,20 @@ if Context.environment["BERTH_FUZZ"] == "1" {
                 "Server",
             ],
             path: "Fuzz/Targets",
+            swiftSettings: strict
+        ),
+    ]
+}
+
+// scripts/sanitize thread: every program also tells ThreadSanitizer what Swift's Mutex orders.
+if Context.environment["BERTH_TSAN"] == "1" {
+    for target in package.targets where target.name == "Base" { target.dependencies.append("CMutexOrder") }
+    package.targets += [
+        .target(name: "CMutexOrder", path: "Tests/Sanitizers/CMutexOrder"),
+        .executableTarget(
+            name: "calibration",
+            dependencies: ["EventLoop"],
+            path: "Tests/Sanitizers/calibration",
             swiftSettings: strict
         ),
     ]

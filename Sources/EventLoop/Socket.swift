@@ -18,6 +18,8 @@ public final class Socket: @unchecked Sendable {
     public var readSize = 64 * 1024
     /// When bytes last came in.
     public private(set) var lastReceived: Uptime
+    /// Since when the kernel has not been able to take all that was written; nil while it keeps up.
+    public private(set) var blockedSince: Uptime?
 
     private var descriptor: CInt
     private var handle: PollHandle?
@@ -25,7 +27,9 @@ public final class Socket: @unchecked Sendable {
     private var wantsInput = false
     private var inputEnded = false
     private var isUnflushed = false
-    private var isBlocked = false
+    private var isBlocked = false {
+        didSet { if isBlocked != oldValue { blockedSince = isBlocked ? loop.now : nil } }
+    }
     private var ending = Ending.none
     private var drainWaiters: [(waiter: Waiter<Void>, room: Int)] = []
     private var timer: LoopTimer?
@@ -59,6 +63,7 @@ public final class Socket: @unchecked Sendable {
             Glibc.close(descriptor)
             throw error
         }
+        loop.meter.opened()
     }
 
     public var isOpen: Bool { handle != nil }
@@ -88,6 +93,7 @@ public final class Socket: @unchecked Sendable {
         let count = recv(descriptor, buffer.baseAddress, min(readSize, buffer.count), 0)
         if count > 0 {
             lastReceived = loop.now
+            loop.meter.received(count)
             if ending != .lingering { delegate?.socketReceived(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
         } else if count == 0 {
             inputEnded = true
@@ -174,6 +180,7 @@ public final class Socket: @unchecked Sendable {
             let bytes = output.bytes
             let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
             if sent >= 0 {
+                loop.meter.sent(sent)
                 output.removeFirst(sent, loop: loop)
                 progress.given += sent
                 if sent < bytes.count { continue }
@@ -275,6 +282,7 @@ public final class Socket: @unchecked Sendable {
     private func end(_ error: BerthError?) {
         guard let handle else { return }
         self.handle = nil
+        loop.meter.closed()
         handle.close()
         Glibc.close(descriptor)
         descriptor = -1

@@ -15,19 +15,21 @@ struct WorkerHub: Sendable {
     let maximumChannels: Int
     let log: Log
 
-    /// Berth's own heartbeat watches the peer, so no pings; prompts of several megabytes are one message.
+    /// Berth's own heartbeat watches the peer, so no pings; prompts of several megabytes are one message; nothing is
+    /// compressed, as the link mostly carries bytes that are relayed at speed.
     static var webSocket: WebSocketConfiguration {
         var configuration = WebSocketConfiguration()
         configuration.maximumMessageBytes = ProtocolLimits.maximumMessageBytes
         configuration.pingInterval = nil
+        configuration.compression = nil
         return configuration
     }
 
     /// Whatever a worker asks of its own socket: the link, or a file beside it.
     func answer(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let match = Self.matcher.match(method: request.method.rawValue, segments: request.segments)
-        guard case .found(let route, let parameters) = match else { return try await accept(request) }
-        return switch route.id {
+        let match = Self.matcher.match(method: request.method.rawValue, path: request.path)
+        guard case .found(let place, let parameters) = match else { return try await accept(request) }
+        return switch place.route.id {
         case .workerUpload: try await files.fetch(request, upload: parameters["uploadId"] ?? "")
         case .workerBundle: try await files.take(request, execution: parameters["executionId"] ?? "")
         default: try await accept(request)
@@ -55,13 +57,14 @@ struct WorkerHub: Sendable {
         }
         return HTTPResponse(
             status: 101,
-            body: .webSocket(subprotocol: nil) { socket in await serve(socket, identity) }
+            body: .webSocket(subprotocol: nil, configuration: Self.webSocket) { socket in await serve(socket, identity)
+            }
         )
     }
 
     private func serve(_ socket: WebSocket, _ identity: WorkerIdentity) async {
-        metrics.add("berth_workers_connected", "", 1)
-        defer { metrics.add("berth_workers_connected", "", -1) }
+        metrics.add(.workersConnected, 1)
+        defer { metrics.add(.workersConnected, -1) }
         let channels = LinkChannels(
             socket,
             maximum: maximumChannels,

@@ -33,7 +33,7 @@ struct Composition: Sendable {
     ) async throws -> Composition {
         let randomness = SystemRandomness()
         let ids = IDSource(time: time, randomness: randomness)
-        let metrics = Metrics()
+        let metrics = Metrics(loops: loops)
         // Before the database is made, so that a database without its key always means that the key was lost.
         let keyRing = try keys(configuration, directory, randomness)
         let database = try SQLiteDatabase(SQLiteConfiguration(path: directory.databasePath), time: time)
@@ -133,9 +133,17 @@ struct Composition: Sendable {
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) }
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
-        let http = HTTPServer(loops: loops, configuration: try httpConfiguration(configuration), ids: ids, log: log) {
+        let http = HTTPServer(
+            loops: loops,
+            configuration: try httpConfiguration(configuration),
+            // Of requests: ids of what is kept come from the kernel one by one.
+            ids: IDSource(time: time, randomness: PooledRandomness()),
+            log: log
+        ) {
             await door.handle($0)
         }
+        core.http.bind(http)
+        for loop in loops { loop.measureLag() }
         return Composition(core: core, http: http, links: links, environmentsPath: directory.environmentsPath, log: log)
     }
 
@@ -235,7 +243,6 @@ struct Composition: Sendable {
         // Uploads are read in pieces under a limit of their own; every other route has one in front of its decoder.
         http.maximumBodyBytes = max(configuration.maximumBodyBytes * 4, Int(configuration.maximumUploadBytes) + 1)
         http.maximumConnections = configuration.maximumConnections
-        http.webSocket = WorkerHub.webSocket
         http.renderError = { FrontDoor.problem($0, requestID: nil) }
         return http
     }

@@ -45,6 +45,10 @@ final class Inflater {
     }
 
     func inflate(_ input: [UInt8], into output: inout [UInt8], limit: Int) throws(BerthError) -> Progress {
+        try inflate(input[...], into: &output, limit: limit)
+    }
+
+    func inflate(_ input: ArraySlice<UInt8>, into output: inout [UInt8], limit: Int) throws(BerthError) -> Progress {
         let end = output.count + limit
         let status = input.withUnsafeBytes { expand($0, into: &output, end: end) }
         return try progress(status, of: input.count, isOverLimit: output.count > end, limit: limit)
@@ -67,6 +71,12 @@ final class Inflater {
 
     /// Forgets everything seen so far.
     func reset() { inflateReset(stream) }
+
+    /// After ``Progress/ended(consumed:)``: begins another stream that may refer to what came before.
+    func continueBehindEnd() { inflateResetKeep(stream) }
+
+    /// Whether the input so far ends with a whole block.
+    var isBetweenBlocks: Bool { stream.pointee.data_type & 128 != 0 }
 
     /// Stops one byte past `end`, so that a byte too many is seen without expanding the rest.
     private func expand(_ input: UnsafeRawBufferPointer, into output: inout [UInt8], end: Int) -> CInt {

@@ -10,11 +10,20 @@ public struct HTTPResponse: Sendable {
         /// Server-sent events (WHATWG HTML, section 9.2). Comments keep the connection alive in quiet times.
         case events(@Sendable (EventWriter) async throws -> Void)
         /// Accepts a WebSocket handshake; the connection closes when the closure returns (1000) or throws (1011).
-        case webSocket(subprotocol: String?, @Sendable (WebSocket) async throws -> Void)
+        /// `subprotocol` is granted if the client asked for it; a `configuration` replaces the server's own.
+        case webSocket(
+            subprotocol: String?,
+            configuration: WebSocketConfiguration? = nil,
+            @Sendable (WebSocket) async throws -> Void
+        )
         /// Accepts a WebSocket handshake, moves the connection to `loop` and hands the socket over there, before
         /// anything is read: whoever takes it gives it a sink (``WebSocket/deliver(to:)``) and closes it. No task stays
         /// behind.
-        case webSocketHandOver(to: EventLoop, @Sendable (WebSocket) -> Void)
+        case webSocketHandOver(
+            to: EventLoop,
+            configuration: WebSocketConfiguration? = nil,
+            @Sendable (WebSocket) -> Void
+        )
     }
 
     public var status: Int
@@ -36,6 +45,8 @@ public struct HTTPResponse: Sendable {
     }
 
     public static func json(_ bytes: [UInt8], status: Int = 200) -> HTTPResponse {
-        HTTPResponse(status: status, headers: ["content-type": "application/json"], body: .bytes(bytes))
+        HTTPResponse(status: status, headers: jsonHeaders, body: .bytes(bytes))
     }
+
+    private static let jsonHeaders: HTTPHeaders = ["content-type": "application/json"]
 }

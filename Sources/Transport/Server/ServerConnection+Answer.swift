@@ -1,5 +1,6 @@
 internal import Base
 internal import EventLoop
+internal import Synchronization
 
 // From what a handler returns to the last byte of its answer.
 extension ServerConnection {
@@ -15,24 +16,13 @@ extension ServerConnection {
                     ["request_id": request.id, "error": known.message, "detail": known.detail ?? ""]
                 )
             }
-            response = rendered(known)
+            response = configuration.renderError(known)
         }
         do {
             try await send(response, to: request)
         } catch {
             stream.close(BerthError(wrapping: error))
         }
-    }
-
-    private func rendered(_ error: BerthError) -> HTTPResponse {
-        var response = configuration.renderError(error)
-        // A timeout is the gateway's (504) unless it is the client that was slow.
-        if error.code == .timedOut, case .exchange(let exchange) = phase,
-            case .bodyTimedOut = exchange.facts.ending
-        {
-            response.status = 408
-        }
-        return response
     }
 
     private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
@@ -56,12 +46,16 @@ extension ServerConnection {
             try writer.finish()
         case .events(let produce):
             try await sendEvents(response, exchange, produce)
-        case .webSocket(let subprotocol, let run):
-            guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol) else { return }
+        case .webSocket(let subprotocol, let own, let run):
+            let settings = own ?? configuration.webSocket
+            guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
             return await serve(socket, exchange, run)
-        case .webSocketHandOver(let target, let body):
-            guard let key = try await handshakeKey(exchange) else { return }
-            return try await handOver(response, key: key, to: target, body)
+        case .webSocketHandOver(let target, let own, let body):
+            var settings = own ?? configuration.webSocket
+            // The compressors' pool belongs to this loop.
+            settings.compression = nil
+            guard try await shakeHands(response, exchange, subprotocol: nil, settings) != nil else { return }
+            return try await handOver(settings, from: exchange.request.peer, to: target, body)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -151,13 +145,22 @@ extension ServerConnection {
     private func upgrade(
         _ response: HTTPResponse,
         _ exchange: Exchange,
-        subprotocol: String?
+        subprotocol: String?,
+        _ settings: WebSocketConfiguration
     ) async throws -> WebSocket? {
-        guard let key = try await handshakeKey(exchange) else { return nil }
-        stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
-        let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
-        socket.onEnd = { [self] in ended() }
+        guard let agreed = try await shakeHands(response, exchange, subprotocol: subprotocol, settings) else {
+            return nil
+        }
+        let socket = WebSocket(
+            stream: stream,
+            role: .server,
+            configuration: settings,
+            agreed: agreed,
+            pool: place.compression
+        )
+        watch(socket, of: exchange.request.peer)
         phase = .upgraded(socket)
+        server.webSockets.wrappingAdd(1, ordering: .relaxed)
         timer?.close()
         timer = nil
         parser = nil
@@ -167,9 +170,36 @@ extension ServerConnection {
         return socket
     }
 
+    /// Writes the 101 and returns what it agrees to; a request that is no good handshake is answered otherwise.
+    private func shakeHands(
+        _ response: HTTPResponse,
+        _ exchange: Exchange,
+        subprotocol: String?,
+        _ settings: WebSocketConfiguration
+    ) async throws -> WebSocketHandshake.Agreement? {
+        guard let key = try await handshakeKey(exchange) else { return nil }
+        guard
+            let (head, agreed) = WebSocketHandshake.accept(
+                exchange.request,
+                key: key,
+                subprotocol: subprotocol,
+                headers: response.headers,
+                compression: settings.compression
+            )
+        else {
+            let refusal = HTTPResponse.text("sec-websocket-extensions is malformed\n", status: 400)
+            try await send(refusal, to: exchange.request)
+            return nil
+        }
+        stream.write(head)
+        return agreed
+    }
+
     /// The key of a valid handshake; any other request is answered.
     private func handshakeKey(_ exchange: Exchange) async throws -> String? {
-        if exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody {
+        if exchange.facts.isUpgrade, !exchange.facts.isVersion10, !isReadingBody,
+            let key = WebSocketHandshake.key(of: exchange.request)
+        {
             return key
         }
         var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)

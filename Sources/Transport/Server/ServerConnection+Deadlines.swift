@@ -22,7 +22,7 @@ extension ServerConnection {
             report(.slowBody, "less than the minimum of the body in \(configuration.bodyTimeout)")
             end(
                 .bodyTimedOut,
-                BerthError(.timedOut, "the request's body stopped for \(configuration.bodyTimeout)")
+                BerthError(.requestTimedOut, "the request's body stopped for \(configuration.bodyTimeout)")
             )
         case .held:
             report(.unreadBody, "the handler read nothing of the body for \(configuration.unreadTimeout)")

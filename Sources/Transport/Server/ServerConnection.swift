@@ -1,6 +1,7 @@
 internal import Base
 internal import CLLHTTP
 internal import EventLoop
+internal import Synchronization
 
 /// One connection of a server: reads requests one after the other, has a task answer each, and starts the next only
 /// when the answer is written.
@@ -231,6 +232,7 @@ extension ServerConnection: ByteStreamSink {
 
     /// Nothing of the connection is left; the server forgets it.
     func ended() {
+        if case .upgraded = phase { server.webSockets.wrappingSubtract(1, ordering: .relaxed) }
         phase = .closed
         timer?.close()
         timer = nil
