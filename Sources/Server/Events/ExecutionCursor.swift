@@ -85,8 +85,9 @@ struct ExecutionCursor: Sendable {
 
     func relation(to goal: Mark) -> Relation {
         let own = mark
-        if own.version != goal.version, own.position.attempt != goal.position.attempt {
-            return own.version < goal.version ? .behind : .ahead
+        // One who comes back may know of an attempt that the others have not heard of yet.
+        if own.position.attempt != goal.position.attempt {
+            return own.position.attempt < goal.position.attempt ? .behind : .ahead
         }
         var pairs = [(own.version, goal.version), (own.position.state, goal.position.state)]
         for part in Part.allCases {

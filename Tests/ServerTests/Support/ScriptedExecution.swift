@@ -108,7 +108,8 @@ final class ScriptedExecution: ExecutionReading {
     var listeners: Int { state.withLock { $0.listeners.count } }
 
     private func pause() async throws {
-        for _ in 0..<(below(3) == 0 ? 1 + below(4) : 0) {
+        let turns = below(25) == 0 ? 40 : below(3) == 0 ? 1 + below(4) : 0
+        for _ in 0..<turns {
             try await loop.suspend { (waiter: Waiter<Void>) in self.loop.post { waiter.resume() } }
         }
     }
