@@ -198,7 +198,7 @@ if Context.environment["BERTH_FUZZ"] == "1" {
             dependencies: [
                 "CFuzzer", "Base", "EventLoop", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API",
                 "Domain",
-                "Server",
+                "Server", "Workers",
             ],
             path: "Fuzz/Targets",
             swiftSettings: strict

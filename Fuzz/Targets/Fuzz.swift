@@ -24,7 +24,12 @@ import Glibc
         ("json", { given($0, $1, JSONFuzz.value) }),
         ("create", { given($0, $1, JSONFuzz.create) }),
         ("bodies", { given($0, $1, BodyFuzz.run) }),
+        ("link", { given($0, $1, LinkFuzz.run) }),
+        ("flow", { given($0, $1, MessageFuzz.flow) }),
         ("routes", { given($0, $1, RouteFuzz.run) }),
+        ("dns", { given($0, $1, AddressFuzz.dns) }),
+        ("resolver", { given($0, $1, AddressFuzz.files) }),
+        ("url", { given($0, $1, AddressFuzz.url) }),
         ("names", { given($0, $1, NameFuzz.run) }),
     ]
 

@@ -86,8 +86,19 @@ public struct ConfigurationKey: Sendable {
             ["BERTH_CA_FILE"],
             "for the CLI: PEM file of the authorities to trust instead of the system's"
         ),
+        .init(
+            "serverPin",
+            .text,
+            ["BERTH_SERVER_PIN"],
+            "for the CLI: the only key to trust, sha256/BASE64 as 'berth serve' prints it; several with commas"
+        ),
         .init("workerId", .text, ["BERTH_WORKER_ID", "WORKER_ID"], "for a worker: the name it gives itself"),
-        .init("server", .text, ["BERTH_SERVER", "ORCHESTRATOR_URL"], "for the CLI and workers: URL of the server"),
+        .init(
+            "server",
+            .text,
+            ["BERTH_SERVER", "BERTH_URL", "ORCHESTRATOR_URL"],
+            "for the CLI and workers: URL of the server"
+        ),
         .init(
             "executionMode",
             .choice(["local", "cloud", "hybrid"]),

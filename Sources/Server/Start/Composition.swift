@@ -20,8 +20,10 @@ import Workspaces
 struct Composition: Sendable {
     let core: ServerCore
     private let http: HTTPServer
+    private let tls: TLSIdentity?
     private let links: LinkSockets
     private let environmentsPath: String
+    private let loop: EventLoop
     private let log: Log
 
     static func make(
@@ -133,9 +135,10 @@ struct Composition: Sendable {
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) }
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
+        let tls = try identity(configuration)
         let http = HTTPServer(
             loops: loops,
-            configuration: try httpConfiguration(configuration),
+            configuration: httpConfiguration(configuration, tls),
             // Of requests: ids of what is kept come from the kernel one by one.
             ids: IDSource(time: time, randomness: PooledRandomness()),
             log: log
@@ -144,29 +147,44 @@ struct Composition: Sendable {
         }
         core.http.bind(http)
         for loop in loops { loop.measureLag() }
-        return Composition(core: core, http: http, links: links, environmentsPath: directory.environmentsPath, log: log)
+        return Composition(
+            core: core,
+            http: http,
+            tls: tls,
+            links: links,
+            environmentsPath: directory.environmentsPath,
+            loop: loops[0],
+            log: log
+        )
     }
 
     /// Starts to take requests; returns the address for the CLI.
-    func listen() async throws -> String {
+    func listen() async throws -> ServerAddress {
         let (host, port) = try core.configuration.listenAddress()
         let address = try await http.listen(on: .tcp(host: host, port: port))
         if core.configuration.workerPort != 0 {
             try await http.listen(on: .tcp(host: host, port: core.configuration.workerPort))
         }
         let reachable = ["0.0.0.0", "::"].contains(address.host) ? "127.0.0.1" : address.host
-        if core.configuration.text("tlsKey") == nil, !["127.0.0.1", "::1"].contains(address.host) {
+        if tls == nil, !["127.0.0.1", "::1"].contains(address.host) {
             log.warning(
                 "listening beyond this machine without TLS: keys and output can be read on the way",
                 ["address": address.description]
             )
         }
-        let scheme = core.configuration.text("tlsKey") == nil ? "http" : "https"
-        return "\(scheme)://" + (reachable.contains(":") ? "[\(reachable)]" : reachable) + ":\(address.port)"
+        let place = reachable.contains(":") ? "[\(reachable)]" : reachable
+        return ServerAddress(
+            url: "\(tls == nil ? "http" : "https")://\(place):\(address.port)",
+            key: nil,
+            pins: tls.map { [$0.certificate.pin] } ?? []
+        )
     }
 
     /// The loops that run until the server stops. None of them is waited for before requests are taken.
-    func addServices(to group: inout ThrowingTaskGroup<Void, any Error>) {
+    func addServices(to group: inout ThrowingTaskGroup<Void, any Error>, at address: ServerAddress) {
+        if let keeper = certificateKeeper(at: address) {
+            group.addTask { [self] in try await keeping("certificate") { try await keeper.run() } }
+        }
         group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
         group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }
@@ -232,13 +250,36 @@ struct Composition: Sendable {
         return ProviderHouse(providers, links: links) { Programs.agents(configuration) }
     }
 
-    private static func httpConfiguration(_ configuration: Configuration) throws(BerthError)
+    private static func identity(_ configuration: Configuration) throws(BerthError) -> TLSIdentity? {
+        guard let certificate = configuration.text("tlsCertificate"), let key = configuration.text("tlsKey") else {
+            return nil
+        }
+        return try TLSIdentity(certificateFile: certificate, keyFile: key)
+    }
+
+    private func certificateKeeper(at address: ServerAddress) -> CertificateKeeper? {
+        guard let tls, let certificate = core.configuration.text("tlsCertificate"),
+            let key = core.configuration.text("tlsKey")
+        else { return nil }
+        return CertificateKeeper(
+            identity: tls,
+            certificateFile: certificate,
+            keyFile: key,
+            loop: loop,
+            time: core.time,
+            log: log
+        ) { certificate in
+            var address = address
+            address.pins = [certificate.pin]
+            try address.note(in: DataDirectory(path: core.configuration.dataDirectory))
+        }
+    }
+
+    private static func httpConfiguration(_ configuration: Configuration, _ tls: TLSIdentity?)
         -> HTTPServerConfiguration
     {
         var http = HTTPServerConfiguration()
-        if let certificate = configuration.text("tlsCertificate"), let key = configuration.text("tlsKey") {
-            http.tls = try TLSContext.server(certificateFile: certificate, keyFile: key)
-        }
+        http.tls = tls
         // Above our own limit, so that what is too long is answered with a problem and not cut off.
         // Uploads are read in pieces under a limit of their own; every other route has one in front of its decoder.
         http.maximumBodyBytes = max(configuration.maximumBodyBytes * 4, Int(configuration.maximumUploadBytes) + 1)
