@@ -83,7 +83,8 @@ struct House: Sendable {
             ("environmentId", "/v1/environments", #"{"name":"there"}"#),
             ("repositoryId", "/v1/repositories", #"{"url":"https://example.org/a/b.git"}"#),
         ] {
-            let answer = ask(AskedRequest(method: "POST", path: path, body: Array(body.utf8), key: key))
+            let asked = AskedRequest(method: "POST", path: path, body: Array(body.utf8), key: key)
+            let answer = ask(asked, patience: 20_000)
             let id = answer.flatMap { try? JSONValue(parsing: $0.body) }?["id"]?.string
             Fuzz.check(id != nil, "no \(name): \(String(describing: answer))")
             ids[name] = id
@@ -125,11 +126,11 @@ struct House: Sendable {
         Fuzz.check(answer.status == 200, "\(path): \(answer.status) \(String(decoding: answer.body, as: UTF8.self))")
     }
 
-    /// nil: never answered, not even once it was cancelled.
-    func ask(_ asked: AskedRequest) -> Answer? {
+    /// nil: never answered, not even once it was cancelled, which it is after `patience` milliseconds.
+    func ask(_ asked: AskedRequest, patience: CInt = 200) -> Answer? {
         let outcome = Outcome<Answer>()
         let task = loop.spawn { [self] in outcome.set(.success(await answer(asked))) }
-        if case .success(let answer)? = outcome.wait(milliseconds: 200) { return answer }
+        if case .success(let answer)? = outcome.wait(milliseconds: patience) { return answer }
         task.cancel()
         if case .success(let answer)? = outcome.wait(milliseconds: 10_000) { return answer }
         return nil
