@@ -362,7 +362,7 @@ extension Socket {
     }
 
     /// Bytes that the kernel has taken from us and the peer's not yet from it.
-    private var queuedInKernel: Int {
+    public var queuedInKernel: Int {
         var count: CInt = 0
         return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
     }

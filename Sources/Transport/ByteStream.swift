@@ -50,6 +50,8 @@ final class ByteStream: @unchecked Sendable {
     /// Since when the peer has not taken all that was sent; nil while it keeps up.
     var blockedSince: Uptime? { socket.blockedSince }
     var isBlocked: Bool { blockedSince != nil }
+    /// What the peer's kernel has not taken yet, here and in our own.
+    var undeliveredBytes: Int { unsentBytes + socket.queuedInKernel }
 
     // MARK: Out
 
