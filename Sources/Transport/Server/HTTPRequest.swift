@@ -17,6 +17,8 @@ public struct HTTPRequest: Sendable {
     public let isSecure: Bool
     /// The loop that the handler runs on; its `time` is the clock for deadlines.
     public let loop: EventLoop
+    /// Whether the server compresses for who asks for it.
+    let compresses: Bool
 
     /// The parts between the slashes, percent-decoded. `/` has none; a slash at the end adds an empty one.
     public var segments: [String] {

@@ -185,6 +185,7 @@ final class ServerPlace: @unchecked Sendable {
     var connections: [ObjectIdentifier: ServerConnection] = [:]
     var emptyWaiters: [Waiter<Void>] = []
     var isDraining = false
+    var compressors = GzipWriter.Pool()
     private var date = HTTPDate()
 
     init(loop: EventLoop) { self.loop = loop }

@@ -35,7 +35,8 @@ extension ServerConnection: HTTPParserDelegate {
             body: IncomingBody(body),
             peer: peer,
             isSecure: isSecure,
-            loop: loop
+            loop: loop,
+            compresses: configuration.compresses
         )
         // A handshake has no body, so one that brings some is answered as the plain request it also is.
         let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
