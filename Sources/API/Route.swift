@@ -26,11 +26,11 @@ public enum Answer: Sendable {
     case serverSentEvents
     case webSocket
 
-    /// Whether it is a document with an end, of which a HEAD request makes sense.
-    var hasEnd: Bool {
+    /// Whether HEAD may ask for its head alone (RFC 9110, section 9.3.2).
+    var hasHead: Bool {
         switch self {
-        case .json, .text, .bytes: true
-        case .serverSentEvents, .webSocket: false
+        case .json, .text, .bytes, .serverSentEvents: true
+        case .webSocket: false
         }
     }
 }

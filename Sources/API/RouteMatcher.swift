@@ -19,7 +19,7 @@ public struct RouteMatcher: Sendable {
         for (route, pattern) in bySegmentCount[segments.count] ?? [] {
             guard let parameters = Self.parameters(of: pattern, in: segments) else { continue }
             // HEAD is GET without the body.
-            if route.method.rawValue == method || method == "HEAD" && route.method == .get && route.answer.hasEnd {
+            if route.method.rawValue == method || method == "HEAD" && route.method == .get && route.answer.hasHead {
                 return .found(route, parameters: parameters)
             }
             allowed.append(route.method)

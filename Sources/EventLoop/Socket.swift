@@ -2,22 +2,6 @@ public import Base
 internal import CUV
 internal import Glibc
 
-/// What a socket tells its owner, always on its loop.
-public protocol SocketDelegate: AnyObject {
-    /// `bytes` are valid only during the call.
-    func socketReceived(_ bytes: UnsafeRawBufferPointer)
-    /// The peer sends no more; writing may still work.
-    func socketInputEnded()
-    /// Bytes that had to wait were taken by the kernel.
-    func socketProgressed()
-    /// Once, and last. nil after an orderly end.
-    func socketClosed(_ error: BerthError?)
-}
-
-extension SocketDelegate {
-    public func socketProgressed() {}
-}
-
 /// A connected stream socket (TCP or unix). Writes of one turn of the loop leave in one system call; while the kernel
 /// takes no more they wait in memory, and ``drained()`` is how a producer slows down.
 ///
@@ -34,6 +18,8 @@ public final class Socket: @unchecked Sendable {
     public var readSize = 64 * 1024
     /// When bytes last came in.
     public private(set) var lastReceived: Uptime
+    /// Since when the kernel has not been able to take all that was written; nil while it keeps up.
+    public private(set) var blockedSince: Uptime?
 
     private var descriptor: CInt
     private var handle: PollHandle?
@@ -41,7 +27,9 @@ public final class Socket: @unchecked Sendable {
     private var wantsInput = false
     private var inputEnded = false
     private var isUnflushed = false
-    private var isBlocked = false
+    private var isBlocked = false {
+        didSet { if isBlocked != oldValue { blockedSince = isBlocked ? loop.now : nil } }
+    }
     private var ending = Ending.none
     private var drainWaiters: [(waiter: Waiter<Void>, room: Int)] = []
     private var timer: LoopTimer?
@@ -267,6 +255,25 @@ public final class Socket: @unchecked Sendable {
         var setting = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &setting, socklen_t(MemoryLayout.size(ofValue: setting)))
         end(nil)
+    }
+
+    /// Gives the descriptor away, with what is queued and not sent yet; the socket is closed afterwards and nobody is
+    /// told. nil when it is closed or closing already.
+    public func detach() -> (descriptor: CInt, unsent: [UInt8])? {
+        loop.preconditionCurrent()
+        guard let handle, ending == .none else { return nil }
+        let given = (descriptor, Array(output.bytes))
+        self.handle = nil
+        handle.close()
+        descriptor = -1
+        timer?.close()
+        timer = nil
+        output.release(to: loop)
+        delegate = nil
+        let waiters = drainWaiters
+        drainWaiters = []
+        for (waiter, _) in waiters { waiter.resume(throwing: Self.closedError) }
+        return given
     }
 
     private func end(_ error: BerthError?) {

@@ -23,9 +23,9 @@ final class ByteStream: @unchecked Sendable {
     let socket: Socket
     /// Kept while open, let go at the end: that breaks the cycle with the connection.
     var sink: (any ByteStreamSink)?
-    private let tls: TLSSession?
+    let tls: TLSSession?
     /// What waits for the end of the handshake or of this turn, so that small writes share a record.
-    private var plain: [UInt8] = []
+    var plain: [UInt8] = []
     private var isUnflushed = false
     private var isClosing = false
     private var handshakeWaiter: Waiter<Void>?
@@ -41,6 +41,9 @@ final class ByteStream: @unchecked Sendable {
     var isSecure: Bool { tls != nil }
     var unsentBytes: Int { plain.count + socket.unsentBytes }
     var isCongested: Bool { unsentBytes > Socket.highWater }
+    /// Since when the peer has not taken all that was sent; nil while it keeps up.
+    var blockedSince: Uptime? { socket.blockedSince }
+    var isBlocked: Bool { blockedSince != nil }
 
     // MARK: Out
 
@@ -76,6 +79,12 @@ final class ByteStream: @unchecked Sendable {
             self.encryptWaiting()
             self.socket.whenDrained(waiter, to: room)
         }
+    }
+
+    /// Offers the peer what was written in this turn of the loop, before its end.
+    func flushNow() {
+        encryptWaiting()
+        socket.flush()
     }
 
     private func encryptWaiting() {

@@ -82,6 +82,7 @@ struct Link: Sendable {
         // With the heartbeat's look at it, a living server is heard well within `selfFenceAfter`.
         configuration.pingInterval = .seconds(10)
         configuration.pongTimeout = .seconds(15)
+        configuration.compression = nil
         return try await client.webSocket(url, headers: headers, configuration: configuration)
     }
 

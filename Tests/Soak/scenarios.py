@@ -85,29 +85,39 @@ def slowloris(stage, count):
 
 
 def slow_readers(stage, count, path):
-    """A large answer of which nothing is read."""
+    """A large answer of which one half of the clients reads nothing and the other a few bytes a second."""
     with Crowd(stage.port, count, receive_buffer=4096) as crowd:
         begin = time.monotonic()
         crowd.send(request(stage, "GET", path))
-        return stage.gone_since(begin, WRITE + LATE)
+        drinkers = list(crowd.links.values())[::2]
+
+        def sip():
+            for link in drinkers:
+                try:
+                    link.recv(1)
+                except OSError:
+                    continue
+
+        return stage.gone_since(begin, WRITE + LATE, sip)
 
 
 def slow_answer(stage, count):
-    """Stored output as one large answer of which nothing is read."""
+    """Stored output as one large answer."""
     return slow_readers(stage, count, f"/v1/executions/{stage.execution}/output?stream=stdout")
 
 
 def slow_events(stage, count):
-    """Stored output as an event stream of which nothing is read."""
+    """Stored output as an event stream."""
     return slow_readers(stage, count, f"/v1/executions/{stage.execution}/events?raw=true")
 
 
 def slow_writers(stage, count):
-    """A body of which half comes."""
+    """A body of which half comes; then nothing from one half of the clients, and a byte a second from the other."""
     with Crowd(stage.port, count) as crowd:
         more = "Content-Type: application/json\r\nContent-Length: 100000\r\n"
         crowd.send(request(stage, "POST", "/v1/executions", more) + b" " * 50_000)
-        lasted, read = crowd.closings(BODY + LATE)
+        drip = set(list(crowd.links.values())[::2])
+        lasted, read = crowd.closings(BODY + LATE, every=1, each=lambda link: link in drip and link.send(b" "))
         wrong = [block for block in read.values() if not block.startswith(b"HTTP/1.1 408")]
         if wrong:
             raise Trouble(f"answered {wrong[0][:60]!r}")

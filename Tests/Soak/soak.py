@@ -102,9 +102,9 @@ class Stage:
         self.server.call("POST", "/v1/environments", {"name": "soak", "provider": os.environ.get("SOAK_PROVIDER", "local")})
         return self.server.environment("soak")
 
-    def gone_since(self, begin, seconds):
+    def gone_since(self, begin, seconds, meanwhile=None):
         """Seconds from `begin` until the server holds no more descriptors than before the crowd came."""
-        if wait_until_gone(self.pid, self.open, begin + seconds - time.monotonic()) is None:
+        if wait_until_gone(self.pid, self.open, begin + seconds - time.monotonic(), meanwhile) is None:
             return None
         return time.monotonic() - begin
 

@@ -62,11 +62,13 @@ def felt(took):
     return (quantile(took, 0.5), quantile(took, 0.99)) if took else (float("inf"), float("inf"))
 
 
-def wait_until_gone(pid, before, seconds):
+def wait_until_gone(pid, before, seconds, meanwhile=None):
     """Seconds until the server holds no more descriptors than before; None when it still does after `seconds`."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:
         if descriptors(pid) <= before:
             return time.monotonic() - begin
-        time.sleep(0.05)
+        if meanwhile:
+            meanwhile()
+        time.sleep(0.1)
     return None

@@ -63,13 +63,29 @@ final class RawPeer: SocketDelegate, @unchecked Sendable {
         return try await loop.run { RawPeer(socket, reading: reading) }
     }
 
+    /// An address, and who connects to it.
+    static func listen(on loop: EventLoop) async throws -> (SocketAddress, AsyncStream<RawPeer>) {
+        let (peers, continuation) = AsyncStream.makeStream(of: RawPeer.self)
+        let any = try #require(SocketAddress(numericHost: "127.0.0.1", port: 0))
+        let address = try await loop.run {
+            try ListeningSocket(tcp: any, sharing: false, loop: loop) { descriptor, _ in
+                guard let socket = try? Socket(adopting: descriptor, loop: loop) else { return }
+                continuation.yield(RawPeer(socket, reading: true))
+            }.address
+        }
+        return (address, peers)
+    }
+
     func send(_ text: String) async throws { try await send(Array(text.utf8)) }
     func send(_ bytes: [UInt8]) async throws {
         try await loop.run { bytes.withUnsafeBytes { self.socket.write($0) } }
     }
 
+    /// Returns when the kernel has taken nearly all that was sent.
+    func drained() async throws { try await socket.drained() }
     func resumeReading() async throws { try await loop.run { self.socket.resumeReading() } }
     func close() async throws { try await loop.run { self.socket.close() } }
+    func hasEnded() async throws -> Bool { try await loop.run { self.hasEnded } }
     func receivedCount() async throws -> Int { try await loop.run { self.received.count } }
 
     /// Everything until `text` has come in (or the end), as text.
@@ -82,8 +98,9 @@ final class RawPeer: SocketDelegate, @unchecked Sendable {
     /// Everything until the peer closes.
     func receiveAll() async throws -> String { try await wait { _, hasEnded in hasEnded } }
 
-    func receiveBytes() async throws -> [UInt8] {
-        _ = try await receiveAll()
+    /// Everything until the peer closes, or until it is enough.
+    func receiveBytes(until isEnough: @escaping @Sendable ([UInt8]) -> Bool = { _ in false }) async throws -> [UInt8] {
+        _ = try await wait { bytes, hasEnded in hasEnded || isEnough(bytes) }
         return try await loop.run { self.received }
     }
 

@@ -142,7 +142,11 @@ actor ExecutionFollower {
                 }
                 if isComplete, record.state.isTerminal { try cursor.end(record, to: &encoder) }
             }
-            guard isComplete else { continue }
+            guard isComplete else {
+                // The loop has others to serve.
+                await Task.yield()
+                continue
+            }
             seen = news
             if record.state.isTerminal { dismissAll(.ended) }
             return

@@ -99,6 +99,8 @@ struct ExecutionViewer {
             let block = encoder.finish()
             encoder = EventEncoder()
             if !block.isEmpty { try await sink.write(block) }
+            // The loop has others to serve.
+            if !isComplete { await Task.yield() }
         }
     }
 }

@@ -63,7 +63,6 @@ actor LinkSockets {
         configuration.maximumConnections = 16
         // Bundles of new commits have a limit of their own.
         configuration.maximumBodyBytes = 1 << 40
-        configuration.webSocket = WorkerHub.webSocket
         configuration.renderError = { FrontDoor.problem($0, requestID: nil) }
         return configuration
     }

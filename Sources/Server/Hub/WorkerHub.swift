@@ -15,11 +15,13 @@ struct WorkerHub: Sendable {
     let maximumChannels: Int
     let log: Log
 
-    /// Berth's own heartbeat watches the peer, so no pings; prompts of several megabytes are one message.
+    /// Berth's own heartbeat watches the peer, so no pings; prompts of several megabytes are one message; nothing is
+    /// compressed, as the link mostly carries bytes that are relayed at speed.
     static var webSocket: WebSocketConfiguration {
         var configuration = WebSocketConfiguration()
         configuration.maximumMessageBytes = ProtocolLimits.maximumMessageBytes
         configuration.pingInterval = nil
+        configuration.compression = nil
         return configuration
     }
 
@@ -55,7 +57,8 @@ struct WorkerHub: Sendable {
         }
         return HTTPResponse(
             status: 101,
-            body: .webSocket(subprotocol: nil) { socket in await serve(socket, identity) }
+            body: .webSocket(subprotocol: nil, configuration: Self.webSocket) { socket in await serve(socket, identity)
+            }
         )
     }
 

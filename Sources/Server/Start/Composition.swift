@@ -141,20 +141,35 @@ struct Composition: Sendable {
 
     /// Starts to take requests; returns the address for the CLI.
     func listen() async throws -> String {
-        let (host, port) = try core.configuration.listenAddress()
-        let address = try await http.listen(on: .tcp(host: host, port: port))
-        if core.configuration.workerPort != 0 {
-            try await http.listen(on: .tcp(host: host, port: core.configuration.workerPort))
-        }
-        let reachable = ["0.0.0.0", "::"].contains(address.host) ? "127.0.0.1" : address.host
-        if core.configuration.text("tlsKey") == nil, !["127.0.0.1", "::1"].contains(address.host) {
+        let isSecure = core.configuration.text("tlsKey") != nil
+        let addresses = try core.configuration.listenAddresses()
+        var urls: [String] = []
+        for wanted in addresses {
+            let address = try await http.listen(on: wanted)
+            log.info("listening", ["address": address.description])
+            urls.append(Self.url(address, isSecure: isSecure))
+            guard !isSecure, !address.isLoopback else { continue }
             log.warning(
                 "listening beyond this machine without TLS: keys and output can be read on the way",
                 ["address": address.description]
             )
         }
-        let scheme = core.configuration.text("tlsKey") == nil ? "http" : "https"
-        return "\(scheme)://" + (reachable.contains(":") ? "[\(reachable)]" : reachable) + ":\(address.port)"
+        if core.configuration.workerPort != 0 {
+            try await http.listen(on: .tcp(host: Self.workerHost(addresses), port: core.configuration.workerPort))
+        }
+        return urls[0]
+    }
+
+    private static func workerHost(_ addresses: [ListenAddress]) -> String {
+        for case .tcp(let host, _) in addresses { return host }
+        return "127.0.0.1"
+    }
+
+    /// How this machine reaches it.
+    private static func url(_ address: SocketAddress, isSecure: Bool) -> String {
+        if address.family == .unix { return "unix:\(address.host)" }
+        let host = address.isAny ? "127.0.0.1" : address.host
+        return "\(isSecure ? "https" : "http")://" + (host.contains(":") ? "[\(host)]" : host) + ":\(address.port)"
     }
 
     /// The loops that run until the server stops. None of them is waited for before requests are taken.
@@ -227,15 +242,10 @@ struct Composition: Sendable {
     private static func httpConfiguration(_ configuration: Configuration) throws(BerthError)
         -> HTTPServerConfiguration
     {
-        var http = HTTPServerConfiguration()
+        var http = try configuration.limits()
         if let certificate = configuration.text("tlsCertificate"), let key = configuration.text("tlsKey") {
             http.tls = try TLSContext.server(certificateFile: certificate, keyFile: key)
         }
-        // Above our own limit, so that what is too long is answered with a problem and not cut off.
-        // Uploads are read in pieces under a limit of their own; every other route has one in front of its decoder.
-        http.maximumBodyBytes = max(configuration.maximumBodyBytes * 4, Int(configuration.maximumUploadBytes) + 1)
-        http.maximumConnections = configuration.maximumConnections
-        http.webSocket = WorkerHub.webSocket
         http.renderError = { FrontDoor.problem($0, requestID: nil) }
         return http
     }

@@ -10,6 +10,7 @@ public actor HTTPClient {
     private var idle: [HTTPEndpoint: [ClientConnection]] = [:]
     private var busy: [ObjectIdentifier: ClientConnection] = [:]
     private var isClosed = false
+    private let compression = CompressionPool()
     private var tlsContext: TLSContext?
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.serialExecutor.asUnownedSerialExecutor() }
@@ -61,18 +62,23 @@ public actor HTTPClient {
     ) async throws -> WebSocket {
         let key = WebSocketHandshake.newKey(randomness)
         var headers = headers
-        headers.set("upgrade", "websocket")
-        headers.set("connection", "Upgrade")
-        headers.set("sec-websocket-version", "13")
-        headers.set("sec-websocket-key", key)
+        let configuration = configuration ?? self.configuration.webSocket
+        WebSocketHandshake.ask(&headers, key: key, compression: configuration.compression)
         guard !isClosed else { throw Self.closedError }
         let endpoint = url.endpoint
         let route = self.configuration.proxy?.route(to: endpoint) ?? .direct
         let connection = try await connect(to: endpoint, by: route.tunnelled)
         let response = try await connection.send(HTTPClientRequest(.get, url, headers: headers))
+        let agreed: WebSocketHandshake.Agreement
         do {
             if response.status != 101, let refused { throw try await refused(response) }
-            try WebSocketHandshake.check(status: response.status, headers: response.headers, key: key)
+            agreed = try WebSocketHandshake.check(
+                status: response.status,
+                headers: response.headers,
+                key: key,
+                asked: headers,
+                compression: configuration.compression
+            )
         } catch {
             connection.close()
             throw error
@@ -82,7 +88,9 @@ public actor HTTPClient {
         let socket = WebSocket(
             stream: stream,
             role: .client,
-            configuration: configuration ?? self.configuration.webSocket,
+            configuration: configuration,
+            agreed: agreed,
+            pool: compression,
             randomness: randomness
         )
         socket.begin(with: early[...])

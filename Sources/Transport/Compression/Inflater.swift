@@ -68,6 +68,12 @@ final class Inflater {
     /// Forgets everything seen so far.
     func reset() { inflateReset(stream) }
 
+    /// After ``Progress/ended(consumed:)``: begins another stream that may refer to what came before.
+    func continueBehindEnd() { inflateResetKeep(stream) }
+
+    /// Whether the input so far ends with a whole block.
+    var isBetweenBlocks: Bool { stream.pointee.data_type & 128 != 0 }
+
     /// Stops one byte past `end`, so that a byte too many is seen without expanding the rest.
     private func expand(_ input: UnsafeRawBufferPointer, into output: inout [UInt8], end: Int) -> CInt {
         stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))

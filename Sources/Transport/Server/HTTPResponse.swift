@@ -1,3 +1,5 @@
+public import EventLoop
+
 /// An answer. The server adds the framing fields (`content-length`, `transfer-encoding`, `connection`, `date`).
 public struct HTTPResponse: Sendable {
     public enum Body: Sendable {
@@ -11,10 +13,16 @@ public struct HTTPResponse: Sendable {
         /// Server-sent events (WHATWG HTML, section 9.2). Comments keep the connection alive in quiet times.
         case events(@Sendable (EventWriter) async throws -> Void)
         /// Accepts a WebSocket handshake; the connection closes when the closure returns (1000) or throws (1011).
-        case webSocket(subprotocol: String?, @Sendable (WebSocket) async throws -> Void)
-        /// Accepts a WebSocket handshake and hands the socket over on its loop, before anything is read: whoever takes
-        /// it gives it a sink (``WebSocket/deliver(to:)``) and closes it. No task stays behind.
-        case webSocketHandOver(@Sendable (WebSocket) -> Void)
+        /// `subprotocol` is granted if the client asked for it; a `configuration` replaces the server's own.
+        case webSocket(
+            subprotocol: String?,
+            configuration: WebSocketConfiguration? = nil,
+            @Sendable (WebSocket) async throws -> Void
+        )
+        /// Accepts a WebSocket handshake, moves the connection to `loop` and hands the socket over there, before
+        /// anything is read: whoever takes it gives it a sink (``WebSocket/deliver(to:)``) and closes it. No task stays
+        /// behind.
+        case webSocketHandOver(to: EventLoop, @Sendable (WebSocket) -> Void)
     }
 
     public var status: Int

@@ -186,6 +186,7 @@ final class ServerPlace: @unchecked Sendable {
     var emptyWaiters: [Waiter<Void>] = []
     var isDraining = false
     var compressors = GzipWriter.Pool()
+    let compression = CompressionPool()
     private var date = HTTPDate()
 
     init(loop: EventLoop) { self.loop = loop }

@@ -51,12 +51,16 @@ extension ServerConnection {
         case .bytes, .stream, .file: try await sendBody(response, exchange)
         case .events(let produce):
             try await sendEvents(response, exchange, produce)
-        case .webSocket(let subprotocol, let run):
-            guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol) else { return }
+        case .webSocket(let subprotocol, let own, let run):
+            let settings = own ?? configuration.webSocket
+            guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
             return await serve(socket, exchange, run)
-        case .webSocketHandOver(let handOver):
-            _ = try await upgrade(response, exchange, subprotocol: nil, handOver)
-            return
+        case .webSocketHandOver(let target, let body):
+            var settings = configuration.webSocket
+            // It carries bytes that are relayed at speed.
+            settings.compression = nil
+            guard try await shakeHands(response, exchange, subprotocol: nil, settings) != nil else { return }
+            return try await handOver(settings, to: target, body)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -147,17 +151,18 @@ extension ServerConnection {
         _ response: HTTPResponse,
         _ exchange: Exchange,
         subprotocol: String?,
-        _ handOver: (WebSocket) -> Void = { _ in }
+        _ settings: WebSocketConfiguration
     ) async throws -> WebSocket? {
-        guard exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody else {
-            var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
-            refusal.headers.add("upgrade", "websocket")
-            refusal.headers.add("sec-websocket-version", "13")
-            try await send(refusal, to: exchange.request)
+        guard let agreed = try await shakeHands(response, exchange, subprotocol: subprotocol, settings) else {
             return nil
         }
-        stream.write(WebSocketHandshake.acceptance(key: key, subprotocol: subprotocol, headers: response.headers))
-        let socket = WebSocket(stream: stream, role: .server, configuration: configuration.webSocket)
+        let socket = WebSocket(
+            stream: stream,
+            role: .server,
+            configuration: settings,
+            agreed: agreed,
+            pool: place.compression
+        )
         socket.onEnd = { [self] in ended() }
         phase = .upgraded(socket)
         timer?.close()
@@ -165,8 +170,45 @@ extension ServerConnection {
         parser = nil
         let early = pending
         pending = []
-        socket.begin(with: early[pendingStart...], handOver: handOver)
+        socket.begin(with: early[pendingStart...])
         return socket
+    }
+
+    /// Writes the 101 and returns what it agrees to; a request that is no good handshake is answered otherwise.
+    private func shakeHands(
+        _ response: HTTPResponse,
+        _ exchange: Exchange,
+        subprotocol: String?,
+        _ settings: WebSocketConfiguration
+    ) async throws -> WebSocketHandshake.Agreement? {
+        guard let key = try await handshakeKey(exchange) else { return nil }
+        guard
+            let (head, agreed) = WebSocketHandshake.accept(
+                exchange.request,
+                key: key,
+                subprotocol: subprotocol,
+                headers: response.headers,
+                compression: settings.compression
+            )
+        else {
+            let refusal = HTTPResponse.text("sec-websocket-extensions is malformed\n", status: 400)
+            try await send(refusal, to: exchange.request)
+            return nil
+        }
+        stream.write(head)
+        return agreed
+    }
+
+    /// The key of a valid handshake; any other request is answered.
+    private func handshakeKey(_ exchange: Exchange) async throws -> String? {
+        if exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody {
+            return key
+        }
+        var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)
+        refusal.headers.add("upgrade", "websocket")
+        refusal.headers.add("sec-websocket-version", "13")
+        try await send(refusal, to: exchange.request)
+        return nil
     }
 
     private func serve(

@@ -8,7 +8,9 @@ extension ServerConnection {
         case .idle where parser?.hasStartedHead == true:
             report(.slowHead, "no end of the head after \(configuration.headTimeout)")
             refuse(408)
-        case .idle: stream.close()
+        // Who still takes the last answer is not idle; the write deadline is over it.
+        case .idle where stream.unsentBytes > 0: timer?.set(after: configuration.idleTimeout)
+        case .idle: closeAfterFlush()
         case .exchange(let exchange) where exchange.facts.ending != nil: farewellPassed(exchange)
         case .exchange: bodyDeadlinePassed()
         case .upgraded, .closing, .closed: return

@@ -5,7 +5,7 @@ internal import EventLoop
 extension ServerConnection: HTTPParserDelegate {
     func parserReadHead(_ head: HTTPHead) -> HTTPParser.Verdict {
         isHeadTimed = false
-        let headers = head.headers
+        var headers = head.headers
         if let refusal = RequestRules.refusal(
             head,
             headers: headers,
@@ -17,6 +17,7 @@ extension ServerConnection: HTTPParserDelegate {
         guard let method = RequestRules.method(head.method),
             let (path, query) = RequestRules.target(text, method: method)
         else { return .refuse(status: 400, reason: "bad target") }
+        if let authority = RequestRules.authority(text) { headers.set("host", authority) }
         var peer = peer
         var isSecure = stream.isSecure
         if isProxy, let client = forwardedClient(headers) {

@@ -170,7 +170,7 @@ final class ServerConnection: @unchecked Sendable {
 
     func drain() {
         switch phase {
-        case .idle where parser?.hasStartedHead != true: stream.close()
+        case .idle where parser?.hasStartedHead != true: closeAfterFlush()
         case .idle: return
         case .exchange(var exchange):
             exchange.facts.keepsAlive = false
@@ -180,7 +180,10 @@ final class ServerConnection: @unchecked Sendable {
         }
     }
 
-    func abort() { stream.close(BerthError(.unavailable, "the server is shutting down", isRetryable: true)) }
+    func abort() {
+        if case .upgraded(let socket) = phase { return socket.abort() }
+        stream.close(BerthError(.unavailable, "the server is shutting down", isRetryable: true))
+    }
 }
 
 extension ServerConnection: ByteStreamSink {
@@ -207,8 +210,9 @@ extension ServerConnection: ByteStreamSink {
     func streamInputEnded() {
         switch phase {
         case .exchange: inputEnded()
-        case .closing: return
-        default: stream.close()
+        // What the last answer left unsent is still the client's.
+        case .idle: closeAfterFlush()
+        case .upgraded, .closing, .closed: return
         }
     }
 

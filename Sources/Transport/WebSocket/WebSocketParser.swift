@@ -1,6 +1,7 @@
 internal import Base
 
-/// Bytes to messages: frames, fragments, control frames, masks and their rules. Pure; feed it any split of the bytes.
+/// Bytes to messages: frames, fragments, control frames, masks and their rules. Pure but for the inflater that it is
+/// given; feed it any split of the bytes.
 struct WebSocketParser {
     enum Event: Equatable {
         case text(String)
@@ -10,37 +11,41 @@ struct WebSocketParser {
         case close(WebSocketCloseCode?, reason: String)
     }
 
+    /// What a peer may send at most; beyond it the connection closes with 1009, or with 1008 for too many fragments.
+    struct Limits {
+        var messageBytes: Int
+        var frameBytes = Int.max
+        var fragments = Int.max
+    }
+
     private enum State {
         case header  // collects up to 14 bytes → payload
-        case payload(Frame)  // → header
+        case payload(WebSocketFrame)  // → header
         case closed  // after a close frame or a violation nothing is read
     }
 
-    private struct Frame {
-        let opcode: WebSocketOpcode
-        let isFinal: Bool
-        let mask: UInt32?
-        let length: Int
-        var received = 0
-    }
-
     let role: WebSocketRole
+    /// The longest message that one frame may be.
     let maximumMessageBytes: Int
     private var state = State.header
     private var header: [UInt8] = []
     private var control: [UInt8] = []
-    /// The data message under way: its first frame's opcode and the bytes so far.
-    private var messageOpcode: WebSocketOpcode?
-    private var message: [UInt8] = []
+    private var message: WebSocketAssembly
 
-    init(role: WebSocketRole, maximumMessageBytes: Int) {
+    /// Without an `inflater` no frame may be compressed.
+    init(role: WebSocketRole, limits: Limits, inflater: MessageInflater? = nil) {
         self.role = role
-        self.maximumMessageBytes = maximumMessageBytes
+        maximumMessageBytes = min(limits.messageBytes, limits.frameBytes)
+        message = WebSocketAssembly(limits: limits, inflater: inflater)
+    }
+
+    init(role: WebSocketRole, maximumMessageBytes: Int, inflater: MessageInflater? = nil) {
+        self.init(role: role, limits: Limits(messageBytes: maximumMessageBytes), inflater: inflater)
     }
 
     /// Nothing of a message, nor of a frame's header, has come in yet.
     var isBetweenMessages: Bool {
-        if case .header = state { header.isEmpty && messageOpcode == nil } else { false }
+        if case .header = state { header.isEmpty && !message.isUnderWay } else { false }
     }
 
     var isClosed: Bool {
@@ -59,28 +64,31 @@ struct WebSocketParser {
                 case .payload(var frame):
                     let count = min(input.count, frame.length - frame.received)
                     if frame.length > 0, count == 0 { return nil }
-                    take(count, of: &input, for: frame)
+                    try take(count, of: &input, for: frame)
                     frame.received += count
                     guard frame.received == frame.length else {
                         state = .payload(frame)
                         return nil
                     }
                     state = .header
-                    if let event = try finish(frame) { return event }
+                    if frame.opcode.isControl { return try finishControl(frame.opcode) }
+                    if frame.isFinal { return try message.finish() }
                 }
             }
         } catch {
             state = .closed
-            message = []
+            message.discard()
             throw error
         }
     }
 
     // MARK: Headers
 
-    private mutating func readHeader(_ input: inout UnsafeRawBufferPointer) throws(WebSocketViolation) -> Frame? {
+    private mutating func readHeader(
+        _ input: inout UnsafeRawBufferPointer
+    ) throws(WebSocketViolation) -> WebSocketFrame? {
         while true {
-            let needed = Self.headerLength(header)
+            let needed = WebSocketFrame.headerLength(header)
             if header.count == needed { break }
             let count = min(needed - header.count, input.count)
             guard count > 0 else { return nil }
@@ -89,34 +97,29 @@ struct WebSocketParser {
             if header.count >= 2 { try checkFirstBytes() }
         }
         defer { header.removeAll(keepingCapacity: true) }
-        return try makeFrame()
-    }
-
-    /// Known step by step: two bytes tell the rest.
-    private static func headerLength(_ header: [UInt8]) -> Int {
-        guard header.count >= 2 else { return 2 }
-        let extended =
-            switch header[1] & 0x7F {
-            case 126: 2
-            case 127: 8
-            default: 0
-            }
-        return 2 + extended + (header[1] & 0x80 != 0 ? 4 : 0)
+        let frame = try WebSocketFrame(header)
+        if !frame.opcode.isControl { try message.begin(frame) }
+        return frame
     }
 
     private func checkFirstBytes() throws(WebSocketViolation) {
-        guard header[0] & 0x70 == 0 else { throw .init(.protocolError, "a reserved bit is set") }
         guard let opcode = WebSocketOpcode(rawValue: header[0] & 0x0F) else {
             throw .init(.protocolError, "unknown opcode \(header[0] & 0x0F)")
         }
-        let isFinal = header[0] & 0x80 != 0
+        let reserved = header[0] & 0x70
+        if reserved != 0 {
+            // RSV1 marks the first frame of a compressed message (RFC 7692, section 6).
+            guard reserved == WebSocketFrame.compressedBit, message.mayBeCompressed,
+                opcode == .text || opcode == .binary
+            else { throw .init(.protocolError, "a reserved bit is set") }
+        }
         if opcode.isControl {
-            guard isFinal else { throw .init(.protocolError, "a control frame is fragmented") }
+            guard header[0] & 0x80 != 0 else { throw .init(.protocolError, "a control frame is fragmented") }
             guard header[1] & 0x7F < 126 else { throw .init(.protocolError, "a control frame is too long") }
         } else if opcode == .continuation {
-            guard messageOpcode != nil else { throw .init(.protocolError, "a continuation without a beginning") }
+            guard message.isUnderWay else { throw .init(.protocolError, "a continuation without a beginning") }
         } else {
-            guard messageOpcode == nil else { throw .init(.protocolError, "a message begins within another") }
+            guard !message.isUnderWay else { throw .init(.protocolError, "a message begins within another") }
         }
         guard (header[1] & 0x80 != 0) == (role == .server) else {
             throw .init(
@@ -126,78 +129,34 @@ struct WebSocketParser {
         }
     }
 
-    private mutating func makeFrame() throws(WebSocketViolation) -> Frame {
-        let opcode = WebSocketOpcode(rawValue: header[0] & 0x0F) ?? .continuation
-        var length = UInt64(header[1] & 0x7F)
-        var position = 2
-        if length >= 126 {
-            let end = length == 126 ? 4 : 10
-            length = header[2..<end].reduce(0) { $0 << 8 | UInt64($1) }
-            position = end
-            guard length >= (end == 4 ? 126 : 0x1_0000) else { throw .init(.protocolError, "a length is not minimal") }
-        }
-        if !opcode.isControl, length > UInt64(maximumMessageBytes - min(message.count, maximumMessageBytes)) {
-            throw .init(.tooLarge, "a message is longer than \(maximumMessageBytes) bytes")
-        }
-        let mask =
-            header[1] & 0x80 != 0
-            ? header.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: UInt32.self) } : nil
-        if opcode == .text || opcode == .binary {
-            messageOpcode = opcode
-            // Announced, not yet sent: room for it grows with what comes.
-            message.reserveCapacity(min(Int(length), 256 * 1024))
-        }
-        return Frame(opcode: opcode, isFinal: header[0] & 0x80 != 0, mask: mask, length: Int(length))
-    }
-
     // MARK: Payloads
 
-    private mutating func take(_ count: Int, of input: inout UnsafeRawBufferPointer, for frame: Frame) {
+    private mutating func take(
+        _ count: Int,
+        of input: inout UnsafeRawBufferPointer,
+        for frame: WebSocketFrame
+    ) throws(WebSocketViolation) {
         guard count > 0 else { return }
         let bytes = UnsafeRawBufferPointer(rebasing: input[..<count])
         input = UnsafeRawBufferPointer(rebasing: input[count...])
         if frame.opcode.isControl {
-            Self.append(bytes, frame, to: &control)
+            frame.unmask(bytes, onto: &control)
         } else {
-            Self.append(bytes, frame, to: &message)
+            try message.append(bytes, of: frame)
         }
     }
 
-    private static func append(_ bytes: UnsafeRawBufferPointer, _ frame: Frame, to target: inout [UInt8]) {
-        let start = target.count
-        target.append(contentsOf: bytes)
-        guard let mask = frame.mask else { return }
-        target.withUnsafeMutableBytes { target in
-            WebSocketMask.apply(
-                mask,
-                offset: frame.received,
-                to: UnsafeMutableRawBufferPointer(rebasing: target[start...])
-            )
+    private mutating func finishControl(_ opcode: WebSocketOpcode) throws(WebSocketViolation) -> Event {
+        let payload = control
+        control = []
+        switch opcode {
+        case .ping: return .ping(payload)
+        case .pong: return .pong(payload)
+        default:
+            state = .closed
+            message.discard()
+            return try Self.close(payload)
         }
-    }
-
-    private mutating func finish(_ frame: Frame) throws(WebSocketViolation) -> Event? {
-        if frame.opcode.isControl {
-            let payload = control
-            control = []
-            switch frame.opcode {
-            case .ping: return .ping(payload)
-            case .pong: return .pong(payload)
-            default:
-                state = .closed
-                return try Self.close(payload)
-            }
-        }
-        guard frame.isFinal else { return nil }
-        let opcode = messageOpcode
-        let bytes = message
-        messageOpcode = nil
-        message = []
-        if opcode == .binary { return .binary(bytes) }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw .init(.invalidPayload, "a text message is not UTF-8")
-        }
-        return .text(text)
     }
 
     private static func close(_ payload: [UInt8]) throws(WebSocketViolation) -> Event {

@@ -24,6 +24,9 @@ extension WebSocket {
         sink.webSocketEnded(end)
     }
 
+    /// Ends the connection at once, without a word.
+    func abort() { loop.execute { self.stream.close() } }
+
     /// As ``put(binary:behind:)``, for a text message.
     @discardableResult
     public func put(text: String) -> Bool {

@@ -23,6 +23,7 @@ struct RunningServer: Sendable {
     static func with<Value: Sendable>(
         data given: String? = nil,
         settings: [String: String] = [:],
+        loopCount: Int = 1,
         _ body: @escaping @Sendable (RunningServer) async throws -> Value
     ) async throws -> Value {
         let data = given ?? "/tmp/berth-server-\(Hex.encode(SystemRandomness().bytes(6)))"
@@ -30,20 +31,16 @@ struct RunningServer: Sendable {
         var flags = ["data": data, "listen": "127.0.0.1:0", "workerToken": workerToken, "drainMs": "2000"]
         flags.merge(settings) { _, new in new }
         let configuration = try Configuration(file: nil, environment: [:], flags: flags)
-        let loop = try EventLoop(name: "server")
+        let loops = try (0..<loopCount).map { try EventLoop(name: "server-\($0)") }
         let own = try EventLoop(name: "test")
-        loop.start()
-        own.start()
-        defer {
-            loop.stop()
-            own.stop()
-        }
+        for loop in loops + [own] { loop.start() }
+        defer { for loop in loops + [own] { loop.stop() } }
         let started = Wakeup()
         let stopped = Wakeup()
         let address = Slot()
         return try await withThrowingTaskGroup(of: Value?.self) { group in
             group.addTask {
-                try await BerthServer.run(configuration, loops: [loop], log: Log(sink: SilentSink(), time: loop.time)) {
+                try await BerthServer.run(configuration, loops: loops, log: Log(sink: SilentSink(), time: own.time)) {
                     try? await stopped.wait(after: 0)
                 } ready: { url in
                     address.set(url)
