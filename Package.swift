@@ -143,6 +143,7 @@ let package = Package(
         tests("DatabaseTests", ["Database", "Migrations"]),
         tests("DomainTests", ["Domain"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
+        tests("RelayTests", ["Relay", "Transport", "EventLoop", "WorkerProtocol"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
         .executableTarget(
             name: "subprocess-fixture",

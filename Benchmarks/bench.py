@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 from berth_server import Failed, certificate
 from fan_out import VIEWERS, BerthFeed, NodeFeed, fan_out
@@ -45,53 +46,48 @@ class Row:
 
 
 def rows(stage, pairs):
-    tls = stage.tls
-    berth, secure = stage.berth, stage.secure
+    """The table, in order; sides start when a row first needs them."""
+    berth, secure, checked = stage.berth, stage.secure, lambda: stage.web("http.js")
 
-    def get(of):
-        return lambda: gets(of(), *stage.row(), SECONDS)
+    def get(side):
+        return lambda: gets(side(), *stage.row(), SECONDS)
 
-    def node(script, **settings):
-        return lambda: stage.peer(script, **settings)
+    for name, peer, side, target in (
+        ("GET of a row, to Express", "Express", lambda: stage.web("express.js"), 4),
+        ("GET of a row, to node:http", "node:http, open to all", lambda: stage.web("http.js", PEER_OPEN="1"), 1.1),
+        ("GET of a row, to node:http with a key", "node:http", checked, None),
+    ):
+        yield Row(name, "µs", peer, get(berth), get(side), pairs, target)
 
-    plain, checked = node("http.js", open="1"), node("http.js")
-    express, relays = node("express.js"), node("relay.js")
-    ours = get(berth)
-    yield Row("GET of a row, to Express", "µs", "Express", ours, get(express), pairs, target=4)
-    yield Row("GET of a row, to node:http", "µs", "node:http, open to all", ours, get(plain), pairs, target=1.1)
-    yield Row("GET of a row, to node:http with a key", "µs", "node:http", ours, get(checked), pairs)
-    for side, peer, how in ((berth, relays, ""), (secure, node("relay.js", tls=tls), "TLS ")):
-        for size, target in ((200, 8), (64 << 10, 2.5)):
-            if how and size == 200:
-                continue
-            named = "200 B" if size == 200 else "64 KiB"
-            yield Row(
-                f"{how}relay of {named}", "µs", "ws",
-                lambda side=side, size=size: relay(side(), BerthPair, size, SECONDS),
-                lambda peer=peer, size=size: relay(peer(), NodePair, size, SECONDS),
-                pairs, target=target,
-            )
+    def through(side, pair_of, size):
+        return lambda: relay(side(), pair_of, size, SECONDS)
+
+    for name, ours, theirs, size, target in (
+        ("relay of 200 B", berth, stage.relay, 200, 8),
+        ("relay of 64 KiB", berth, stage.relay, 64 << 10, 2.5),
+        ("TLS relay of 64 KiB", secure, stage.secure_relay, 64 << 10, 2.5),
+    ):
+        yield Row(name, "µs", "ws", through(ours, BerthPair, size), through(theirs, NodePair, size), pairs, target)
+
+    def fan(side, feed_of):
+        return lambda: fan_out(side(), feed_of)
+
     yield Row(
-        f"SSE, a line to one of {VIEWERS}", "µs", "node:http",
-        lambda: fan_out(berth(), BerthFeed),
-        lambda: fan_out(checked(), NodeFeed),
-        min(pairs, 3), target=1.5,
+        f"SSE, a line to one of {VIEWERS}", "µs", "node:http", fan(berth, BerthFeed), fan(checked, NodeFeed),
+        min(pairs, 3), 1.5,
     )
-    for how, limit, certified in (("", 8, None), ("TLS ", None, tls)):
-        # On sides of their own: memory that an earlier row has freed would be taken again.
-        yield Row(
-            f"idle {how}WebSocket", "KiB", "ws",
-            lambda certified=certified: alone(Berth(stage.cores, certified)),
-            lambda certified=certified: alone(Node(stage.cores, "relay.js", certified)),
-            1, limit=limit,
-        )
 
+    def alone(make):
+        # On a side of its own: memory that an earlier row has freed would be taken again.
+        def of():
+            with contextlib.closing(make()) as side:
+                return idle(side)
 
-def alone(side):
-    try:
-        return idle(side)
-    finally:
-        side.close()
+        return of
+
+    for name, tls, limit in (("idle WebSocket", None, 8), ("idle TLS WebSocket", stage.tls, None)):
+        make_ours, make_theirs = partial(Berth, stage.cores, tls), partial(Node, stage.cores, "relay.js", tls)
+        yield Row(name, "KiB", "ws", alone(make_ours), alone(make_theirs), 1, limit=limit)
 
 
 class Stage:
@@ -101,41 +97,36 @@ class Stage:
         self.cores, self.stack = cores, stack
         self.tls = certificate(folder)
         self.sides = {}
+        self.record = None
 
     def side(self, name, make):
         if name not in self.sides:
-            self.sides[name] = side = make()
-            self.stack.callback(side.close)
+            self.sides[name] = self.stack.enter_context(contextlib.closing(make()))
         return self.sides[name]
 
     def berth(self):
         return self.side("berth", lambda: Berth(self.cores))
 
     def secure(self):
-        return self.side("berth tls", lambda: Berth(self.cores, self.tls))
-
-    def environment(self):
-        return self.side("environment", lambda: Resting(self.berth().environment("bench"))).record
+        return self.side("berth with TLS", lambda: Berth(self.cores, self.tls))
 
     def row(self):
         """Path and value of the row that is read, the same for all sides."""
-        record = self.environment()
-        return f"/v1/environments/{record['id']}", record
+        if self.record is None:
+            self.record = self.berth().environment("bench")
+        return f"/v1/environments/{self.record['id']}", self.record
 
-    def peer(self, script, tls=None, **settings):
-        record = self.environment() if script != "relay.js" else None
-        rows = {"PEER_ROWS": json.dumps({record["id"]: record})} if record else {}
-        if settings.get("open"):
-            rows["PEER_OPEN"] = "1"
-        return self.side((script, bool(tls), bool(settings)), lambda: Node(self.cores, script, tls, **rows))
+    def web(self, script, **settings):
+        """A peer that answers with the row."""
+        _, record = self.row()
+        settings["PEER_ROWS"] = json.dumps({record["id"]: record})
+        return self.side((script, *settings), lambda: Node(self.cores, script, **settings))
 
+    def relay(self):
+        return self.side("relay.js", lambda: Node(self.cores, "relay.js"))
 
-@dataclasses.dataclass
-class Resting:
-    record: dict
-
-    def close(self):
-        """Its server destroys it."""
+    def secure_relay(self):
+        return self.side("relay.js with TLS", lambda: Node(self.cores, "relay.js", self.tls))
 
 
 def measured(row):

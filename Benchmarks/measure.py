@@ -29,8 +29,15 @@ def status_kilobytes(pid, name):
     return 0
 
 
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def sockets(pid):
+    """How many sockets the process holds."""
+    count = 0
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            count += os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+        except FileNotFoundError:
+            continue
+    return count
 
 
 def pin(pid, cores):

@@ -80,11 +80,13 @@ final class Ground: @unchecked Sendable {
         let connection = ServerConnection(
             stream: ByteStream(socket),
             peer: .unix(userID: nil, processID: nil),
+            isProxy: false,
+            group: nil,
             server: server,
             place: place
         )
         place.connections[ObjectIdentifier(connection)] = connection
-        connection.start(isOverLimit: false)
+        connection.start(refusing: nil)
         var answers: [UInt8] = []
         for piece in pieces { say(piece, to: ends, &answers) }
         settle(ends, &answers)

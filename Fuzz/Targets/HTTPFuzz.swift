@@ -24,9 +24,9 @@ enum HTTPFuzz {
                     isUpgrade: head.isUpgrade
                 )
             )
-            if let status = RequestRules.refusal(head, headers: headers, maximumBodyBytes: 4096) {
+            if let refusal = RequestRules.refusal(head, headers: headers, maximumBodyBytes: 4096) {
                 requests.removeLast()
-                return .refuse(status: status)
+                return .refuse(status: refusal.status, reason: refusal.reason)
             }
             Fuzz.check(
                 head.contentLength == nil || !headers.contains("transfer-encoding"),

@@ -4,9 +4,9 @@ import FoundationEssentials
 /// Encoding and strict decoding of bodies.
 public enum JSONBody {
     public static func encode(_ value: some Encodable, pretty: Bool = false) throws -> [UInt8] {
+        guard pretty else { return try JSONText.encode(value) }
         let encoder = JSONEncoder()
-        encoder.outputFormatting =
-            pretty ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
         return Array(try encoder.encode(value))
     }
 

@@ -17,6 +17,8 @@ extension ErrorCode {
     public static let invalidIdentifier = ErrorCode(rawValue: "invalid_identifier")
     public static let invalidPath = ErrorCode(rawValue: "invalid_path")
     public static let tooLarge = ErrorCode(rawValue: "too_large")
+    /// The caller took too long over its own request.
+    public static let requestTimedOut = ErrorCode(rawValue: "request_timed_out")
     public static let usage = ErrorCode(rawValue: "usage")
     // Who may do what.
     public static let unauthenticated = ErrorCode(rawValue: "unauthenticated")
@@ -73,6 +75,7 @@ extension ErrorCode {
         case .forbidden: 403
         case .notFound: 404
         case .methodNotAllowed: 405
+        case .requestTimedOut: 408
         case .conflict, .illegalTransition, .stale: 409
         case .tooLarge: 413
         case .unsupported, .agentMissing, .loginMissing, .keyRefused, .imageUnavailable, .reference,
@@ -103,7 +106,7 @@ extension ErrorCode {
         case .protocolViolation, .schemaMismatch: 76
         case .unauthenticated, .forbidden, .loginMissing, .keyRefused, .repositoryCredentials, .hostKey: 77
         case .agentFailed: 1
-        case .timedOut: 124
+        case .timedOut, .requestTimedOut: 124
         case .cancelled: 130
         case .environmentLost, .infrastructureLost: 71
         default: 70

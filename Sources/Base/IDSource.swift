@@ -11,6 +11,6 @@ public struct IDSource: Sendable {
     public func make<Kind>(_: Kind.Type = Kind.self) -> Identifier<Kind> {
         let milliseconds = UInt64(max(0, time.now.milliseconds)) & 0xFFFF_FFFF_FFFF
         let high = milliseconds << 16 | randomness.next() & 0xFFFF
-        return Identifier(unchecked: "\(Kind.prefix)_\(Crockford.text(high: high, low: randomness.next()))")
+        return Identifier(unchecked: Crockford.text(Kind.prefix, high: high, low: randomness.next()))
     }
 }

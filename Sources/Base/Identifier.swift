@@ -32,7 +32,7 @@ public struct Identifier<Kind: IdentifierKind>: Hashable, Sendable, Comparable, 
         guard bytes.count == prefix.count + 27, bytes.starts(with: prefix) else { return false }
         let rest = bytes.dropFirst(prefix.count)
         guard rest.first == UInt8(ascii: "_") else { return false }
-        return rest.dropFirst().allSatisfy { Crockford.digits.contains($0) }
+        return rest.dropFirst().allSatisfy(Crockford.isDigit)
     }
 
     public static func < (left: Self, right: Self) -> Bool { left.text < right.text }
@@ -54,18 +54,39 @@ extension Identifier: Codable {
     }
 }
 
+/// Base 32 with the digits 0123456789abcdefghjkmnpqrstvwxyz.
 enum Crockford {
-    static let digits = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
-
-    /// 26 digits of a 130-bit number whose low 128 bits are `high` and `low`.
-    static func text(high: UInt64, low: UInt64) -> String {
-        var digits = [UInt8](repeating: 0, count: 26)
-        var value = UInt128(high) << 64 | UInt128(low)
-        for place in stride(from: 25, through: 0, by: -1) {
-            digits[place] = Self.digits[Int(value & 31)]
-            value >>= 5
+    /// `prefix`, an underscore and 26 digits of a 130-bit number whose low 128 bits are `high` and `low`.
+    static func text(_ prefix: String, high: UInt64, low: UInt64) -> String {
+        var prefix = prefix
+        return prefix.withUTF8 { prefix in
+            String(unsafeUninitializedCapacity: prefix.count + 27) { text in
+                _ = text.initialize(from: prefix)
+                text[prefix.count] = UInt8(ascii: "_")
+                var value = UInt128(high) << 64 | UInt128(low)
+                for place in stride(from: prefix.count + 26, to: prefix.count, by: -1) {
+                    text[place] = digit(UInt8(truncatingIfNeeded: value & 31))
+                    value >>= 5
+                }
+                return prefix.count + 27
+            }
         }
-        return String(decoding: digits, as: UTF8.self)
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        if value < 10 { return UInt8(ascii: "0") + value }
+        // After the letters that are left out: i, l, o and u.
+        let skipped: UInt8 = value < 18 ? 0 : value < 20 ? 1 : value < 22 ? 2 : value < 27 ? 3 : 4
+        return UInt8(ascii: "a") + value - 10 + skipped
+    }
+
+    static func isDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        case UInt8(ascii: "i"), UInt8(ascii: "l"), UInt8(ascii: "o"), UInt8(ascii: "u"): false
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): true
+        default: false
+        }
     }
 }
 

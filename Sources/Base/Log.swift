@@ -3,14 +3,27 @@ import Glibc
 public enum LogLevel: String, Sendable, Comparable, CaseIterable, Codable {
     case debug, info, warning, error
 
-    public static func < (left: Self, right: Self) -> Bool {
-        (allCases.firstIndex(of: left) ?? 0) < (allCases.firstIndex(of: right) ?? 0)
+    private var severity: Int {
+        switch self {
+        case .debug: 0
+        case .info: 1
+        case .warning: 2
+        case .error: 3
+        }
     }
+
+    public static func < (left: Self, right: Self) -> Bool { left.severity < right.severity }
 }
 
 /// Where finished log lines go.
 public protocol LogSink: Sendable {
-    func write(_ line: String)
+    /// Takes one line in UTF-8, its line feed included.
+    func write(_ line: [UInt8], _ level: LogLevel)
+}
+
+extension LogSink {
+    /// A plain line of a program's own.
+    public func write(_ text: String) { write(Array(text.utf8) + [UInt8(ascii: "\n")], .error) }
 }
 
 /// Structured logging: a constant lower-case message, facts as pairs. One JSON object a line.
@@ -21,13 +34,14 @@ public struct Log: Sendable {
     private let sink: any LogSink
     private let time: any TimeSource
     private let level: LogLevel
-    private let context: String
+    /// Facts of every line, as they stand in it.
+    private let context: [UInt8]
 
     public init(sink: any LogSink, time: any TimeSource, level: LogLevel = .info) {
-        self.init(sink: sink, time: time, level: level, context: "")
+        self.init(sink: sink, time: time, level: level, context: [])
     }
 
-    private init(sink: any LogSink, time: any TimeSource, level: LogLevel, context: String) {
+    private init(sink: any LogSink, time: any TimeSource, level: LogLevel, context: [UInt8]) {
         self.sink = sink
         self.time = time
         self.level = level
@@ -36,25 +50,56 @@ public struct Log: Sendable {
 
     /// A log that also carries `facts` on every line.
     public func with(_ facts: Facts) -> Log {
-        Log(sink: sink, time: time, level: level, context: context + Self.render(facts))
+        var context = context
+        Self.append(facts, to: &context)
+        return Log(sink: sink, time: time, level: level, context: context)
     }
 
-    public func debug(_ message: StaticString, _ facts: Facts = [:]) { write(.debug, message, facts) }
-    public func info(_ message: StaticString, _ facts: Facts = [:]) { write(.info, message, facts) }
-    public func warning(_ message: StaticString, _ facts: Facts = [:]) { write(.warning, message, facts) }
-    public func error(_ message: StaticString, _ facts: Facts = [:]) { write(.error, message, facts) }
+    /// Whether lines of this level are written. For facts that cost something to gather.
+    public func isOn(_ level: LogLevel) -> Bool { level >= self.level }
+
+    // The facts are evaluated only when the line is written.
+    public func debug(_ message: StaticString, _ facts: @autoclosure () -> Facts = [:]) {
+        if isOn(.debug) { write(.debug, message, facts()) }
+    }
+    public func info(_ message: StaticString, _ facts: @autoclosure () -> Facts = [:]) {
+        if isOn(.info) { write(.info, message, facts()) }
+    }
+    public func warning(_ message: StaticString, _ facts: @autoclosure () -> Facts = [:]) {
+        if isOn(.warning) { write(.warning, message, facts()) }
+    }
+    public func error(_ message: StaticString, _ facts: @autoclosure () -> Facts = [:]) {
+        if isOn(.error) { write(.error, message, facts()) }
+    }
 
     private func write(_ level: LogLevel, _ message: StaticString, _ facts: Facts) {
-        guard level >= self.level else { return }
-        sink.write(
-            #"{"time":"\#(time.now)","level":"\#(level.rawValue)","message":"\#(message)"\#(context)\#(Self.render(facts))}"#
-        )
+        var line: [UInt8] = []
+        line.reserveCapacity(256 + context.count)
+        Self.append(#"{"time":""#, to: &line)
+        time.now.append(to: &line)
+        Self.append(#"","level":""#, to: &line)
+        line.append(contentsOf: level.rawValue.utf8)
+        Self.append(#"","message":""#, to: &line)
+        Self.append(message, to: &line)
+        line.append(UInt8(ascii: "\""))
+        line.append(contentsOf: context)
+        Self.append(facts, to: &line)
+        line.append(UInt8(ascii: "}"))
+        line.append(UInt8(ascii: "\n"))
+        sink.write(line, level)
     }
 
-    private static func render(_ facts: Facts) -> String {
-        var text = ""
-        for (key, value) in facts { text += #","\#(key)":"# + JSONText.quoted(value.description) }
-        return text
+    private static func append(_ text: StaticString, to line: inout [UInt8]) {
+        text.withUTF8Buffer { line.append(contentsOf: $0) }
+    }
+
+    private static func append(_ facts: Facts, to line: inout [UInt8]) {
+        for (key, value) in facts {
+            Self.append(#",""#, to: &line)
+            line.append(contentsOf: key.utf8)
+            Self.append(#"":"#, to: &line)
+            JSONText.appendQuoted(value.description.utf8, to: &line)
+        }
     }
 }
 
@@ -62,14 +107,28 @@ public struct Log: Sendable {
 public struct StandardErrorSink: LogSink {
     public init() {}
 
-    public func write(_ line: String) {
-        var text = line + "\n"
-        text.withUTF8 { _ = Glibc.write(2, $0.baseAddress, $0.count) }
+    public func write(_ line: [UInt8], _ level: LogLevel) { line.withUnsafeBytes(Self.write) }
+
+    /// Writes all of `bytes`, as far as anybody reads them: a log that cannot be written stops nothing.
+    public static func write(_ bytes: UnsafeRawBufferPointer) {
+        var rest = bytes
+        while rest.count > 0 {
+            let count = Glibc.write(2, rest.baseAddress, rest.count)
+            if count > 0 {
+                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            } else if errno == EAGAIN {
+                // Somebody made the descriptor non-blocking; its reader is waited for all the same.
+                var entry = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
+                poll(&entry, 1, -1)
+            } else if errno != EINTR {
+                return
+            }
+        }
     }
 }
 
 /// Drops everything.
 public struct SilentSink: LogSink {
     public init() {}
-    public func write(_: String) {}
+    public func write(_: [UInt8], _: LogLevel) {}
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// The only source of random numbers. Secrets take the system's; a simulation injects a seeded one.
@@ -28,6 +29,34 @@ public struct SystemRandomness: Randomness {
     public func next() -> UInt64 {
         var generator = SystemRandomNumberGenerator()
         return generator.next()
+    }
+}
+
+/// The kernel's generator, asked for many numbers at once: for the ids of requests, of which each takes two. Not for
+/// secrets: what is drawn and not yet used lies in memory.
+public final class PooledRandomness: Randomness {
+    private struct Pool {
+        /// 256 bytes, what getentropy(3) gives at once.
+        var numbers = InlineArray<32, UInt64>(repeating: 0)
+        var left = 0
+    }
+
+    private let pool = Mutex(Pool())
+
+    public init() {}
+
+    public func next() -> UInt64 {
+        pool.withLock { pool in
+            if pool.left == 0 {
+                withUnsafeMutableBytes(of: &pool.numbers) { bytes in
+                    let status = getentropy(bytes.baseAddress, bytes.count)
+                    precondition(status == 0, "the kernel gives no random numbers")
+                }
+                pool.left = pool.numbers.count
+            }
+            pool.left -= 1
+            return pool.numbers[pool.left]
+        }
     }
 }
 

@@ -1,14 +1,25 @@
 import FoundationEssentials
 
 extension Timestamp: CustomStringConvertible {
-    /// Whole-number arithmetic: going through `Date` loses milliseconds to rounding.
     public var description: String {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(24)
+        append(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Appends the text. Whole-number arithmetic: going through `Date` loses milliseconds to rounding.
+    public func append(to bytes: inout [UInt8]) {
         let (days, milliseconds) = milliseconds.flooredDivision(by: 86_400_000)
         let (year, month, day) = Self.civil(days)
         let seconds = milliseconds / 1000
-        return Self.padded(year, 4) + "-" + Self.padded(month, 2) + "-" + Self.padded(day, 2)
-            + "T" + Self.padded(seconds / 3600, 2) + ":" + Self.padded(seconds / 60 % 60, 2)
-            + ":" + Self.padded(seconds % 60, 2) + "." + Self.padded(milliseconds % 1000, 3) + "Z"
+        Self.append(year, 4, UInt8(ascii: "-"), to: &bytes)
+        Self.append(month, 2, UInt8(ascii: "-"), to: &bytes)
+        Self.append(day, 2, UInt8(ascii: "T"), to: &bytes)
+        Self.append(seconds / 3600, 2, UInt8(ascii: ":"), to: &bytes)
+        Self.append(seconds / 60 % 60, 2, UInt8(ascii: ":"), to: &bytes)
+        Self.append(seconds % 60, 2, UInt8(ascii: "."), to: &bytes)
+        Self.append(milliseconds % 1000, 3, UInt8(ascii: "Z"), to: &bytes)
     }
 
     public init(_ text: String) throws(BerthError) {
@@ -36,9 +47,15 @@ extension Timestamp: CustomStringConvertible {
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
     }
 
-    private static func padded(_ value: Int64, _ width: Int) -> String {
-        let text = String(value)
-        return String(repeating: "0", count: max(0, width - text.count)) + text
+    /// `value` in at least `width` digits, and what follows it.
+    private static func append(_ value: Int64, _ width: Int, _ end: UInt8, to bytes: inout [UInt8]) {
+        var power: Int64 = 10
+        for _ in 1..<width {
+            if value < power { bytes.append(UInt8(ascii: "0")) }
+            power *= 10
+        }
+        JSONText.append(value, to: &bytes)
+        bytes.append(end)
     }
 }
 

@@ -95,9 +95,13 @@ public struct BerthClient: Sendable {
         let target = Self.target(route, ["environmentId": environment.text], [("port", "\(port)")])
         var headers = HTTPHeaders()
         if let key { headers.set("authorization", "Bearer \(key.reveal())") }
+        var configuration = WebSocketConfiguration()
+        configuration.writeStallLimit = nil
+        configuration.compression = nil
         return try await http.webSocket(
             HTTPURL(endpoint: base.endpoint, target: target),
             headers: headers,
+            configuration: configuration,
             refused: { try await Self.error($0) }
         )
     }

@@ -24,9 +24,9 @@ public struct AccessToken: Sendable {
 
     /// nil for anything that is no token of ours by its form, so that it never reaches the database.
     public init?(presented text: Secret<String>) {
-        let plain = text.reveal()
-        guard let kind = Kind.allCases.first(where: { plain.hasPrefix($0.rawValue) }) else { return nil }
-        let digits = plain.utf8.dropFirst(kind.rawValue.utf8.count)
+        let plain = text.reveal().utf8
+        guard let kind = Kind.allCases.first(where: { plain.starts(with: $0.rawValue.utf8) }) else { return nil }
+        let digits = plain.dropFirst(kind.rawValue.utf8.count)
         guard digits.count == Self.randomLength * 2, digits.allSatisfy(Self.isHexadecimal) else { return nil }
         self.text = text
     }

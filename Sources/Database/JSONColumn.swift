@@ -1,13 +1,12 @@
 import Base
 import FoundationEssentials
+import Synchronization
 
 /// JSON kept as text in a column; no query looks into it.
 public enum JSONColumn {
     /// Keys sorted, slashes as they are, so that equal values have equal text.
     public static func text(_ value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
+        String(decoding: try JSONText.encode(value), as: UTF8.self)
     }
 }
 
@@ -29,5 +28,25 @@ extension Row {
                 detail: "column \(name) is no \(Value.self): \(error)"
             )
         }
+    }
+}
+
+/// Decoded forms of JSON texts that many rows have in common, such as specs: equal texts are decoded once.
+public final class JSONMemo<Value: Decodable & Sendable>: Sendable {
+    private static var capacity: Int { 256 }
+    private static var longestText: Int { 4096 }
+    private let values = Mutex<[String: Value]>([:])
+
+    public init() {}
+
+    public func value(of text: String) throws -> Value {
+        if let known = values.withLock({ $0[text] }) { return known }
+        let value = try JSONDecoder().decode(Value.self, from: Data(text.utf8))
+        guard text.utf8.count <= Self.longestText else { return value }
+        values.withLock { values in
+            if values.count >= Self.capacity { values.removeAll() }
+            values[text] = value
+        }
+        return value
     }
 }

@@ -19,6 +19,17 @@ public protocol SQLDatabase: Sendable {
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value
 
+    /// One row by its key. The engine may run it at once on the caller's thread, so the statement must find its few rows
+    /// by an index, and `body` do no more than decode. nil: there is no row.
+    func find<Value: Sendable>(
+        _ sql: SQL,
+        _ values: [SQLValue],
+        _ body: @escaping @Sendable (Row) throws -> Value
+    ) async throws -> Value?
+
+    /// Jobs that wait for a thread of the engine.
+    var queues: (reads: Int, writes: Int) { get }
+
     /// Finishes what was queued, then closes every connection. Later calls fail with `unavailable`.
     func close() async
 }
@@ -44,6 +55,15 @@ public protocol SQLConnection: AnyObject {
 }
 
 extension SQLDatabase {
+    /// One row by its key; see ``find(_:_:_:)``.
+    public func find<Value: Sendable>(
+        _ sql: SQL,
+        _ values: (any SQLBindable)?...,
+        decode body: @escaping @Sendable (Row) throws -> Value
+    ) async throws -> Value? {
+        try await find(sql, values.map { $0?.sqlValue ?? .null }, body)
+    }
+
     /// Prepares every statement without running it: a start-up and test check for names, placeholders and columns.
     public func check(_ statements: [SQL]) async throws {
         try await read { connection in

@@ -38,6 +38,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     public static let readBufferSize = 256 * 1024
     /// One output buffer that is not in use, so that an idle socket holds none.
     var spareOutput: UnsafeMutableRawPointer?
+    /// Log lines of this turn.
+    let lines = LineBuffer()
+    /// What any thread may read of the loop's work.
+    let meter = LoopMeter()
+    var probe: LoopTimer?
+    var probeDue: Uptime?
 
     enum Work {
         case task(UnownedJob)
@@ -107,6 +113,20 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         if var started { uv_thread_join(&started) }
     }
 
+    /// The loop that the caller runs on.
+    public static var current: EventLoop? {
+        guard let pointer = pthread_getspecific(threadKey) else { return nil }
+        // Set by `run` and taken back before the loop lets go of itself.
+        return Unmanaged<EventLoop>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    private static let threadKey: pthread_key_t = {
+        var key = pthread_key_t()
+        let status = pthread_key_create(&key, nil)
+        precondition(status == 0, "the system gives no more thread keys")
+        return key
+    }()
+
     public var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
 
     /// Stops the program when called on another thread: what belongs to a loop is touched only there.
@@ -143,6 +163,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         if mustSignal { uv_async_send(wake) }
     }
 
+    var waitingFromOutside: Int { remote.withLock { $0.work.count } }
+
     /// `flushable.flush()` is called at the end of this turn.
     public func flushLater(_ flushable: any LoopFlushable) {
         preconditionCurrent()
@@ -156,8 +178,11 @@ extension EventLoop {
     private func run() {
         adoptThread()
         pthread_setname_np(pthread_self(), String(name.prefix(15)))
+        pthread_setspecific(Self.threadKey, Unmanaged.passUnretained(self).toOpaque())
         while !isStopping { turn(mayWait: true) }
         closeEverything()
+        lines.flush()
+        pthread_setspecific(Self.threadKey, nil)
         threadID.store(0, ordering: .relaxed)
     }
 
@@ -189,6 +214,7 @@ extension EventLoop {
         while rounds < 32, !(local.isEmpty && unflushed.isEmpty) {
             rounds += 1
             swap(&local, &running)
+            meter.queued(running.count)
             for work in running {
                 switch work {
                 case .task(let job): job.runSynchronously(on: asUnownedTaskExecutor())
@@ -202,13 +228,18 @@ extension EventLoop {
             }
             running.removeAll(keepingCapacity: running.capacity <= 1024)
             guard local.isEmpty, !unflushed.isEmpty else { continue }
+            // Before any answer leaves.
+            lines.flush()
             let flushing = unflushed
             unflushed.removeAll(keepingCapacity: true)
             for flushable in flushing { flushable.flush() }
         }
+        lines.flush()
+        meter.queued(local.count)
     }
 
     private func closeEverything() {
+        probe?.close()
         alarm?.close()
         takeRemote()
         runQueued()

@@ -14,7 +14,12 @@ public enum LoopProgram {
         do {
             let loop = try EventLoop(name: name)
             loop.start()
-            loop.spawn { exit(await body(loop)) }
+            LineBuffer.watchForCrashes()
+            loop.spawn {
+                let status = await body(loop)
+                loop.lines.flush()
+                exit(status)
+            }
         } catch {
             StandardErrorSink().write("\(name): \(error)")
             exit(error.code.exitStatus)

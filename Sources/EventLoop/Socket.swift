@@ -63,6 +63,7 @@ public final class Socket: @unchecked Sendable {
             Glibc.close(descriptor)
             throw error
         }
+        loop.meter.opened()
     }
 
     public var isOpen: Bool { handle != nil }
@@ -92,6 +93,7 @@ public final class Socket: @unchecked Sendable {
         let count = recv(descriptor, buffer.baseAddress, min(readSize, buffer.count), 0)
         if count > 0 {
             lastReceived = loop.now
+            loop.meter.received(count)
             if ending != .lingering { delegate?.socketReceived(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
         } else if count == 0 {
             inputEnded = true
@@ -178,6 +180,7 @@ public final class Socket: @unchecked Sendable {
             let bytes = output.bytes
             let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
             if sent >= 0 {
+                loop.meter.sent(sent)
                 output.removeFirst(sent, loop: loop)
                 progress.given += sent
                 if sent < bytes.count { continue }
@@ -279,6 +282,7 @@ public final class Socket: @unchecked Sendable {
     private func end(_ error: BerthError?) {
         guard let handle else { return }
         self.handle = nil
+        loop.meter.closed()
         handle.close()
         Glibc.close(descriptor)
         descriptor = -1

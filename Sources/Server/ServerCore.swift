@@ -28,6 +28,8 @@ struct ServerCore: Sendable {
     let files: TaskFiles
     let followers: ExecutionFollowers
     let draining = Draining()
+    /// Bound once it exists; it needs the core for its handler.
+    let http = LateBinding<HTTPServer>()
 
     func authenticate(_ token: Secret<String>) async throws -> Principal {
         try await accounts.principal(presenting: token)
@@ -69,7 +71,7 @@ struct ServerCore: Sendable {
         case .changeList: try await changeList(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))
         case .ready: try await ready()
-        case .metrics: .text(metrics.text(uptime: time.uptime - startedAt))
+        case .metrics: metricsText()
         case .version: try version()
         case .openAPI: try Self.openAPI()
         case .compatibilityExecute: try await compatibilityExecute(context)

@@ -26,7 +26,7 @@ public enum WorkerProgram {
     }
 
     private static func run(_ arguments: [String], _ loop: EventLoop) async -> Int32 {
-        let sink = StandardErrorSink()
+        let sink = LoopLogSink()
         do {
             let options = try WorkerOptions(arguments: arguments, environment: environment())
             try await run(options, loop: loop, sink: sink)

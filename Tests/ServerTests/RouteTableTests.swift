@@ -12,24 +12,59 @@ import Testing
     @Test func `paths are matched with their parameters`() {
         let matcher = RouteMatcher()
         guard
-            case .found(let route, let parameters) = matcher.match(
+            case .found(let place, let parameters) = matcher.match(
                 method: "POST",
-                segments: ["v1", "executions", "exec_1", "cancel"]
+                path: "/v1/executions/exec_1/cancel"
             )
         else {
             Issue.record("no route")
             return
         }
-        #expect(route.id == .executionCancel)
-        #expect(parameters == ["executionId": "exec_1"])
-        guard case .methodNotAllowed(let allowed) = matcher.match(method: "PUT", segments: ["v1", "executions"]) else {
+        #expect(place.route.id == .executionCancel)
+        #expect(parameters["executionId"] == "exec_1")
+        #expect(parameters["environmentId"] == nil)
+        guard case .methodNotAllowed(let allowed) = matcher.match(method: "PUT", path: "/v1/executions") else {
             Issue.record("the method was allowed")
             return
         }
         #expect(allowed == [.post, .get])
-        guard case .notFound = matcher.match(method: "GET", segments: ["v1", "nothing"]) else {
+        guard case .notFound = matcher.match(method: "GET", path: "/v1/nothing") else {
             Issue.record("there is such a path")
             return
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("/v1/environments/a%20b", "a b"), ("/v1/environments/a%2Fb", "a/b"), ("/v1%2Fenvironments/x", nil),
+            ("/v1/environments/", ""), ("/v1/environments//", nil), ("//v1/environments/x", nil),
+            ("/v1/%65nvironments/x", "x"),
+            ("/v1/environments/x/", nil), ("/v1/environments/%E2%98%83", "☃"), ("/", nil), ("*", nil), ("", nil),
+            ("/v1/environments/1/2/3/4/5/6/7/8/9", nil), ("/v1/Environments/x", nil),
+        ] as [(String, String?)]
+    )
+    func `segments are compared decoded, each for itself`(path: String, environment: String?) {
+        guard case .found(let place, let parameters) = RouteMatcher().match(method: "GET", path: path) else {
+            #expect(environment == nil)
+            return
+        }
+        #expect(place.route.id == .environmentGet)
+        #expect(parameters["environmentId"] == environment)
+    }
+
+    @Test func `every route is found by its own path, and by no other method`() {
+        let matcher = RouteMatcher()
+        for route in RouteTable.all {
+            let path =
+                "/"
+                + route.segments.map { if case .literal(let text) = $0 { text } else { "x" } }.joined(separator: "/")
+            guard case .found(let place, _) = matcher.match(method: route.method.rawValue, path: path) else {
+                Issue.record("\(path) is not found")
+                continue
+            }
+            #expect(place.route.id == route.id)
+            #expect(RouteTable.all[place.number].id == route.id)
+            if case .found = matcher.match(method: "PATCH", path: path) { Issue.record("\(path) takes PATCH") }
         }
     }
 

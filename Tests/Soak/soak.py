@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "Benchmarks"))
 
 from berth_server import Failed, Server
-from measure import anonymous_kilobytes, descriptors
+from measure import anonymous_kilobytes, sockets
 from sides import WORKER_TOKEN
 
 import scenarios
@@ -94,7 +94,7 @@ class Stage:
         if ended["status"] != "completed":
             raise Failed(f"the run that writes ended as {ended['status']}: {ended.get('failure')}")
         self.execution = ended["id"]
-        # Calls of the setting up are over; from here on every descriptor more is the crowd's.
+        # Calls of the setting up are over; from here on every socket more is the crowd's.
         self.server.connection.close()
         self.server.connection = None
 
@@ -103,7 +103,7 @@ class Stage:
         return self.server.environment("soak")
 
     def gone_since(self, begin, seconds, meanwhile=None):
-        """Seconds from `begin` until the server holds no more descriptors than before the crowd came."""
+        """Seconds from `begin` until the server holds no more sockets than before the crowd came."""
         if wait_until_gone(self.pid, self.open, begin + seconds - time.monotonic(), meanwhile) is None:
             return None
         return time.monotonic() - begin
@@ -115,7 +115,7 @@ class Stage:
 def soaked(stage, neighbour, scenario, count):
     """One scenario and its verdict, as a dictionary for people and programs."""
     time.sleep(1)
-    stage.open, before = descriptors(stage.pid), anonymous_kilobytes(stage.pid) / 1024
+    stage.open, before = sockets(stage.pid), anonymous_kilobytes(stage.pid) / 1024
     quiet_begin = time.monotonic()
     time.sleep(2)
     begin, peak, wrong = time.monotonic(), Peak(stage.pid), []
@@ -123,13 +123,15 @@ def soaked(stage, neighbour, scenario, count):
     try:
         gone = scenario.run(stage, count)
         if gone is None:
-            wrong.append(f"not all were gone in time ({descriptors(stage.pid) - stage.open} descriptors are left)")
+            wrong.append(f"not all were gone in time ({sockets(stage.pid) - stage.open} sockets are left)")
     except Trouble as trouble:
         wrong.append(str(trouble))
+    # Long enough for the neighbour to have felt it.
+    time.sleep(max(0, begin + 1 - time.monotonic()))
     end = time.monotonic()
     top = peak.stop() / 1024
     if wait_until_gone(stage.pid, stage.open, 20) is None:
-        wrong.append(f"{descriptors(stage.pid) - stage.open} descriptors are still open 20 s later")
+        wrong.append(f"{sockets(stage.pid) - stage.open} sockets are still open 20 s later")
     returned = time.monotonic() + RETURN
     while (after := anonymous_kilobytes(stage.pid) / 1024) > before + KEPT and time.monotonic() < returned:
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The server's memory and descriptors while something goes on, and what its other clients feel meanwhile."""
+"""The server's memory and sockets while something goes on, and what its other clients feel meanwhile."""
 
 import pathlib
 import subprocess
@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from measure import anonymous_kilobytes, descriptors, quantile
+from measure import anonymous_kilobytes, quantile, sockets
 
 HERE = pathlib.Path(__file__).parent
 
@@ -63,10 +63,10 @@ def felt(took):
 
 
 def wait_until_gone(pid, before, seconds, meanwhile=None):
-    """Seconds until the server holds no more descriptors than before; None when it still does after `seconds`."""
+    """Seconds until the server holds no more sockets than before; None when it still does after `seconds`."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:
-        if descriptors(pid) <= before:
+        if sockets(pid) <= before:
             return time.monotonic() - begin
         if meanwhile:
             meanwhile()

@@ -43,7 +43,7 @@ import Testing
             let peer = try await RawPeer.connect(address, on: loop)
             try await peer.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
             let text = try await peer.receiveAll()
-            #expect(text.hasPrefix("HTTP/1.1 408 ") && text.contains("timed_out"))
+            #expect(text.hasPrefix("HTTP/1.1 408 ") && text.contains("request_timed_out"))
         }
     }
 

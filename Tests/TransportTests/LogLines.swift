@@ -5,7 +5,9 @@ import Synchronization
 /// Keeps what a server logs.
 final class LogLines: LogSink {
     private let lines = Mutex<[String]>([])
-    func write(_ line: String) { lines.withLock { $0.append(line) } }
+    func write(_ line: [UInt8], _ level: LogLevel) {
+        lines.withLock { $0.append(String(decoding: line.dropLast(), as: UTF8.self)) }
+    }
     func containing(_ text: String) -> [String] { lines.withLock { $0.filter { $0.contains(text) } } }
 }
 

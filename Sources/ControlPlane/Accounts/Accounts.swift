@@ -77,10 +77,7 @@ public struct Accounts: Sendable {
     public func principal(presenting text: Secret<String>) async throws -> Principal {
         guard let token = AccessToken(presented: text) else { throw Self.unknownKey }
         let hash = token.hash
-        if let known = cache.find(hash, at: time.uptime) {
-            if let keyID = known.keyID { cache.used(keyID, at: time.now) }
-            return known
-        }
+        if let known = cache.use(hash, at: time.uptime, time.now) { return known }
         let generation = cache.generation
         let match = try await database.read { try AccountStore.keyFind($0, hash: hash) }
         guard let match, AccessToken.areEqual(match.hash, hash) else { throw Self.unknownKey }

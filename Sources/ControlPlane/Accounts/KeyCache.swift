@@ -9,9 +9,16 @@ final class KeyCache: Sendable {
     static let lifetime = Duration.seconds(5)
     private static let capacity = 1024
 
-    private struct Entry {
+    private final class Entry: Sendable {
         let principal: Principal
         let until: Uptime
+        /// When a use was last noted, in milliseconds.
+        let noted = Atomic<Int64>(0)
+
+        init(_ principal: Principal, until: Uptime) {
+            self.principal = principal
+            self.until = until
+        }
     }
 
     private struct State {
@@ -25,18 +32,11 @@ final class KeyCache: Sendable {
 
     var generation: Int { state.withLock(\.generation) }
 
-    func find(_ hash: [UInt8], at now: Uptime) -> Principal? {
-        state.withLock { state in
-            guard let entry = state.entries[hash], entry.until > now else { return nil }
-            return entry.principal
-        }
-    }
-
     func store(_ principal: Principal, _ hash: [UInt8], until: Uptime, generation: Int) {
         state.withLock { state in
             guard state.generation == generation else { return }
             if state.entries.count >= Self.capacity { state.entries.removeAll() }
-            state.entries[hash] = Entry(principal: principal, until: until)
+            state.entries[hash] = Entry(principal, until: until)
         }
     }
 
@@ -49,6 +49,19 @@ final class KeyCache: Sendable {
 
     func used(_ key: APIKeyID, at now: Timestamp) {
         state.withLock { $0.uses[key] = now }
+    }
+
+    /// The key's owner, and the use noted: to the second, which is more than is kept.
+    func use(_ hash: [UInt8], at now: Uptime, _ time: Timestamp) -> Principal? {
+        state.withLock { state in
+            guard let entry = state.entries[hash], entry.until > now else { return nil }
+            let noted = Timestamp(milliseconds: entry.noted.load(ordering: .relaxed))
+            if let key = entry.principal.keyID, time - noted >= .seconds(1) {
+                entry.noted.store(time.milliseconds, ordering: .relaxed)
+                state.uses[key] = time
+            }
+            return entry.principal
+        }
     }
 
     /// The uses since the last call, by key.

@@ -149,10 +149,8 @@ extension EnvironmentService {
         -> StoredEnvironment
     {
         let times = times
-        let stored = try await database.read { connection in
-            try connection.first(EnvironmentStore.byID, id, organization).map {
-                try EnvironmentStore.stored($0, times: times)
-            }
+        let stored = try await database.find(EnvironmentStore.byID, id, organization) {
+            try EnvironmentStore.stored($0, times: times)
         }
         guard let stored, user == nil || stored.record.ownerID == nil || stored.record.ownerID == user else {
             throw Self.unknown(id)

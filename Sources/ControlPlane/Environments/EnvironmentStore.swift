@@ -73,10 +73,12 @@ enum EnvironmentStore {
         byID, byName, personal, list, insert, update, checked, unsettled, doomed, inspected, fate, facts,
     ]
 
+    private static let specs = JSONMemo<EnvironmentSpec>()
+    private static let limitations = JSONMemo<[String]>()
+
     static func stored(_ row: Row, times: EnvironmentTimes) throws -> StoredEnvironment {
-        let decoder = JSONDecoder()
-        let cause = try row.optionalText("state_cause").map {
-            try decoder.decode(StoredCause.self, from: Data($0.utf8))
+        let cause: StoredCause? = try row.optionalText("state_cause").map {
+            try JSONDecoder().decode(StoredCause.self, from: Data($0.utf8))
         }
         let state: EnvironmentState = try row.value("observed_state")
         var record = EnvironmentRecord(
@@ -85,7 +87,7 @@ enum EnvironmentStore {
             ownerID: try row.optionalID("owner_id"),
             name: try row.text("name"),
             ownership: try row.value("kind"),
-            spec: try decoder.decode(EnvironmentSpec.self, from: Data(try row.text("spec").utf8)),
+            spec: try specs.value(of: try row.text("spec")),
             desired: try row.value("desired_state"),
             state: state,
             operation: nil,
@@ -94,7 +96,7 @@ enum EnvironmentStore {
             instance: try row.integer("instance"),
             isProvisioned: try row.optionalText("provider_instance_id") != nil,
             limitsEnforced: try row.optionalValue("limits_enforced"),
-            limitations: try decoder.decode([String].self, from: Data(try row.text("limitations").utf8)),
+            limitations: try limitations.value(of: try row.text("limitations")),
             createdAt: try row.timestamp("created_at"),
             stateEnteredAt: try row.timestamp("state_entered_at"),
             deadlineAt: try row.optionalTimestamp("deadline_at"),
@@ -169,9 +171,7 @@ enum EnvironmentStore {
     }
 
     static func text(_ value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
+        try JSONColumn.text(value)
     }
 }
 

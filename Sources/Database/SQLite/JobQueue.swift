@@ -28,6 +28,9 @@ final class JobQueue: @unchecked Sendable {
         mutex.deallocate()
     }
 
+    /// Jobs that no thread has taken yet.
+    var depth: Int { locked { jobs.count - head } }
+
     enum Push {
         case taken
         /// Taken, but no thread is free and fewer than the limit run: the caller starts one (already counted).

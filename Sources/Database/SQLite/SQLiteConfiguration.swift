@@ -4,6 +4,8 @@ public struct SQLiteConfiguration: Sendable {
     public var path: String
     /// Reading threads, started when needed. 0 lets reads share the writer's connection.
     public var readers: Int
+    /// Connections for reads by key on the callers' own threads.
+    public var finders: Int
     /// Page cache of the writer, and of each reader.
     public var writerCacheKiB: Int
     public var readerCacheKiB: Int
@@ -21,6 +23,7 @@ public struct SQLiteConfiguration: Sendable {
     public init(
         path: String,
         readers: Int = 2,
+        finders: Int = 4,
         writerCacheKiB: Int = 2048,
         readerCacheKiB: Int = 512,
         statements: Int = 128,
@@ -31,6 +34,7 @@ public struct SQLiteConfiguration: Sendable {
     ) {
         self.path = path
         self.readers = min(max(readers, 0), 32)
+        self.finders = min(max(finders, 0), 32)
         self.writerCacheKiB = writerCacheKiB
         self.readerCacheKiB = readerCacheKiB
         self.statements = statements
@@ -45,6 +49,7 @@ public struct SQLiteConfiguration: Sendable {
         SQLiteConfiguration(
             path: path,
             readers: 0,
+            finders: 0,
             writerCacheKiB: 256,
             statements: 48,
             logLimitBytes: 1 << 20

@@ -6,6 +6,7 @@ public final class SQLiteDatabase: SQLDatabase {
     private let time: any TimeSource
     private let writes = JobQueue(threads: 1)
     private let reads = JobQueue(threads: 0)
+    private let finders: SQLiteFinders
 
     public let dialect: any SQLDialect = SQLiteDialect()
 
@@ -13,6 +14,7 @@ public final class SQLiteDatabase: SQLDatabase {
     public init(_ configuration: SQLiteConfiguration, time: any TimeSource) throws {
         self.configuration = configuration
         self.time = time
+        finders = SQLiteFinders(configuration)
         let handle = try SQLiteHandle(configuration, cacheKiB: configuration.writerCacheKiB)
         let writes = writes
         do {
@@ -35,6 +37,24 @@ public final class SQLiteDatabase: SQLDatabase {
         reads.close()
     }
 
+    public var queues: (reads: Int, writes: Int) { (reads.depth, writes.depth) }
+
+    public func find<Value: Sendable>(
+        _ sql: SQL,
+        _ values: [SQLValue],
+        _ body: @escaping @Sendable (Row) throws -> Value
+    ) async throws -> Value? {
+        if let found = try finders.find(sql, values, body) { return found.value }
+        return try await read { connection in
+            var value: Value?
+            try connection.forEach(sql, values) { row in
+                value = try body(row)
+                return false
+            }
+            return value
+        }
+    }
+
     public func read<Value: Sendable>(
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value {
@@ -51,6 +71,7 @@ public final class SQLiteDatabase: SQLDatabase {
     }
 
     public func close() async {
+        finders.close()
         await writes.closeAndWait()
         await reads.closeAndWait()
     }

@@ -150,6 +150,9 @@ final class SQLiteHandle: @unchecked Sendable {
         )
     }
 
+    /// Interrupts each statement after about `steps` steps.
+    func limitSteps(_ steps: Int32) { sqlite3_progress_handler(pointer, steps, { _ in 1 }, nil) }
+
     func require(_ code: Int32, statement: @autoclosure () -> String?) throws {
         guard code != SQLITE_OK else { return }
         throw error(code, statement: statement())

@@ -43,6 +43,8 @@ final class SQLiteStatement {
     func end() {
         sqlite3_reset(pointer)
         sqlite3_clear_bindings(pointer)
+        // SQLite counts a statement's steps over all its runs, and asks the progress handler by that count.
+        sqlite3_stmt_status(pointer, SQLITE_STMTSTATUS_VM_STEP, 1)
         isBusy = false
     }
 

@@ -4,50 +4,50 @@ import Domain
 import EventLoop
 import Transport
 
-/// Every request comes in here: match, authenticate, authorize, call, encode, log.
+/// Every request comes in here: match, authenticate, authorize, call, encode, count, log.
 struct FrontDoor: Sendable {
-    let matcher = RouteMatcher()
+    static let matcher = RouteMatcher()
+
     let server: ServerCore
     let log: Log
     let metrics: Metrics
 
     func handle(_ request: HTTPRequest) async -> HTTPResponse {
         let began = request.loop.time.uptime
-        var name = "none"
+        let match = Self.find(request)
         var response: HTTPResponse
         do {
-            let (route, parameters) = try match(request)
-            name = route.id.rawValue
-            response = try await answer(request, route, parameters)
+            response = try await answer(request, match)
         } catch {
             response = Self.problem(BerthError(wrapping: error), request: request, log: log)
-            if case .methodNotAllowed(let methods) = find(request) {
+            if case .methodNotAllowed(let methods) = match {
                 response.headers.set("allow", methods.map(\.rawValue).joined(separator: ", "))
             }
         }
-        response.headers.set("x-request-id", request.id.text)
+        response.headers.add("x-request-id", request.id.text)
         let took = request.loop.time.uptime - began
-        metrics.add("berth_requests_total", #"route="\#(name)",status="\#(response.status)""#)
+        let status = response.status
+        let place: RoutePlace? = if case .found(let place, _) = match { place } else { nil }
+        metrics.answered(place, status: status, took: took, on: request.loop)
         log.info(
             "request",
             [
-                "request_id": request.id, "method": request.method, "route": name, "status": response.status,
-                "took_us": took.wholeNanoseconds / 1000,
+                "request_id": request.id, "method": request.method, "route": place?.route.id.rawValue ?? "none",
+                "status": status, "took_us": took.wholeNanoseconds / 1000,
             ]
         )
         return response
     }
 
-    private func find(_ request: HTTPRequest) -> RouteMatcher.Match {
-        var segments = request.segments
+    private static func find(_ request: HTTPRequest) -> RouteMatcher.Match {
         // Where a peer that speaks only the documented protocol connects.
-        if segments.isEmpty, request.asksForWebSocket { segments = ["v1", "worker"] }
-        return matcher.match(method: request.method.rawValue, segments: segments)
+        let path = request.path == "/" && request.asksForWebSocket ? "/v1/worker" : request.path
+        return matcher.match(method: request.method.rawValue, path: path)
     }
 
-    private func match(_ request: HTTPRequest) throws(BerthError) -> (Route, [String: String]) {
-        switch find(request) {
-        case .found(let route, let parameters): return (route, parameters)
+    private func answer(_ request: HTTPRequest, _ match: RouteMatcher.Match) async throws -> HTTPResponse {
+        switch match {
+        case .found(let place, let parameters): return try await answer(request, place, parameters)
         case .methodNotAllowed(let methods):
             throw BerthError(
                 .methodNotAllowed,
@@ -63,15 +63,17 @@ struct FrontDoor: Sendable {
         }
     }
 
-    private func answer(_ request: HTTPRequest, _ route: Route, _ parameters: [String: String]) async throws
+    private func answer(_ request: HTTPRequest, _ place: RoutePlace, _ parameters: RouteParameters) async throws
         -> HTTPResponse
     {
         let caller: Principal? =
-            switch route.access {
+            switch place.route.access {
             case .open, .worker: nil
             case .read, .run, .manageEnvironments, .manageKeys: try await authenticate(request)
             }
-        if let caller, let needed = route.access.permissions, !caller.role.permissions.isSuperset(of: needed) {
+        if let caller, let needed = place.route.access.permissions,
+            !caller.role.permissions.isSuperset(of: needed)
+        {
             throw BerthError(
                 .forbidden,
                 "the role \(caller.role.rawValue) may not do this",
@@ -80,22 +82,26 @@ struct FrontDoor: Sendable {
         }
         let context = RequestContext(
             request: request,
-            route: route,
+            place: place,
             parameters: parameters,
             caller: caller,
-            log: log.with(["request_id": request.id])
+            serverLog: log
         )
-        try context.checkQuery()
-        guard route.isAudited, let caller else { return try await server.respond(context) }
+        if !request.rawQuery.isEmpty { try context.checkQuery() }
         let response = try await server.respond(context)
+        if place.route.isAudited, let caller { audit(context, caller, status: response.status) }
+        return response
+    }
+
+    private func audit(_ context: RequestContext, _ caller: Principal, status: Int) {
         context.log.info(
             "audit",
             [
-                "action": route.id.rawValue, "user_id": caller.userID, "organization_id": caller.organizationID,
-                "key_id": caller.keyID?.text ?? "", "subject": parameters.values.first ?? "", "status": response.status,
+                "action": context.route.id.rawValue, "user_id": caller.userID,
+                "organization_id": caller.organizationID, "key_id": caller.keyID?.text ?? "",
+                "subject": context.parameters.first ?? "", "status": status,
             ]
         )
-        return response
     }
 
     private func authenticate(_ request: HTTPRequest) async throws -> Principal {
@@ -109,11 +115,15 @@ struct FrontDoor: Sendable {
         return try await server.authenticate(token)
     }
 
+    /// The scheme's name has no case (RFC 9110, section 11.1).
     static func bearer(_ request: HTTPRequest) -> Secret<String>? {
         guard let value = request.headers["authorization"] else { return nil }
-        let parts = value.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-        return Secret(parts[1].trimmed)
+        let scheme = "bearer ".utf8
+        let given = value.utf8
+        guard given.count > scheme.count, zip(given, scheme).allSatisfy({ $0 == $1 || $0 | 0x20 == $1 }) else {
+            return nil
+        }
+        return Secret(value[given.index(given.startIndex, offsetBy: scheme.count)...].trimmed)
     }
 
     static func problem(_ error: BerthError, request: HTTPRequest, log: Log) -> HTTPResponse {

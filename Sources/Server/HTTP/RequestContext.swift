@@ -6,11 +6,15 @@ import Transport
 /// One request on its way: what was matched and who asks.
 struct RequestContext: Sendable {
     let request: HTTPRequest
-    let route: Route
-    let parameters: [String: String]
+    let place: RoutePlace
+    let parameters: RouteParameters
     /// nil on open routes.
     let caller: Principal?
-    let log: Log
+    let serverLog: Log
+
+    var route: Route { place.route }
+    /// With the request's id on every line.
+    var log: Log { serverLog.with(["request_id": request.id]) }
 
     /// Only reachable on routes that are not open, where the front door has set it.
     var principal: Principal {

@@ -27,9 +27,9 @@ struct WorkerHub: Sendable {
 
     /// Whatever a worker asks of its own socket: the link, or a file beside it.
     func answer(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let match = Self.matcher.match(method: request.method.rawValue, segments: request.segments)
-        guard case .found(let route, let parameters) = match else { return try await accept(request) }
-        return switch route.id {
+        let match = Self.matcher.match(method: request.method.rawValue, path: request.path)
+        guard case .found(let place, let parameters) = match else { return try await accept(request) }
+        return switch place.route.id {
         case .workerUpload: try await files.fetch(request, upload: parameters["uploadId"] ?? "")
         case .workerBundle: try await files.take(request, execution: parameters["executionId"] ?? "")
         default: try await accept(request)
@@ -63,8 +63,8 @@ struct WorkerHub: Sendable {
     }
 
     private func serve(_ socket: WebSocket, _ identity: WorkerIdentity) async {
-        metrics.add("berth_workers_connected", "", 1)
-        defer { metrics.add("berth_workers_connected", "", -1) }
+        metrics.add(.workersConnected, 1)
+        defer { metrics.add(.workersConnected, -1) }
         let channels = LinkChannels(
             socket,
             maximum: maximumChannels,

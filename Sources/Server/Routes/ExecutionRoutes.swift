@@ -100,8 +100,8 @@ extension ServerCore {
         return HTTPResponse(
             headers: ["cache-control": "no-store"],
             body: .events { [followers, metrics] writer in
-                metrics.add("berth_event_streams")
-                defer { metrics.add("berth_event_streams", "", -1) }
+                metrics.add(.eventStreams, 1)
+                defer { metrics.add(.eventStreams, -1) }
                 let seat = try followers.enter(id, principal.organizationID, choice, loop: writer.loop)
                 var viewer = ExecutionViewer(seat, sink: writer, cursor: cursor)
                 defer { viewer.leave() }

@@ -74,6 +74,9 @@ extension ServerCore {
             error.remedy = "start the program that listens there, on its loopback address or on all addresses"
             throw error
         }
-        return HTTPResponse(status: 101, body: .webSocketHandOver(to: link.channels.loop) { channel.serve($0) })
+        return HTTPResponse(
+            status: 101,
+            body: .webSocketHandOver(to: link.channels.loop, configuration: OpenChannel.webSocket) { channel.serve($0) }
+        )
     }
 }

@@ -16,7 +16,7 @@ public enum BerthServer {
         loop: EventLoop,
         announce: @escaping @Sendable (String) -> Void
     ) async throws {
-        let log = Log(sink: StandardErrorSink(), time: loop.time, level: configuration.logLevel)
+        let log = Log(sink: LoopLogSink(), time: loop.time, level: configuration.logLevel)
         let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
         try await run(configuration, loops: [loop], log: log) {
             for await signal in signals {

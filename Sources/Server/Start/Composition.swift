@@ -33,7 +33,7 @@ struct Composition: Sendable {
     ) async throws -> Composition {
         let randomness = SystemRandomness()
         let ids = IDSource(time: time, randomness: randomness)
-        let metrics = Metrics()
+        let metrics = Metrics(loops: loops)
         // Before the database is made, so that a database without its key always means that the key was lost.
         let keyRing = try keys(configuration, directory, randomness)
         let database = try SQLiteDatabase(SQLiteConfiguration(path: directory.databasePath), time: time)
@@ -133,9 +133,17 @@ struct Composition: Sendable {
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) }
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
-        let http = HTTPServer(loops: loops, configuration: try httpConfiguration(configuration), ids: ids, log: log) {
+        let http = HTTPServer(
+            loops: loops,
+            configuration: try httpConfiguration(configuration),
+            // Of requests: ids of what is kept come from the kernel one by one.
+            ids: IDSource(time: time, randomness: PooledRandomness()),
+            log: log
+        ) {
             await door.handle($0)
         }
+        core.http.bind(http)
+        for loop in loops { loop.measureLag() }
         return Composition(core: core, http: http, links: links, environmentsPath: directory.environmentsPath, log: log)
     }
 

@@ -36,7 +36,9 @@ public struct HTTPHeaders: Sendable {
     }
 
     private mutating func append(_ text: String, replacingWith other: UInt8, _ isAllowed: (UInt8) -> Bool) {
-        for byte in text.utf8 { bytes.append(isAllowed(byte) ? byte : other) }
+        let start = bytes.count
+        bytes.append(contentsOf: text.utf8)
+        for index in start..<bytes.count where !isAllowed(bytes[index]) { bytes[index] = other }
     }
 
     public mutating func set(_ name: String, _ value: String) {
@@ -44,7 +46,9 @@ public struct HTTPHeaders: Sendable {
         add(name, value)
     }
 
-    public mutating func remove(_ name: String) { fields = fields.filter { !matches($0, name) } }
+    public mutating func remove(_ name: String) {
+        if contains(name) { fields = fields.filter { !matches($0, name) } }
+    }
 
     /// The first value of `name`.
     public subscript(name: String) -> String? {

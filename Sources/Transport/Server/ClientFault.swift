@@ -15,6 +15,12 @@ public enum ClientFault: String, Sendable, CaseIterable {
     case unreadBody = "unread_body"
     /// The client has left or broken its request, and the handler did not end.
     case lateHandler = "late_handler"
+    /// Broke the WebSocket protocol, or a limit of its socket.
+    case webSocketViolation = "websocket_violation"
+    /// Answered no ping, or no close.
+    case webSocketSilence = "websocket_silence"
+    /// Took its messages more slowly than the socket's policy allows.
+    case webSocketSlowReader = "websocket_slow_reader"
     /// The system has no descriptors or memory for more connections.
     case exhausted = "exhausted"
 }

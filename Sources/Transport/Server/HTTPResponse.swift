@@ -22,7 +22,11 @@ public struct HTTPResponse: Sendable {
         /// Accepts a WebSocket handshake, moves the connection to `loop` and hands the socket over there, before
         /// anything is read: whoever takes it gives it a sink (``WebSocket/deliver(to:)``) and closes it. No task stays
         /// behind.
-        case webSocketHandOver(to: EventLoop, @Sendable (WebSocket) -> Void)
+        case webSocketHandOver(
+            to: EventLoop,
+            configuration: WebSocketConfiguration? = nil,
+            @Sendable (WebSocket) -> Void
+        )
     }
 
     public var status: Int
@@ -47,6 +51,8 @@ public struct HTTPResponse: Sendable {
     }
 
     public static func json(_ bytes: [UInt8], status: Int = 200) -> HTTPResponse {
-        HTTPResponse(status: status, headers: ["content-type": "application/json"], body: .bytes(bytes))
+        HTTPResponse(status: status, headers: jsonHeaders, body: .bytes(bytes))
     }
+
+    private static let jsonHeaders: HTTPHeaders = ["content-type": "application/json"]
 }

@@ -15,6 +15,7 @@ public final class HTTPServer: Sendable {
     let counts = ConnectionCounts()
     let faults: ClientFaults
     private let places: [ServerPlace]
+    let webSockets = Atomic<Int>(0)
     private let nextPlace = Atomic<Int>(0)
 
     public init(
@@ -36,6 +37,8 @@ public final class HTTPServer: Sendable {
     public var connectionCount: Int { counts.count }
     /// How often clients were refused or cut off for this.
     public func count(of fault: ClientFault) -> Int { faults.count(fault) }
+    /// Connections that speak WebSocket.
+    public var webSocketCount: Int { webSockets.load(ordering: .relaxed) }
 
     /// Starts to accept connections and returns the address in use. May be called for several addresses. TCP listens
     /// on every loop; connections of a unix socket are handed out to the loops in turn.

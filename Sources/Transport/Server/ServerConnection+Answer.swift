@@ -1,5 +1,6 @@
 internal import Base
 internal import EventLoop
+internal import Synchronization
 
 // From what a handler returns to the last byte of its answer.
 extension ServerConnection {
@@ -15,24 +16,13 @@ extension ServerConnection {
                     ["request_id": request.id, "error": known.message, "detail": known.detail ?? ""]
                 )
             }
-            response = rendered(known)
+            response = configuration.renderError(known)
         }
         do {
             try await send(response, to: request)
         } catch {
             stream.close(BerthError(wrapping: error))
         }
-    }
-
-    private func rendered(_ error: BerthError) -> HTTPResponse {
-        var response = configuration.renderError(error)
-        // A timeout is the gateway's (504) unless it is the client that was slow.
-        if error.code == .timedOut, case .exchange(let exchange) = phase,
-            case .bodyTimedOut = exchange.facts.ending
-        {
-            response.status = 408
-        }
-        return response
     }
 
     private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
@@ -55,12 +45,12 @@ extension ServerConnection {
             let settings = own ?? configuration.webSocket
             guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
             return await serve(socket, exchange, run)
-        case .webSocketHandOver(let target, let body):
-            var settings = configuration.webSocket
-            // It carries bytes that are relayed at speed.
+        case .webSocketHandOver(let target, let own, let body):
+            var settings = own ?? configuration.webSocket
+            // The compressors' pool belongs to this loop.
             settings.compression = nil
             guard try await shakeHands(response, exchange, subprotocol: nil, settings) != nil else { return }
-            return try await handOver(settings, to: target, body)
+            return try await handOver(settings, from: exchange.request.peer, to: target, body)
         }
         if stream.isCongested { try await stream.drained() }
         finishExchange()
@@ -163,8 +153,9 @@ extension ServerConnection {
             agreed: agreed,
             pool: place.compression
         )
-        socket.onEnd = { [self] in ended() }
+        watch(socket, of: exchange.request.peer)
         phase = .upgraded(socket)
+        server.webSockets.wrappingAdd(1, ordering: .relaxed)
         timer?.close()
         timer = nil
         parser = nil
@@ -201,7 +192,9 @@ extension ServerConnection {
 
     /// The key of a valid handshake; any other request is answered.
     private func handshakeKey(_ exchange: Exchange) async throws -> String? {
-        if exchange.facts.isUpgrade, let key = WebSocketHandshake.key(of: exchange.request), !isReadingBody {
+        if exchange.facts.isUpgrade, !exchange.facts.isVersion10, !isReadingBody,
+            let key = WebSocketHandshake.key(of: exchange.request)
+        {
             return key
         }
         var refusal = HTTPResponse.text("this address speaks WebSocket version 13 only\n", status: 426)

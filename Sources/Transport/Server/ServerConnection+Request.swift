@@ -88,7 +88,7 @@ extension ServerConnection: HTTPParserDelegate {
 
     /// A reader has taken everything that came in.
     private func bodyWanted() {
-        guard case .exchange(var exchange) = phase, isReadingBody, exchange.facts.ending == nil else { return }
+        guard case .exchange(var exchange) = phase, isReadingBody, !exchange.facts.isEnding else { return }
         if exchange.facts.awaitsContinue {
             exchange.facts.awaitsContinue = false
             phase = .exchange(exchange)

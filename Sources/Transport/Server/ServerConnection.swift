@@ -1,6 +1,7 @@
 internal import Base
 internal import CLLHTTP
 internal import EventLoop
+internal import Synchronization
 
 /// One connection of a server: reads requests one after the other, has a task answer each, and starts the next only
 /// when the answer is written.
@@ -31,18 +32,10 @@ final class ServerConnection: @unchecked Sendable {
         /// The client sends its body only once it is told to.
         var awaitsContinue: Bool
         /// Set once the request can no longer be answered as it should be; the handler has a little time left.
-        var ending: Ending?
+        var isEnding = false
         /// When the progress of an ending exchange was last looked at.
         var lastLook = Uptime(nanoseconds: 0)
         var isCancelled = false
-    }
-
-    /// Why an exchange is being brought to its end.
-    enum Ending {
-        case clientLeft
-        case bodyTimedOut
-        case bodyBroken
-        case bodyUnread
     }
 
     /// Which deadline a body is under.
@@ -190,7 +183,7 @@ extension ServerConnection: ByteStreamSink {
     func streamReceived(_ bytes: UnsafeRawBufferPointer) {
         switch phase {
         case .idle: break
-        case .exchange(let exchange) where exchange.facts.ending != nil: return
+        case .exchange(let exchange) where exchange.facts.isEnding: return
         case .exchange where isReadingBody: break
         case .exchange: return keep(bytes)
         case .upgraded, .closing, .closed: return
@@ -232,6 +225,7 @@ extension ServerConnection: ByteStreamSink {
 
     /// Nothing of the connection is left; the server forgets it.
     func ended() {
+        if case .upgraded = phase { server.webSockets.wrappingSubtract(1, ordering: .relaxed) }
         phase = .closed
         timer?.close()
         timer = nil

@@ -56,7 +56,7 @@ extension WebSocket {
         case .drop(let limit): if isBehind(by: limit) { return false }
         case .disconnect(let limit, let time):
             if isBehind(by: limit) {
-                cut(Self.tooSlow)
+                cut(.webSocketSlowReader, Self.tooSlow)
                 throw Self.tooSlow
             }
             watchSlowPeer(time)
@@ -80,7 +80,7 @@ extension WebSocket {
 
     private func slowTimeHasCome(_ time: Duration) {
         guard case .open = state, let since = stream.blockedSince else { return }
-        if since + time <= loop.now { cut(Self.tooSlow) } else { slowTimer?.set(since + time) }
+        if since + time <= loop.now { cut(.webSocketSlowReader, Self.tooSlow) } else { slowTimer?.set(since + time) }
     }
 
     private static var tooSlow: BerthError {

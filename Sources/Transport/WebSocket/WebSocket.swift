@@ -50,6 +50,8 @@ public final class WebSocket: @unchecked Sendable {
     /// The newest ping that is answered when the peer has taken what waits for it.
     var unansweredPing: [UInt8]?
     var slowTimer: LoopTimer?
+    /// Called when the peer is cut off for what it did.
+    var onFault: ((ClientFault, _ detail: String) -> Void)?
     /// Called once, when the connection is gone.
     var onEnd: (() -> Void)?
 
@@ -92,6 +94,8 @@ public final class WebSocket: @unchecked Sendable {
     func begin(with early: ArraySlice<UInt8>, handOver: (WebSocket) -> Void = { _ in }) {
         stream.sink = self
         stream.socket.writeStallLimit = configuration.writeStallLimit
+        // A viewer may take its time as long as it takes anything.
+        stream.socket.writeStallBytes = 1
         timer = LoopTimer(loop: loop) { [weak self] in self?.timeHasCome() }
         if let interval = configuration.pingInterval { timer?.set(after: interval) }
         handOver(self)
@@ -154,15 +158,22 @@ public final class WebSocket: @unchecked Sendable {
         if case .open = state {
             write(.close, WebSocketEncoder.closePayload(violation.code, violation.message))
         }
+        fault(.webSocketViolation, "\(violation.code.rawValue): \(violation.message)")
         let code: ErrorCode = violation.code == .tooLarge ? .tooLarge : .protocolViolation
         finish(.failed(BerthError(code, "the peer broke the WebSocket protocol: \(violation.message)")))
         stream.closeAfterFlush()
     }
 
     /// Ends it without a word: the peer is not there to read one.
-    func cut(_ error: BerthError) {
+    func cut(_ fault: ClientFault, _ error: BerthError) {
+        self.fault(fault, error.message)
         finish(.failed(error))
         stream.close(error)
+    }
+
+    private func fault(_ fault: ClientFault, _ detail: String) {
+        if case .ended = state { return }
+        onFault?(fault, detail)
     }
 
     func finish(_ end: End) {
@@ -185,7 +196,9 @@ public final class WebSocket: @unchecked Sendable {
     }
 
     func streamClosed(_ error: BerthError?) {
+        if let error, error.code == .timedOut { fault(.webSocketSlowReader, error.message) }
         finish(.failed(error ?? Socket.closedError))
+        onFault = nil
         timer?.close()
         timer = nil
         slowTimer?.close()
@@ -200,7 +213,7 @@ public final class WebSocket: @unchecked Sendable {
     private func timeHasCome() {
         switch state {
         case .ended: stream.closeAfterFlush()
-        case .closing: cut(BerthError(.timedOut, "the peer did not answer the close"))
+        case .closing: cut(.webSocketSilence, BerthError(.timedOut, "the peer did not answer the close"))
         case .open:
             let sight = WebSocketLiveness.Sight(
                 now: loop.now,
@@ -213,7 +226,11 @@ public final class WebSocket: @unchecked Sendable {
             case .ping(let next):
                 write(.ping, [])
                 timer?.set(next)
-            case .giveUp: cut(BerthError(.timedOut, "the peer did not answer a ping", isRetryable: true))
+            case .giveUp:
+                cut(
+                    .webSocketSilence,
+                    BerthError(.timedOut, "the peer did not answer a ping", isRetryable: true)
+                )
             case nil: return
             }
         }

@@ -89,28 +89,29 @@ final class Ends: Sendable {
 }
 
 /// A client's WebSocket and, behind the handshake, the raw peer that plays its server.
+/// - Parameters:
+///   - fields: of the answer, in place of the right ones.
+///   - frames: sent together with the answer.
 func withRawServer(
     configuration: WebSocketConfiguration = WebSocketConfiguration(),
-    headers: HTTPHeaders = HTTPHeaders(),
-    answer fields: [String] = [],
+    status: String = "HTTP/1.1 101 Switching Protocols",
+    answer fields: [String: String] = [:],
+    behind frames: [UInt8] = [],
     _ body: (WebSocket, RawPeer) async throws -> Void
 ) async throws {
     try await withLoop { loop in
         let (address, peers) = try await RawPeer.listen(on: loop)
-        async let client = HTTPClient(loop: loop).webSocket(
-            address.url(),
-            headers: headers,
-            configuration: configuration
-        )
+        async let client = HTTPClient(loop: loop).webSocket(address.url(), configuration: configuration)
         var iterator = peers.makeAsyncIterator()
         let peer = try #require(await iterator.next())
         let head = try await peer.receive(until: "\r\n\r\n")
         let key = try #require(head.firstMatch(of: /sec-websocket-key: ([^\r]+)/)?.1)
-        let lines = [
-            "HTTP/1.1 101 Switching Protocols", "upgrade: websocket", "connection: Upgrade",
-            "sec-websocket-accept: \(WebSocketHandshake.acceptKey(for: String(key)))",
+        let right = [
+            "upgrade": "websocket", "connection": "Upgrade",
+            "sec-websocket-accept": WebSocketHandshake.acceptKey(for: String(key)),
         ]
-        try await peer.send((lines + fields).map { "\($0)\r\n" }.joined() + "\r\n")
+        let lines = right.merging(fields) { $1 }.map { "\($0): \($1)\r\n" }.sorted().joined()
+        try await peer.send(Array("\(status)\r\n\(lines)\r\n".utf8) + frames)
         try await body(client, peer)
         try await peer.close()
     }

@@ -1,0 +1,97 @@
+import Base
+import CSQLite
+import Synchronization
+
+/// Connections for reads by key, used on the caller's own thread: such a read takes a few microseconds, a visit to
+/// another thread many more. They wait for no lock; what cannot be read at once goes to the readers' queue.
+final class SQLiteFinders: Sendable {
+    /// A value that was looked for here, nil if there is no row.
+    struct Found<Value> {
+        var value: Value?
+    }
+
+    private struct State {
+        var idle: [SQLiteHandle] = []
+        var open = 0
+        var isClosed = false
+    }
+
+    /// Steps of SQLite's machine after which a statement is none of those meant here.
+    private static let stepLimit: Int32 = 1_000_000
+    private let configuration: SQLiteConfiguration
+    private let state = Mutex(State())
+
+    init(_ configuration: SQLiteConfiguration) {
+        var own = configuration
+        own.busyLimit = .zero
+        self.configuration = own
+    }
+
+    /// nil where the readers have to do it: no connection is free, or somebody holds a lock.
+    func find<Value>(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Value) throws -> Found<Value>? {
+        guard let handle = take() else { return nil }
+        defer { put(handle) }
+        do {
+            return try Self.find(sql, values, body, on: handle)
+        } catch let error as BerthError where error.code == .unavailable && error.isRetryable {
+            return nil
+        }
+    }
+
+    private static func find<Value>(
+        _ sql: SQL,
+        _ values: [SQLValue],
+        _ body: (Row) throws -> Value,
+        on handle: SQLiteHandle
+    ) throws -> Found<Value> {
+        let statement = try handle.statement(sql)
+        guard statement.isReadOnly else {
+            throw BerthError(.internal, "a read tried to write to the database", detail: sql.text)
+        }
+        // Outside of any transaction: the statement is a snapshot of its own, which ends with it.
+        statement.begin()
+        defer { statement.end() }
+        try handle.require(try statement.bind(values), statement: sql.text)
+        switch statement.step() {
+        case SQLITE_ROW: return Found(value: try body(try statement.row()))
+        case SQLITE_DONE: return Found(value: nil)
+        case let code: throw handle.error(code, statement: sql.text)
+        }
+    }
+
+    func close() {
+        let idle = state.withLock { state in
+            defer { state.idle = [] }
+            state.isClosed = true
+            return state.idle
+        }
+        // The connections close here, outside of the lock.
+        _ = consume idle
+    }
+
+    private func take() -> SQLiteHandle? {
+        let (handle, mayOpen) = state.withLock { state -> (SQLiteHandle?, Bool) in
+            guard !state.isClosed, configuration.finders > 0 else { return (nil, false) }
+            if let handle = state.idle.popLast() { return (handle, false) }
+            guard state.open < configuration.finders else { return (nil, false) }
+            state.open += 1
+            return (nil, true)
+        }
+        guard mayOpen else { return handle }
+        do {
+            let handle = try SQLiteHandle(configuration, cacheKiB: configuration.readerCacheKiB)
+            handle.limitSteps(Self.stepLimit)
+            return handle
+        } catch {
+            // The readers will say what is wrong, if it still is.
+            state.withLock { $0.open -= 1 }
+            return nil
+        }
+    }
+
+    private func put(_ handle: SQLiteHandle) {
+        state.withLock { state in
+            if state.isClosed { state.open -= 1 } else { state.idle.append(handle) }
+        }
+    }
+}

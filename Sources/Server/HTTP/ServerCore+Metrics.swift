@@ -1,0 +1,89 @@
+import API
+import Base
+import Database
+import EventLoop
+import Transport
+
+extension ServerCore {
+    /// What `/metrics` shows: of this process, since its start.
+    func metricsText() -> HTTPResponse {
+        var text = PrometheusText()
+        text.single(
+            "berth_uptime_seconds",
+            .gauge,
+            "Time since the server started.",
+            (time.uptime - startedAt).wholeMilliseconds / 1000
+        )
+        requests(&text)
+        text.single("berth_connections", .gauge, "Open connections to the API.", http.value?.connectionCount ?? 0)
+        text.single("berth_websockets", .gauge, "Open WebSockets of the API.", http.value?.webSocketCount ?? 0)
+        text.single("berth_event_streams", .gauge, "Open event streams.", metrics.value(.eventStreams))
+        text.single("berth_workers_connected", .gauge, "Connected workers.", metrics.value(.workersConnected))
+        text.single("berth_tunnels_open", .gauge, "TCP channels that are open.", metrics.value(.tunnelsOpen))
+        text.begin("berth_tunnel_bytes_total", .counter, "Bytes that closed TCP channels carried.")
+        text.sample(["direction": "in"], metrics.value(.tunnelBytesIn))
+        text.sample(["direction": "out"], metrics.value(.tunnelBytesOut))
+        loops(&text)
+        let queues = database.queues
+        text.begin("berth_database_queue", .gauge, "Jobs that wait for the database.")
+        text.sample(["kind": "read"], queues.reads)
+        text.sample(["kind": "write"], queues.writes)
+        return HTTPResponse(
+            headers: ["content-type": PrometheusText.mediaType],
+            body: .bytes(Array(text.text.utf8))
+        )
+    }
+
+    private func requests(_ text: inout PrometheusText) {
+        let totals = metrics.requests().routes
+        let names = FrontDoor.matcher.places.map(\.route.id.rawValue) + ["none"]
+        text.begin("berth_requests_total", .counter, "Answered requests by route and status.")
+        for (name, route) in zip(names, totals) {
+            for (status, count) in route.statuses {
+                text.sample(["route": name, "status": status == 0 ? "other" : "\(status)"], count)
+            }
+        }
+        text.begin(
+            "berth_request_duration_seconds",
+            .histogram,
+            "Time from a request's head to its answer, without the transfer of streamed bodies."
+        )
+        let bounds = RequestMeter.bounds.map { Double($0) / 1e6 }
+        for (name, route) in zip(names, totals) where !route.statuses.isEmpty {
+            text.histogram(
+                ["route": name],
+                bounds: bounds,
+                counts: route.durations,
+                sum: Double(route.nanoseconds) / 1e9
+            )
+        }
+    }
+
+    private func loops(_ text: inout PrometheusText) {
+        let loads = metrics.loops.map { (name: $0.name, load: $0.load()) }
+        func each(
+            _ name: String,
+            _ kind: PrometheusText.Kind,
+            _ help: String,
+            _ value: (LoopMeter.Reading) -> some CustomStringConvertible
+        ) {
+            text.begin(name, kind, help)
+            for (loop, load) in loads { text.sample(["loop": loop], value(load)) }
+        }
+        text.begin("berth_loop_lag_seconds", .histogram, "How late a timer of the event loop was.")
+        let bounds = LoopMeter.lagBounds.map { Double($0) / 1000 }
+        for (loop, load) in loads {
+            text.histogram(["loop": loop], bounds: bounds, counts: load.lags, sum: Double(load.lagSum) / 1e9)
+        }
+        each("berth_loop_current_lag_seconds", .gauge, "How long the event loop has been overdue at this moment.") {
+            PrometheusText.number(Double($0.currentLag.wholeNanoseconds) / 1e9)
+        }
+        each("berth_loop_max_lag_seconds", .gauge, "The longest lag of the last minute.") {
+            PrometheusText.number(Double($0.maximumLag.wholeNanoseconds) / 1e9)
+        }
+        each("berth_loop_queue", .gauge, "Jobs that wait for the event loop.", \.queued)
+        each("berth_loop_sockets", .gauge, "Open sockets of the event loop.", \.sockets)
+        each("berth_loop_received_bytes_total", .counter, "Bytes that sockets of the event loop received.", \.received)
+        each("berth_loop_sent_bytes_total", .counter, "Bytes that sockets of the event loop sent.", \.sent)
+    }
+}
