@@ -100,8 +100,10 @@ struct House: Sendable {
                     headers: HTTPHeaders(asked.headers),
                     body: IncomingBody(body),
                     peer: .unix(userID: nil, processID: nil),
+                    peerName: "unix:",
                     isSecure: false,
-                    loop: loop
+                    loop: loop,
+                    compresses: true
                 )
             )
             var answer = Answer(status: response.status, body: [], isStream: true)

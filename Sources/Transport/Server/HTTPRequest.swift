@@ -13,6 +13,8 @@ public struct HTTPRequest: Sendable {
     public let body: IncomingBody
     /// The client; where a trusted proxy speaks for it, its own address.
     public let peer: HTTPPeer
+    /// ``peer`` as text, for logs.
+    public let peerName: String
     /// Whether the client spoke TLS, to this server or to a trusted proxy.
     public let isSecure: Bool
     /// The loop that the handler runs on; its `time` is the clock for deadlines.

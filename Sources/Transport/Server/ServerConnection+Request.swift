@@ -19,10 +19,12 @@ extension ServerConnection: HTTPParserDelegate {
         else { return .refuse(status: 400, reason: "bad target") }
         if let authority = RequestRules.authority(text) { headers.set("host", authority) }
         var peer = peer
+        var peerName = peerName
         var isSecure = stream.isSecure
         if isProxy, let client = forwardedClient(headers) {
             guard client.isWelcome else { return .refuse(status: 429, reason: "too many requests of one client") }
             peer = .tcp(client.address)
+            peerName = client.address.host
             isSecure = client.isSecure ?? isSecure
         }
         let body = BodyBuffer(loop: loop)
@@ -35,6 +37,7 @@ extension ServerConnection: HTTPParserDelegate {
             headers: headers,
             body: IncomingBody(body),
             peer: peer,
+            peerName: peerName,
             isSecure: isSecure,
             loop: loop,
             compresses: configuration.compresses

@@ -49,6 +49,8 @@ final class ServerConnection: @unchecked Sendable {
     let server: HTTPServer
     let place: ServerPlace
     let peer: HTTPPeer
+    /// Made once, for every request's line in the log.
+    private(set) lazy var peerName = peer.description
     /// Speaks for others, and is believed.
     let isProxy: Bool
     /// What the connection counts for; nil for a proxy and a unix socket.
