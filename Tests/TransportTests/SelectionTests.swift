@@ -154,9 +154,9 @@ import Testing
     }
 
     @Test func `a file is read only as fast as it is taken, and stays what it was`() async throws {
-        let bytes = CompressionTests.noise(8_000_000)
+        let bytes = CompressionTests.noise(4_000_000)
         try await Self.withFile(bytes) { loop, address, path in
-            let peer = try await RawSocket.connect(address, on: loop, receiveBuffer: 4096)
+            let peer = try await RawSocket.connect(address, on: loop, receiveBuffer: 65536)
             try await peer.send("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             var all: [UInt8] = try await peer.read(100) ?? []
             try FileManager.default.removeItem(atPath: path)
