@@ -1,5 +1,5 @@
 # The front door. `make help` lists the targets.
-.PHONY: help build test check fmt bench spec fuzz sim chaos soak clean
+.PHONY: help build test check fmt bench spec fuzz asan tsan sim chaos soak clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -23,8 +23,14 @@ spec: build ## measure the shipped programs against the numeric specification
 bench: build ## processor time against Node with Express and ws in the same run (BENCH="--only GET --json")
 	python3 Benchmarks/bench.py $(BENCH)
 
-fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=60)
+fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=240)
 	Fuzz/run
+
+asan: build ## every test under AddressSanitizer and LeakSanitizer
+	scripts/sanitize address
+
+tsan: build ## every test under ThreadSanitizer
+	scripts/sanitize thread
 
 sim: ## long random walks over the state machines (SIM_SCHEDULES=200000)
 	scripts/simulate
@@ -36,4 +42,4 @@ soak: build ## idle, slow and hostile clients by the ten thousand (SOAK="--only 
 	python3 Tests/Soak/soak.py $(SOAK)
 
 clean: ## remove everything that was built
-	rm -rf .build out
+	rm -rf .build .build-* out

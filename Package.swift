@@ -198,9 +198,23 @@ if Context.environment["BERTH_FUZZ"] == "1" {
             dependencies: [
                 "CFuzzer", "Base", "EventLoop", "Transport", "AgentProtocol", "WorkerProtocol", "HolderProtocol", "API",
                 "Domain",
-                "Server",
+                "Server", "Workers",
             ],
             path: "Fuzz/Targets",
+            swiftSettings: strict
+        ),
+    ]
+}
+
+// scripts/sanitize thread: every program also tells ThreadSanitizer what Swift's Mutex orders.
+if Context.environment["BERTH_TSAN"] == "1" {
+    for target in package.targets where target.name == "Base" { target.dependencies.append("CMutexOrder") }
+    package.targets += [
+        .target(name: "CMutexOrder", path: "Tests/Sanitizers/CMutexOrder"),
+        .executableTarget(
+            name: "calibration",
+            dependencies: ["EventLoop"],
+            path: "Tests/Sanitizers/calibration",
             swiftSettings: strict
         ),
     ]

@@ -59,15 +59,20 @@ def rows(stage, pairs):
     ):
         yield Row(name, "µs", peer, get(berth), get(side), pairs, target)
 
-    def through(side, pair_of, size):
-        return lambda: relay(side(), pair_of, size, SECONDS)
+    def through(side, pair_of, size, upward):
+        return lambda: relay(side(), pair_of, size, SECONDS, upward)
 
-    for name, ours, theirs, size, target in (
-        ("relay of 200 B", berth, stage.relay, 200, 8),
-        ("relay of 64 KiB", berth, stage.relay, 64 << 10, 2.5),
-        ("TLS relay of 64 KiB", secure, stage.secure_relay, 64 << 10, 2.5),
+    for name, ours, theirs, size, target, upward in (
+        ("relay of 200 B", berth, stage.relay, 200, 8, False),
+        ("relay of 200 B, to the worker", berth, stage.relay, 200, 8, True),
+        ("relay of 64 KiB", berth, stage.relay, 64 << 10, 2.5, False),
+        ("relay of 64 KiB, to the worker", berth, stage.relay, 64 << 10, 2.5, True),
+        ("TLS relay of 64 KiB", secure, stage.secure_relay, 64 << 10, 2.5, False),
+        ("TLS relay of 64 KiB, to the worker", secure, stage.secure_relay, 64 << 10, 2.5, True),
     ):
-        yield Row(name, "µs", "ws", through(ours, BerthPair, size), through(theirs, NodePair, size), pairs, target)
+        yield Row(
+            name, "µs", "ws", through(ours, BerthPair, size, upward), through(theirs, NodePair, size, upward), pairs, target
+        )
 
     def fan(side, feed_of):
         return lambda: fan_out(side(), feed_of)

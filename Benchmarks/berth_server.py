@@ -187,6 +187,8 @@ class Server:
 
     def close(self):
         """Destroys every environment, stops the server and removes its directory."""
+        # The kept one may have been idle for longer than the server keeps it.
+        self.connection = None
         try:
             if self.process and self.process.poll() is None:
                 for item in self.call("GET", "/v1/environments?limit=200")["items"]:

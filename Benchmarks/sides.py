@@ -29,7 +29,11 @@ class Berth:
             "--set", f"workerToken={WORKER_TOKEN}", "--set", "maxConnections=100000", "--set", "maxWorkerChannels=10000",
             tls=tls,
         )
-        self.server.start()
+        try:
+            self.server.start()
+        except Failed:
+            self.server.close()
+            raise
         self.trust = self.server.trust
         self.port, self.key, self.pid = self.server.port, self.server.key, self.server.process.pid
         pin(self.pid, {cores[0]})

@@ -26,7 +26,7 @@ enum HTTPFuzz {
             )
             if let refusal = RequestRules.refusal(head, headers: headers, maximumBodyBytes: 4096) {
                 requests.removeLast()
-                return .refuse(status: refusal.status, reason: refusal.reason)
+                return .refuse(status: refusal.status)
             }
             Fuzz.check(
                 head.contentLength == nil || !headers.contains("transfer-encoding"),

@@ -2,6 +2,8 @@ import Base
 import EventLoop
 import Glibc
 import Synchronization
+import WorkerProtocol
+import Workers
 
 @testable import Server
 @testable import Transport
@@ -18,9 +20,12 @@ struct House: Sendable {
 
     private let loop: EventLoop
     private let door: FrontDoor
+    private let core: ServerCore
     let key: String
     /// Of things that are there, by the name of the path's parameter.
     private(set) var ids: [String: String] = [:]
+
+    private static let workerToken = "fuzz"
 
     static func build() -> House? {
         let root = getenv("BERTH_FUZZ_DATA").map { String(cString: $0) } ?? "/tmp"
@@ -51,13 +56,14 @@ struct House: Sendable {
         try directory.prepare()
         let log = Log(sink: SilentSink(), time: loop.time)
         let composition = try await Composition.make(
-            try Configuration(file: nil, environment: [:], flags: ["data": path, "workerToken": "fuzz"]),
+            try Configuration(file: nil, environment: [:], flags: ["data": path, "workerToken": Self.workerToken]),
             directory,
             loops: [loop],
             time: loop.time,
             log: log
         )
         self.loop = loop
+        core = composition.core
         door = FrontDoor(server: composition.core, log: log, metrics: composition.core.metrics)
         key = try Self.text(of: directory.apiKeyPath)
     }
@@ -84,38 +90,104 @@ struct House: Sendable {
         }
     }
 
+    /// Plays a worker on a link of its own, from its first message to its end. False: it never ended.
+    func play(_ script: @escaping @Sendable (WorkerLink, Ear) async -> Void) -> Bool {
+        let outcome = Outcome<Bool>()
+        loop.spawn { [core] in
+            do {
+                guard let hub = core.hub.value else { throw BerthError(.internal, "there is no hub") }
+                let identity = try await hub.tokens.authenticate(token: Secret(Self.workerToken))
+                let ear = Ear()
+                let link = core.workers.connect(identity, over: ear)
+                await script(link, ear)
+                await link.disconnected()
+                outcome.set(.success(true))
+            } catch {
+                outcome.set(.failure(BerthError(wrapping: error)))
+            }
+        }
+        if case .success? = outcome.wait(milliseconds: 15_000) { return true }
+        return false
+    }
+
+    /// From within the loop: an execution for a worker that stands alone.
+    func run(_ body: String) async {
+        let answer = await answer(AskedRequest(method: "POST", path: "/api/execute", body: Array(body.utf8), key: key))
+        Fuzz.check(answer.status == 202, "no execution: \(String(decoding: answer.body, as: UTF8.self))")
+    }
+
+    /// From within the loop: what is stored must be readable.
+    func see(_ path: String) async {
+        let answer = await answer(AskedRequest(method: "GET", path: path, key: key))
+        Fuzz.check(answer.status == 200, "\(path): \(answer.status) \(String(decoding: answer.body, as: UTF8.self))")
+    }
+
     /// nil: never answered, not even once it was cancelled.
     func ask(_ asked: AskedRequest) -> Answer? {
         let outcome = Outcome<Answer>()
-        let task = loop.spawn { [self] in
-            let body = BodyBuffer(loop: loop)
-            asked.body.withUnsafeBytes { body.append($0) }
-            body.finish()
-            let response = await door.handle(
-                HTTPRequest(
-                    id: IDSource(time: loop.time, randomness: SystemRandomness()).make(),
-                    method: HTTPMethod(rawValue: asked.method),
-                    path: asked.path,
-                    rawQuery: asked.query,
-                    headers: HTTPHeaders(asked.headers),
-                    body: IncomingBody(body),
-                    peer: .unix(userID: nil, processID: nil),
-                    peerName: "unix:",
-                    isSecure: false,
-                    loop: loop,
-                    compresses: true
-                )
-            )
-            var answer = Answer(status: response.status, body: [], isStream: true)
-            if case .bytes(let bytes) = response.body {
-                answer = .init(status: response.status, body: bytes, isStream: false)
-            }
-            outcome.set(.success(answer))
-        }
+        let task = loop.spawn { [self] in outcome.set(.success(await answer(asked))) }
         if case .success(let answer)? = outcome.wait(milliseconds: 200) { return answer }
         task.cancel()
         if case .success(let answer)? = outcome.wait(milliseconds: 10_000) { return answer }
         return nil
+    }
+
+    private func answer(_ asked: AskedRequest) async -> Answer {
+        let body = BodyBuffer(loop: loop)
+        asked.body.withUnsafeBytes { body.append($0) }
+        body.finish()
+        let response = await door.handle(
+            HTTPRequest(
+                id: IDSource(time: loop.time, randomness: SystemRandomness()).make(),
+                method: HTTPMethod(rawValue: asked.method),
+                path: asked.path,
+                rawQuery: asked.query,
+                headers: HTTPHeaders(asked.headers),
+                body: IncomingBody(body),
+                peer: .unix(userID: nil, processID: nil),
+                peerName: "unix:",
+                isSecure: false,
+                loop: loop,
+                compresses: true
+            )
+        )
+        guard case .bytes(let bytes) = response.body else {
+            return Answer(status: response.status, body: [], isStream: true)
+        }
+        return Answer(status: response.status, body: bytes, isStream: false)
+    }
+}
+
+/// What a worker hears.
+final class Ear: LinkTransport {
+    struct Heard: Sendable {
+        /// The attempt that it was given last.
+        var attempt: ServerMessage.Assign?
+        var closeCode: UInt16?
+        var reason = ""
+    }
+
+    private let state = Mutex(Heard())
+
+    var heard: Heard { state.withLock { $0 } }
+
+    func send(text: [UInt8]) async throws {
+        guard let message = try MessageCodec.decode(ServerMessage.self, from: text) else {
+            return Fuzz.check(false, "the server says \(String(decoding: text, as: UTF8.self))")
+        }
+        if case .assign(let assign) = message { state.withLock { $0.attempt = assign } }
+    }
+
+    func send(binary: [UInt8]) async throws { _ = try ChannelFrame(decoding: binary) }
+
+    func answered(channel: UInt32, refusal: String?) async {}
+
+    func close(code: UInt16, reason: String) async {
+        state.withLock { heard in
+            guard heard.closeCode == nil else { return }
+            heard.closeCode = code
+            heard.reason = reason
+        }
     }
 }
 

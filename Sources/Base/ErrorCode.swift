@@ -57,6 +57,8 @@ extension ErrorCode {
     // The server and its surroundings.
     public static let diskFull = ErrorCode(rawValue: "disk_full")
     public static let unavailable = ErrorCode(rawValue: "unavailable")
+    /// A TLS peer is not who it should be, or cannot show it.
+    public static let certificate = ErrorCode(rawValue: "certificate_refused")
     public static let protocolViolation = ErrorCode(rawValue: "protocol_violation")
     public static let sealBroken = ErrorCode(rawValue: "seal_broken")
     public static let sealKeyUnknown = ErrorCode(rawValue: "seal_key_unknown")
@@ -82,7 +84,7 @@ extension ErrorCode {
             .repositoryEmpty, .repositoryCredentials, .hostKey, .pushRejected:
             422
         case .quotaExceeded, .rateLimited: 429
-        case .network, .endpointFailed, .repositoryUnreachable, .environmentLost, .infrastructureLost: 502
+        case .network, .certificate, .endpointFailed, .repositoryUnreachable, .environmentLost, .infrastructureLost: 502
         case .unavailable: 503
         case .timedOut: 504
         case .diskFull: 507
@@ -104,7 +106,8 @@ extension ErrorCode {
         case .diskFull: 74
         case .quotaExceeded, .rateLimited, .costCapReached, .turnCapReached: 75
         case .protocolViolation, .schemaMismatch: 76
-        case .unauthenticated, .forbidden, .loginMissing, .keyRefused, .repositoryCredentials, .hostKey: 77
+        case .unauthenticated, .forbidden, .loginMissing, .keyRefused, .repositoryCredentials, .hostKey, .certificate:
+            77
         case .agentFailed: 1
         case .timedOut, .requestTimedOut: 124
         case .cancelled: 130

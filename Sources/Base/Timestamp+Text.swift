@@ -24,8 +24,10 @@ extension Timestamp: CustomStringConvertible {
 
     public init(_ text: String) throws(BerthError) {
         for style in [Date.ISO8601FormatStyle(includingFractionalSeconds: true), Date.ISO8601FormatStyle()] {
-            if let date = try? Date(text, strategy: style) {
-                self.init(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
+            if let date = try? Date(text, strategy: style),
+                let milliseconds = Int64(exactly: (date.timeIntervalSince1970 * 1000).rounded())
+            {
+                self.init(milliseconds: milliseconds)
                 return
             }
         }

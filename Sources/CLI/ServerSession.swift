@@ -3,6 +3,7 @@ import Base
 import Client
 import Domain
 import Server
+import Transport
 
 /// A command's connection to a server, and how its answers are shown.
 struct ServerSession: Sendable {
@@ -21,7 +22,8 @@ struct ServerSession: Sendable {
         let client = try BerthClient(
             url: found.url,
             key: found.key,
-            caFile: configuration.text("caFile"),
+            trust: found.trust,
+            proxy: HTTPProxy(environment: terminal.environment),
             loop: terminal.loop
         )
         let session = ServerSession(client: client, terminal: terminal, isJSON: arguments.has("json"))

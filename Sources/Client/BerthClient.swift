@@ -2,7 +2,7 @@ public import API
 public import Base
 public import Domain
 public import EventLoop
-import OpenSSL
+public import OpenSSL
 public import Transport
 
 /// The API of a server, typed. Paths come from the route table, so client and server cannot disagree about them.
@@ -17,11 +17,13 @@ public struct BerthClient: Sendable {
 
     /// - Parameters:
     ///   - url: `http://`, `https://` or `unix:/path`.
-    ///   - caFile: PEM file of the authorities to trust; nil: the system's.
+    ///   - trust: which servers to believe on `https`.
+    ///   - proxy: what requests to other machines go through.
     public init(
         url: String,
         key: Secret<String>?,
-        caFile: String? = nil,
+        trust: TLSTrust = .system,
+        proxy: HTTPProxy? = nil,
         loop: EventLoop,
         randomness: any Randomness = SystemRandomness()
     ) throws(BerthError) {
@@ -35,7 +37,12 @@ public struct BerthClient: Sendable {
         configuration.headTimeout = .seconds(330)
         // Event streams and outputs are kept alive by the server's comments, every 15 s.
         configuration.bodyTimeout = .seconds(60)
-        if let caFile { configuration.trust = .authorities(file: caFile) }
+        configuration.trust = trust
+        configuration.proxy = proxy
+        // A server of this machine is there or it is not.
+        if !base.endpoint.isLocal {
+            configuration.retries = HTTPRetries(maximum: 2, longestWait: .seconds(10))
+        }
         http = HTTPClient(loop: loop, configuration: configuration, randomness: randomness)
     }
 
@@ -151,6 +158,12 @@ public struct BerthClient: Sendable {
                 remedy: "start one with 'berth serve' (or scripts/start), or name one with --server URL",
                 isRetryable: true
             )
+        } catch var error as BerthError where error.code == .certificate {
+            // How it is said here: the settings of the CLI.
+            if error.remedy?.contains("sha256/") == true || error.remedy?.contains("authority") == true {
+                error.remedy = (error.remedy ?? "") + "; BERTH_CA_FILE names such a file, BERTH_SERVER_PIN such a key"
+            }
+            throw error
         }
         guard (200..<300).contains(response.status) else { throw try await Self.error(response) }
         return response

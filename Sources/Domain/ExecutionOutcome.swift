@@ -28,7 +28,14 @@ public struct OutputMark: Sendable, Codable, Equatable {
     /// SHA-256 of everything the process wrote, hexadecimal.
     public var sha256: String
 
-    public var isTruncated: Bool { headBytes + tailBytes < totalBytes }
+    public var isTruncated: Bool { storedBytes.map { $0 < totalBytes } ?? false }
+
+    /// Both parts together; nil for figures that contradict each other, which a foreign worker may send.
+    public var storedBytes: Int64? {
+        guard headBytes >= 0, tailBytes >= 0 else { return nil }
+        let (sum, isTooMuch) = headBytes.addingReportingOverflow(tailBytes)
+        return isTooMuch || sum > totalBytes ? nil : sum
+    }
 
     public init(totalBytes: Int64, headBytes: Int64, tailBytes: Int64, sha256: String) {
         self.totalBytes = totalBytes

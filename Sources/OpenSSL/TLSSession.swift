@@ -2,34 +2,45 @@ public import Base
 internal import COpenSSL
 internal import Glibc
 
-/// One TLS connection as a machine between bytes of the wire and bytes of the application; it does no input or output.
-/// Used by one owner at a time.
+/// One TLS connection as a machine between bytes of the wire and bytes of the application; it does no input or output
+/// but through ``output``. Used by one owner at a time.
 public final class TLSSession {
-    private let context: TLSContext
-    private let serverName: String
-    private let session: OpaquePointer
-    private let incoming: OpaquePointer
-    private let outgoing: OpaquePointer
+    /// Takes what is to go onto the wire. The owner of the session, which outlives it.
+    public unowned(unsafe) var output: (any TLSOutput)?
     /// The handshake is over and the peer is who it should be.
     public private(set) var isReady = false
     /// The peer said that it sends no more; an end without this may be an attacker's cut.
     public private(set) var hasPeerClosed = false
+    var refusal: TLSRefusal?
 
-    /// A client's session verifies `serverName` (a name or a numeric address) and sends it along.
-    public init(_ context: TLSContext, serverName: String = "") throws(BerthError) {
-        guard let session = SSL_new(context.context), let incoming = BIO_new(BIO_s_mem()),
-            let outgoing = BIO_new(BIO_s_mem())
-        else { throw TLSFailure.error("cannot set up TLS") }
+    private let context: TLSContext
+    private let serverName: String
+    private var session: OpaquePointer?
+    /// What ``receive(_:_:)`` was given and OpenSSL has not read yet. Empty outside that call.
+    private var input = UnsafeRawBufferPointer(start: nil, count: 0)
+    private let now: @Sendable () -> Timestamp
+
+    /// The server's end of a connection.
+    public init(server context: TLSContext) throws(BerthError) {
+        self.context = context
+        serverName = ""
+        now = { Timestamp(milliseconds: 0) }
+        SSL_set_accept_state(try open())
+    }
+
+    /// The client's end of a connection.
+    /// - Parameters:
+    ///   - serverName: the name or numeric address that the certificate must be for.
+    ///   - now: the wall clock, for what is said of a certificate's dates.
+    public init(
+        client context: TLSContext,
+        serverName: String,
+        now: @escaping @Sendable () -> Timestamp
+    ) throws(BerthError) {
         self.context = context
         self.serverName = serverName
-        self.session = session
-        self.incoming = incoming
-        self.outgoing = outgoing
-        SSL_set_bio(session, incoming, outgoing)
-        if context.isServer {
-            SSL_set_accept_state(session)
-            return
-        }
+        self.now = now
+        let session = try open()
         SSL_set_connect_state(session)
         var address = in6_addr()
         let isNumeric =
@@ -40,7 +51,8 @@ public final class TLSSession {
         }
         SSL_set_hostflags(session, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
         SSL_set1_host(session, serverName)
-        var name = Array(serverName.utf8CString)
+        // A name that ends in a dot is the same host; RFC 6066, section 3, wants it without.
+        var name = Array((serverName.hasSuffix(".") ? String(serverName.dropLast()) : serverName).utf8CString)
         name.withUnsafeMutableBytes { name in
             _ = SSL_ctrl(
                 session,
@@ -51,23 +63,31 @@ public final class TLSSession {
         }
     }
 
+    private func open() throws(BerthError) -> OpaquePointer {
+        guard let session = SSL_new(context.context) else { throw TLSFailure.error("cannot set up TLS") }
+        self.session = session
+        let own = Unmanaged.passUnretained(self).toOpaque()
+        guard let wire = TLSWire.make(for: self), SSL_set_ex_data(session, 0, own) == 1 else {
+            throw TLSFailure.error("cannot set up TLS")
+        }
+        SSL_set_bio(session, wire, wire)
+        return session
+    }
+
     deinit { SSL_free(session) }
 
-    /// A client's first message; a server has nothing to say yet. Take the output afterwards.
+    public var isServer: Bool { context.isServer }
+
+    /// A client's first message; a server has nothing to say yet.
     public func start() throws(BerthError) { try handshake() }
 
-    /// Takes bytes of the wire and hands out what they carried. Take the output afterwards, also after an error: it is
-    /// what tells the peer.
+    /// Takes bytes of the wire and hands out what they carried. What goes out after an error is what tells the peer.
     public func receive(
         _ bytes: UnsafeRawBufferPointer,
         _ deliver: (UnsafeRawBufferPointer) -> Void
     ) throws(BerthError) {
-        var rest = bytes
-        while let base = rest.baseAddress, rest.count > 0 {
-            let taken = BIO_write(incoming, base, CInt(rest.count))
-            guard taken > 0 else { throw TLSFailure.error("cannot store TLS input") }
-            rest = UnsafeRawBufferPointer(rebasing: rest[Int(taken)...])
-        }
+        input = bytes
+        defer { input = UnsafeRawBufferPointer(start: nil, count: 0) }
         if !isReady {
             try handshake()
             guard isReady else { return }
@@ -89,75 +109,87 @@ public final class TLSSession {
         }
     }
 
-    /// Encrypts; only once ``isReady``. Take the output afterwards.
+    /// Encrypts; only once ``isReady``.
     public func send(_ bytes: UnsafeRawBufferPointer) throws(BerthError) {
-        guard bytes.count > 0 else { return }
         var rest = bytes
         while rest.count > 0 {
             ERR_clear_error()
-            // A memory BIO takes everything; CInt is the only limit.
+            // The wire takes everything; CInt is the only limit.
             let count = SSL_write(session, rest.baseAddress, CInt(min(rest.count, 1 << 30)))
             guard count > 0 else { throw TLSFailure.error("the TLS connection broke") }
             rest = UnsafeRawBufferPointer(rebasing: rest[Int(count)...])
         }
     }
 
-    /// Says that we send no more. Take the output afterwards.
+    /// Says that we send no more.
     public func close() {
         ERR_clear_error()
         if isReady { SSL_shutdown(session) }
         ERR_clear_error()
     }
 
-    /// Hands out what is to go onto the wire.
-    public func takeOutput(_ body: (UnsafeRawBufferPointer) -> Void) {
-        var start: UnsafeMutableRawPointer?
-        let count = BIO_ctrl(outgoing, BIO_CTRL_INFO, 0, &start)
-        guard count > 0, let start else { return }
-        body(UnsafeRawBufferPointer(start: start, count: count))
-        BIO_ctrl(outgoing, BIO_CTRL_RESET, 0, nil)
-    }
-
     private func handshake() throws(BerthError) {
         ERR_clear_error()
         let result = SSL_do_handshake(session)
         if result == 1 {
-            try checkPinnedKey()
             isReady = true
             return
         }
         switch SSL_get_error(session, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
-        default:
-            let verified = SSL_get_verify_result(session)
-            guard !context.isServer, verified != X509_V_OK else { throw TLSFailure.error("the TLS handshake failed") }
-            ERR_clear_error()
-            throw BerthError(
-                .network,
-                "the certificate of '\(serverName)' is not accepted: "
-                    + String(cString: X509_verify_cert_error_string(verified)),
-                remedy: "install its certificate authority, or name it in the configuration"
-            )
+        default: throw handshakeError()
         }
     }
 
-    private func checkPinnedKey() throws(BerthError) {
-        guard let expected = context.pinnedKey else { return }
-        guard let certificate = SSL_get1_peer_certificate(session) else {
-            throw BerthError(.network, "'\(serverName)' showed no certificate")
+    private func handshakeError() -> BerthError {
+        if let refusal {
+            ERR_clear_error()
+            return refusal.error(server: serverName, now: now())
         }
-        defer { X509_free(certificate) }
-        var encoded: UnsafeMutablePointer<UInt8>?
-        let count = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &encoded)
-        defer { CRYPTO_free(encoded, #fileID, #line) }
-        guard count > 0, let encoded,
-            SHA256.hash(Array(UnsafeBufferPointer(start: encoded, count: Int(count)))) == expected
-        else {
-            throw BerthError(
+        let reason = TLSFailure.takeReason()
+        if context.isServer {
+            return BerthError(.network, "the TLS handshake failed: \(reason?.text ?? "the peer broke off")")
+        }
+        switch reason?.number {
+        case SSL_R_WRONG_VERSION_NUMBER, SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_HTTP_REQUEST:
+            return BerthError(
+                .protocolViolation,
+                "'\(serverName)' does not speak TLS on this port",
+                remedy: "use http:// or ws://, or the port that speaks TLS"
+            )
+        case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+            return BerthError(
+                .protocolViolation,
+                "'\(serverName)' speaks no TLS newer than 1.1, which is not safe",
+                remedy: "have the server updated to TLS 1.2 or 1.3"
+            )
+        default:
+            return BerthError(
                 .network,
-                "'\(serverName)' has another key than the one pinned",
-                remedy: "if the server's key was changed on purpose, pin the new one"
+                "the TLS handshake with '\(serverName)' failed: \(reason?.text ?? "the server broke off")"
             )
         }
+    }
+}
+
+// What OpenSSL's callbacks ask of the session.
+extension TLSSession {
+    /// Moves input into `buffer`; 0 when there is none.
+    func takeInput(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
+        let count = min(buffer.count, input.count)
+        guard count > 0 else { return 0 }
+        buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: input[..<count]))
+        input = UnsafeRawBufferPointer(rebasing: input[count...])
+        return count
+    }
+
+    func isPinned(_ pin: KeyPin) -> Bool { context.pins.contains(pin) }
+
+    /// The session whose peer is being checked.
+    static func of(_ check: OpaquePointer) -> TLSSession? {
+        guard let session = X509_STORE_CTX_get_ex_data(check, SSL_get_ex_data_X509_STORE_CTX_idx()),
+            let data = SSL_get_ex_data(OpaquePointer(session), 0)
+        else { return nil }
+        return Unmanaged<TLSSession>.fromOpaque(data).takeUnretainedValue()
     }
 }

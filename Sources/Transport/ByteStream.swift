@@ -28,17 +28,21 @@ final class ByteStream: @unchecked Sendable {
     var plain: [UInt8] = []
     private var isUnflushed = false
     private var isClosing = false
+    private var hasHeard = false
     private var handshakeWaiter: Waiter<Void>?
 
     init(_ socket: Socket, tls: TLSSession? = nil) {
         self.socket = socket
         self.tls = tls
         socket.delegate = self
+        tls?.output = self
     }
 
     var loop: EventLoop { socket.loop }
     var isOpen: Bool { socket.isOpen }
     var isSecure: Bool { tls != nil }
+    /// The peer has begun a TLS handshake, or something else where one is expected.
+    var isShakingHands: Bool { hasHeard && tls?.isReady == false }
     var unsentBytes: Int { plain.count + socket.unsentBytes }
     var isCongested: Bool { unsentBytes > Socket.highWater }
     /// Since when the peer has not taken all that was sent; nil while it keeps up.
@@ -93,7 +97,6 @@ final class ByteStream: @unchecked Sendable {
         plain = []
         do {
             try bytes.withUnsafeBytes { try tls.send($0) }
-            tls.takeOutput { socket.write($0) }
         } catch {
             socket.close(BerthError(wrapping: error))
         }
@@ -108,7 +111,6 @@ final class ByteStream: @unchecked Sendable {
     func handshake(until deadline: Uptime) async throws {
         guard let tls else { return }
         try tls.start()
-        tls.takeOutput { socket.write($0) }
         socket.resumeReading()
         try await loop.suspend(until: deadline, what: "the TLS handshake") { self.whenHandshaken($0) }
         socket.pauseReading()
@@ -131,8 +133,16 @@ final class ByteStream: @unchecked Sendable {
         guard isOpen else { return }
         isClosing = true
         tls?.close()
-        tls?.takeOutput { socket.write($0) }
         socket.closeAfterFlush()
+    }
+
+    /// Sends what waits and says that no more comes; reading goes on.
+    func endOutput() {
+        encryptWaiting()
+        guard isOpen, !isClosing else { return }
+        isClosing = true
+        tls?.close()
+        socket.endOutput()
     }
 
     func close(_ error: BerthError? = nil) { socket.close(error) }
@@ -145,23 +155,29 @@ extension ByteStream: LoopFlushable {
     }
 }
 
+extension ByteStream: TLSOutput {
+    func tlsSends(_ bytes: UnsafeRawBufferPointer) { socket.write(bytes) }
+}
+
 extension ByteStream: SocketDelegate {
     func socketReceived(_ bytes: UnsafeRawBufferPointer) {
         guard let tls else {
             sink?.streamReceived(bytes)
             return
         }
+        if !hasHeard {
+            hasHeard = true
+            if tls.isServer, Self.isPlainHTTP(bytes) { return refusePlainHTTP() }
+        }
         let wasReady = tls.isReady
         do {
             try tls.receive(bytes) { if isOpen { sink?.streamReceived($0) } }
         } catch {
             // The alert that tells the peer why still goes out.
-            tls.takeOutput { socket.write($0) }
             fail(error)
             return
         }
         guard isOpen else { return }
-        tls.takeOutput { socket.write($0) }
         if !wasReady, tls.isReady {
             handshakeWaiter?.resume()
             handshakeWaiter = nil
@@ -171,6 +187,19 @@ extension ByteStream: SocketDelegate {
             socket.pauseReading()
             sink?.streamInputEnded()
         }
+    }
+
+    /// A request begins with a capital letter, a TLS record with a number below 32.
+    private static func isPlainHTTP(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        bytes.first.map { (0x41...0x5A).contains($0) } ?? false
+    }
+
+    private func refusePlainHTTP() {
+        let text = "this port speaks TLS: use https:// or wss://\n"
+        let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n"
+        Array("\(head)content-length: \(text.utf8.count)\r\nconnection: close\r\n\r\n\(text)".utf8)
+            .withUnsafeBytes { socket.write($0) }
+        fail(BerthError(.protocolViolation, "plain HTTP on a TLS port"))
     }
 
     private func fail(_ error: BerthError) {

@@ -35,6 +35,10 @@ struct Worker: Sendable {
             )
         )
         try git.prepareCache()
+        var configuration = HTTPClientConfiguration()
+        configuration.trust = options.trust
+        configuration.proxy = options.proxy
+        let client = HTTPClient(loop: loop, configuration: configuration, randomness: randomness)
         let services = Services(
             loop: loop,
             time: time,
@@ -47,7 +51,7 @@ struct Worker: Sendable {
             files: ServerFiles(
                 targets: options.links,
                 tokenFile: options.tokenFile,
-                client: HTTPClient(loop: loop, randomness: randomness),
+                client: client,
                 time: time,
                 randomness: randomness
             ),
@@ -65,7 +69,7 @@ struct Worker: Sendable {
             core: core,
             targets: options.links,
             tokenFile: options.tokenFile,
-            client: HTTPClient(loop: loop, randomness: randomness),
+            client: client,
             randomness: randomness,
             silence: silence
         )

@@ -1,11 +1,17 @@
 public import Base
 internal import Glibc
+public import OpenSSL
+public import Transport
 
 /// What `berth-worker` was started with. Read once; nobody looks at the environment later.
 public struct WorkerOptions: Sendable {
     /// `unix:/path` or a `ws:` or `wss:` URL; tried in turn.
     public var links: [String]
     public var tokenFile: String
+    /// Which servers to believe on `wss`.
+    public var trust: TLSTrust
+    /// What links to other machines go through.
+    public var proxy: HTTPProxy?
     /// Database and output; private to Berth.
     public var state: String
     public var holderSocket: String
@@ -28,6 +34,10 @@ public struct WorkerOptions: Sendable {
 
           --link TARGET       unix:/path/to.sock, ws://host:port or wss://host:port
           --token-file FILE   the worker's token; read anew for each connection
+          --server-pin PIN    on wss, the only key to believe: sha256/BASE64, as 'berth serve' prints it; give it
+                              again for a key to come (default: BERTH_SERVER_PIN)
+          --ca-file FILE      on wss, PEM file of the authorities to believe instead of the system's
+                              (default: BERTH_CA_FILE)
           --state DIR         database and output, private to the worker
           --holder PATH       socket of berth-hold (default: BERTH_HOLD_SOCKET)
           --workspaces DIR    where checkouts lie
@@ -64,6 +74,8 @@ public struct WorkerOptions: Sendable {
         links = (values["--link"] ?? []).map { $0.hasPrefix("/") ? "unix:\($0)" : $0 }
         tokenFile = try required("--token-file")
         state = try required("--state")
+        trust = try Self.trust(values, environment)
+        proxy = HTTPProxy(environment: environment)
         guard let holder = values["--holder"]?.last ?? environment["BERTH_HOLD_SOCKET"] else {
             throw BerthError(
                 .usage,
@@ -90,8 +102,32 @@ public struct WorkerOptions: Sendable {
         home = environment["HOME"] ?? "/"
     }
 
+    private static func trust(_ values: [String: [String]], _ environment: [String: String]) throws(BerthError)
+        -> TLSTrust
+    {
+        let pins = values["--server-pin"]?.joined(separator: ",") ?? environment["BERTH_SERVER_PIN"]
+        let file = values["--ca-file"]?.last ?? environment["BERTH_CA_FILE"]
+        guard let pins, !pins.isEmpty else {
+            return file.map { $0.isEmpty ? .system : .authorities(file: $0) } ?? .system
+        }
+        do {
+            return .keys(try KeyPin.list(pins))
+        } catch {
+            throw BerthError(error.code, error.message, field: "--server-pin", remedy: error.remedy)
+        }
+    }
+
+    /// What `init` looks at.
+    static let variables =
+        [
+            "BERTH_HOLD_SOCKET", "BERTH_ENVIRONMENT_ID", "BERTH_INSTANCE", "BERTH_SERVER_PIN", "BERTH_CA_FILE", "PATH",
+            "HOME",
+        ]
+        + ["http_proxy", "https_proxy", "all_proxy", "no_proxy"].flatMap { [$0, $0.uppercased()] }
+
     private static let names = [
-        "--link", "--token-file", "--state", "--holder", "--workspaces", "--agent-user", "--slots", "--worker-id",
+        "--link", "--token-file", "--server-pin", "--ca-file", "--state", "--holder", "--workspaces", "--agent-user",
+        "--slots", "--worker-id",
         "--environment", "--instance",
     ]
 }

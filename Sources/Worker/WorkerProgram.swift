@@ -47,7 +47,7 @@ public enum WorkerProgram {
 
     private static func environment() -> [String: String] {
         var result: [String: String] = [:]
-        for name in ["BERTH_HOLD_SOCKET", "BERTH_ENVIRONMENT_ID", "BERTH_INSTANCE", "PATH", "HOME"] {
+        for name in WorkerOptions.variables {
             result[name] = getenv(name).map { String(cString: $0) }
         }
         return result

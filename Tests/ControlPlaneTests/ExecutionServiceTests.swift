@@ -73,6 +73,34 @@ import Workspaces
         }
     }
 
+    @Test(
+        arguments: [
+            OutputMark(totalBytes: .max, headBytes: .max, tailBytes: 1, sha256: ""),
+            OutputMark(totalBytes: .min, headBytes: .min, tailBytes: -1, sha256: ""),
+            OutputMark(totalBytes: 5, headBytes: -5, tailBytes: 10, sha256: ""),
+            OutputMark(totalBytes: 1, headBytes: 3, tailBytes: 2, sha256: ""),
+        ]
+    )
+    func `figures of a report that cannot be true are cut to what is stored`(mark: OutputMark) async throws {
+        try await ControlPlane.with { plane in
+            let worker = try await plane.standingWorker()
+            _ = try await plane.executions.create(plane.command("true"))
+            let key = try await worker.assignment().key
+            try await worker.start(key.executionID)
+            try await worker.output([1, 2, 3, 4, 5], key)
+            var report = Self.report()
+            report.stdout = mark
+            report.verdict = AgentVerdict(isError: false, subtype: "success", usage: AgentUsage(costUSD: 1e300))
+            try await worker.complete(key, report)
+            let end = try await plane.execution(key.executionID)
+            #expect(end.state == .completed)
+            let stored = try await plane.executions.outputs(end).first { $0.stream == .stdout }
+            #expect(stored?.storedBytes == 5)
+            #expect((0...5).contains(stored?.mark?.headBytes ?? -1) && stored?.mark?.tailBytes == 0)
+            #expect(end.report?.verdict?.usage.costUSD == 1e300)
+        }
+    }
+
     @Test func `without a worker it is queued, and taken when one comes`() async throws {
         try await ControlPlane.with { plane in
             let created = try await plane.executions.create(plane.command("true"))

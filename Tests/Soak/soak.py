@@ -75,12 +75,15 @@ class Stage:
 
     trust = None
 
-    def __init__(self, small):
-        self.felt = SMALL_FELT if small else FELT
+    def __init__(self):
         self.server = Server(
             "--set", f"workerToken={WORKER_TOKEN}", "--set", "maxConnections=24000", "--set", "maxWorkerChannels=12000",
         )
+
+    def prepare(self, small):
+        """Starts the server and stores an output."""
         self.server.start()
+        self.felt = SMALL_FELT if small else FELT
         self.port, self.key, self.pid = self.server.port, self.server.key, self.server.process.pid
         self.ping_seconds, self.expects_pings = (2, False) if small else (45, True)
         self.flood_bytes = (64 << 20) if small else (1 << 30)
@@ -186,10 +189,13 @@ def main():
         allow_descriptors(4_000 if options.small else 12_000)
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="berth-soak-"))
-            stage = Stage(options.small)
-            stack.callback(stage.close)
-            neighbour = Neighbour(stage.port, f"/v1/environments/{stage.record['id']}", stage.key, folder)
-            stack.callback(neighbour.close)
+            stage = stack.enter_context(contextlib.closing(Stage()))
+            stage.prepare(options.small)
+            neighbour = stack.enter_context(
+                contextlib.closing(
+                    Neighbour(stage.port, f"/v1/environments/{stage.record['id']}", stage.key, folder)
+                )
+            )
             if not options.json:
                 print(f"load average {os.getloadavg()[0]:.1f}; latencies are p50/p99 of the client that behaves, in ms")
                 print(

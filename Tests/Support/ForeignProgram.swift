@@ -22,7 +22,6 @@ public final class ForeignProgram: Sendable {
             ChildProcess.plainEnvironment.merging([
                 "NODE_PATH": BerthCache.directory + "/node/usr/share/nodejs",
                 "PYTHONPATH": BerthCache.directory + "/python/websockets",
-                "PYTHONDONTWRITEBYTECODE": "1",
             ]) { $1 }
         }
     }

@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// Runs `body` on a thread of its own: for calls that block.
-func onThread(_ body: @escaping @Sendable () -> Void) {
+public func onThread(_ body: @escaping @Sendable () -> Void) {
     final class Body: Sendable {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }

@@ -1,51 +1,73 @@
+import Base
+import FoundationEssentials
 import TestSupport
 import Testing
 
 /// A worker on another machine reaches its server by TLS.
 @Suite struct TLSLinkTests {
-    private func worker(_ folder: TemporaryDirectory, port: Substring, trusting certificate: String?) throws
-        -> ChildProcess
-    {
-        var environment = ChildProcess.plainEnvironment
-        if let certificate { environment["SSL_CERT_FILE"] = certificate }
-        return try ChildProcess(
-            [
-                ProgramLocation.path("berth-hold"), "--socket", folder.file("hold.sock"), "--worker",
-                ProgramLocation.path("berth-worker"), "--link", "wss://127.0.0.1:\(port)",
-                "--token-file", folder.file("token"), "--state", folder.file("state"),
-                "--holder", folder.file("hold.sock"), "--workspaces", folder.file("workspaces"),
-            ],
-            environment: environment
-        )
+    @Test func `a worker links by TLS to a server that it trusts, and to no other`() async throws {
+        try await TLSInstallation.with { tls in
+            let otherPin = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+            let strangers: [([String], String)] = [
+                ([], "is self-signed and not among those trusted here"),
+                (["--server-pin", otherPin], "has another key than the one pinned"),
+            ]
+            for (options, reason) in strangers {
+                let stranger = try tls.worker(options)
+                let line = try await stranger.line(containing: "link lost", on: .stderr)
+                #expect(line.contains(reason), "\(line)")
+                #expect(!String(decoding: tls.server.standardError, as: UTF8.self).contains("worker connected"))
+                stranger.signal(15)
+                _ = try await stranger.exit(within: .seconds(20))
+            }
+            let friends: [([String], [String: String])] = [
+                (["--server-pin", otherPin, "--server-pin", tls.pin], [:]), ([], ["BERTH_SERVER_PIN": tls.pin]),
+                (["--ca-file", tls.certificate], [:]), ([], ["SSL_CERT_FILE": tls.certificate]),
+            ]
+            for (options, variables) in friends {
+                let friend = try tls.worker(options, variables: variables)
+                _ = try await friend.line(containing: "link up", on: .stderr)
+                friend.signal(15)
+                _ = try await friend.exit(within: .seconds(20))
+            }
+            let wrong = try tls.worker(["--server-pin", "sha256/short"])
+            _ = try await wrong.line(containing: "--server-pin: 'sha256/short' is not the pin of a key", on: .stderr)
+            wrong.signal(15)
+            _ = try await wrong.exit(within: .seconds(20))
+        }
     }
 
-    @Test func `a worker links by TLS to a server that it trusts, and to no other`() async throws {
-        let token = "berthw_0123456789abcdef0123456789abcdef0123456789abcdef"
-        let installation = try Installation(variables: ["BERTH_WORKER_TOKEN": token])
-        let folder = installation.directory
-        let certificate = folder.file("certificate.pem")
-        try await check([
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder.file("key.pem"), "-out", certificate,
-        ])
-        try folder.write(token, to: "token")
-        let server = try await installation.serve(
-            flags: ["--set", "tlsCertificate=\(certificate)", "--set", "tlsKey=\(folder.file("key.pem"))"]
-        )
-        let line = try await server.line(containing: "berth is listening on", on: .stderr)
-        let port = try #require(line.split(separator: ":").last)
+    @Test func `a run on a standing worker goes there and back by TLS`() async throws {
+        try await TLSInstallation.with { tls in
+            let folder = tls.place.directory
+            // Stands for the agent: takes its task from standard input and says it back, many times.
+            try folder.write(
+                """
+                #!/bin/sh
+                task=$(cat)
+                echo '{"type":"system","subtype":"init","session_id":"s1","model":"scripted"}'
+                for i in $(seq 2000); do
+                  echo "{\\"type\\":\\"assistant\\",\\"message\\":{\\"content\\":\\"$i $task\\"}}"
+                done
+                echo '{"type":"result","subtype":"success","is_error":false,"result":"4","session_id":"s1","num_turns":1}'
+                """,
+                to: "bin/claude"
+            )
+            try await check(["chmod", "755", folder.file("bin/claude")])
+            let path = folder.file("bin") + ":" + (ChildProcess.plainEnvironment["PATH"] ?? "")
+            let worker = try tls.worker(["--server-pin", tls.pin], variables: ["PATH": path])
+            _ = try await worker.line(containing: "link up", on: .stderr)
 
-        let stranger = try worker(folder, port: port, trusting: nil)
-        _ = try await stranger.line(containing: "link lost", on: .stderr)
-        #expect(!String(decoding: server.standardError, as: UTF8.self).contains("worker connected"))
-        stranger.signal(15)
-        _ = try await stranger.exit(within: .seconds(20))
-
-        let friend = try worker(folder, port: port, trusting: certificate)
-        _ = try await server.line(containing: "worker connected", on: .stderr)
-        friend.signal(15)
-        _ = try await friend.exit(within: .seconds(20))
-        server.signal(15)
-        _ = try await server.exit(within: .seconds(20))
+            let accepted = try await tls.call("/api/execute", #"{"personaId":"test","prompt":"What is 2+2?"}"#)
+            let id = try #require(accepted["executionId"]?.string, "\(accepted)")
+            let followed = try await tls.remote("logs", "-f", id, trusting: ["BERTH_SERVER_PIN": tls.pin])
+            #expect(followed.status == 0, "\(followed)")
+            #expect(followed.output.contains("2000 What is 2+2?"))
+            let shown = try await tls.call("/api/executions/\(id)?offset=0")
+            #expect(shown["status"]?.string == "completed", "\(shown)")
+            #expect(shown["outputLines"]?.integer == 2002)
+            worker.signal(15)
+            _ = try await worker.exit(within: .seconds(20))
+        }
     }
 }

@@ -93,6 +93,9 @@ import Testing
             (["x-forwarded-for": "[2001:db8::5]:4711"], "2001:db8::5", nil),
             (["x-forwarded-for": "203.0.113.9:80"], "203.0.113.9", nil),
             (["x-forwarded-for": "nonsense"], nil, nil),
+            // What a client writes cannot swallow what the proxy appends.
+            (["x-forwarded-for": "\", 203.0.113.9"], "203.0.113.9", nil),
+            (["x-forwarded-for": "\u{0600}, 203.0.113.9"], "203.0.113.9", nil),
             (["x-forwarded-for": "203.0.113.9, nonsense"], nil, nil),
             (["forwarded": "for=203.0.113.9"], nil, nil),
         ] as [([String: String], String?, Bool?)]

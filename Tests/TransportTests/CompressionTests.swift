@@ -91,4 +91,14 @@ import Testing
         #expect(try inflater.inflate(packed, into: &out, limit: Self.text.count) == .ended(consumed: packed.count))
         #expect(out == Self.text)
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a message of nothing but ends of streams costs time for its length alone`() throws {
+        let inflater = MessageInflater(.init(), pool: CompressionPool())
+        var message: [UInt8] = []
+        let ends = [[UInt8]](repeating: [0x03, 0x00], count: 300_000)
+        try inflater.expand(Array(ends.joined()), into: &message, limit: 1000)
+        try inflater.finish(into: &message, limit: 1000)
+        #expect(message.isEmpty)
+    }
 }

@@ -21,7 +21,7 @@ import Testing
     }
 
     private static func with(
-        tls: TLSContext? = nil,
+        tls: TLSIdentity? = nil,
         _ body: (EventLoop, HTTPServer, Int) async throws -> Void
     ) async throws {
         let loops = try (0..<3).map { try EventLoop(name: "loop\($0)") }
@@ -86,8 +86,8 @@ import Testing
             "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate,
         ])
-        let context = try TLSContext.server(certificateFile: certificate, keyFile: key)
-        try await Self.with(tls: context) { loop, _, port in
+        let identity = try TLSIdentity(certificateFile: certificate, keyFile: key)
+        try await Self.with(tls: identity) { loop, _, port in
             var configuration = HTTPClientConfiguration()
             configuration.trust = .authorities(file: certificate)
             let client = HTTPClient(loop: loop, configuration: configuration)

@@ -66,9 +66,9 @@ final class TunnelPeer: SocketDelegate, @unchecked Sendable {
 
 @Suite struct ProxyTests {
     @Test func `https goes through a tunnel and is still verified end to end`() async throws {
-        let certificates = try Certificates()
+        let certificates = try await Certificates.made()
         var server = HTTPServerConfiguration()
-        server.tls = try TLSContext.server(
+        server.tls = try TLSIdentity(
             certificateFile: certificates.file("server.pem"),
             keyFile: certificates.file("server.key")
         )
@@ -76,8 +76,8 @@ final class TunnelPeer: SocketDelegate, @unchecked Sendable {
             let heads = TunnelPeer.Heads()
             let proxy = try await TunnelPeer.listen(loop, to: address, heads: heads)
             var configuration = HTTPClientConfiguration()
-            configuration.trust = .publicKey(sha256: certificates.keyDigest)
-            configuration.proxy = try HTTPProxy(environment: ["HTTPS_PROXY": "http://me:p%40ss@\(proxy)"])
+            configuration.trust = .keys([try await certificates.pin(of: "server")])
+            configuration.proxy = HTTPProxy(environment: ["HTTPS_PROXY": "http://me:p%40ss@\(proxy)"])
             let client = HTTPClient(loop: loop, configuration: configuration)
             let answer = try await client.fetch(.init(.get, HTTPURL("https://far.example/")))
             #expect(answer.body == Array("inside".utf8))
@@ -91,7 +91,7 @@ final class TunnelPeer: SocketDelegate, @unchecked Sendable {
         let handler: HTTPHandler = { .text("\($0.headers["host"] ?? "") \($0.path)") }
         try await withServer(handler: handler) { _, loop, address in
             var configuration = HTTPClientConfiguration()
-            configuration.proxy = try HTTPProxy(
+            configuration.proxy = HTTPProxy(
                 environment: ["http_proxy": "\(address)", "no_proxy": "direct.invalid, .inside"]
             )
             let client = HTTPClient(loop: loop, configuration: configuration)
@@ -107,9 +107,40 @@ final class TunnelPeer: SocketDelegate, @unchecked Sendable {
         }
     }
 
-    @Test func `no variables mean no proxy, and a wrong one is refused`() throws {
-        let none = try HTTPProxy(environment: ["no_proxy": "x", "https_proxy": "", "HTTP_PROXY": "http://cgi"])
-        #expect(none == nil)
-        #expect(throws: BerthError.self) { try HTTPProxy(environment: ["all_proxy": "socks5://h:1"]) }
+    @Test func `no variables mean no proxy, and an unusable one is an error only where it would be used`() throws {
+        #expect(HTTPProxy(environment: ["no_proxy": "x", "https_proxy": ""]) == nil)
+        #expect(HTTPProxy(environment: ["HTTP_PROXY": "http://h:1", "REQUEST_METHOD": "GET"]) == nil)
+        #expect(HTTPProxy(environment: ["HTTP_PROXY": "http://h:1"]) != nil)
+        let proxy = try #require(HTTPProxy(environment: ["all_proxy": "socks5://me:secret@h:1", "no_proxy": "near"]))
+        for (host, isDirect) in [("near", true), ("127.0.0.1", true), ("far", false)] {
+            let endpoint = HTTPEndpoint.tcp(host: host, port: 443, secure: true)
+            if isDirect {
+                _ = try proxy.route(to: endpoint)
+            } else {
+                #expect {
+                    _ = try proxy.route(to: endpoint)
+                } throws: {
+                    "\($0)".contains("all_proxy") && !"\($0)".contains("secret")
+                }
+            }
+        }
+    }
+
+    @Test func `no_proxy knows names, addresses, networks and ports`() {
+        let exceptions = ProxyExceptions(
+            "a.example, .b.example,*.c.example 10.0.0.0/8,192.168.1.128/25,fd00::/8,203.0.113.9,d.example:8443,[::9]:81,1.2.3/8"
+        )
+        let inside = [
+            ("a.example", 80), ("x.a.example", 80), ("A.Example.", 80), ("b.example", 1), ("y.b.example", 1),
+            ("z.c.example", 1), ("10.255.0.1", 1), ("192.168.1.129", 1), ("fd12::1", 1), ("203.0.113.9", 1),
+            ("d.example", 8443), ("::9", 81), ("localhost", 1), ("x.localhost", 1), ("127.8.8.8", 1), ("::1", 1),
+        ]
+        for (host, port) in inside { #expect(exceptions.contain(host: host, port: port), "\(host):\(port)") }
+        let outside = [
+            ("xa.example", 80), ("example", 80), ("11.0.0.1", 1), ("192.168.1.127", 1), ("fe00::1", 1),
+            ("d.example", 443), ("::9", 80), ("1.2.3.4", 1),
+        ]
+        for (host, port) in outside { #expect(!exceptions.contain(host: host, port: port), "\(host):\(port)") }
+        #expect(ProxyExceptions("*").contain(host: "anything", port: 1))
     }
 }

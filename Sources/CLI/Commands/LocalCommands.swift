@@ -104,8 +104,9 @@ enum ServeCommand {
         try await BerthServer.main(
             configuration: try Surroundings.configuration(arguments, terminal),
             loop: terminal.loop,
-            announce: { url in
-                terminal.writeError("berth is listening on \(url)\n")
+            announce: { address in
+                for pin in address.pins { terminal.writeError("berth shows the key \(pin)\n") }
+                terminal.writeError("berth is listening on \(address.url)\n")
             }
         )
         return 0

@@ -88,11 +88,12 @@ extension ExecutionService {
         var mark: OutputMark
         if let reported {
             mark = reported
-            if mark.headBytes + mark.tailBytes != stored {
+            if mark.storedBytes != stored {
                 log.error(
                     "output differs from its mark",
                     ["attempt": key, "stream": stream.rawValue, "stored": stored, "head": mark.headBytes]
                 )
+                mark.totalBytes = max(mark.totalBytes, 0)
                 mark.headBytes = min(stored, mark.totalBytes)
                 mark.tailBytes = 0
             }

@@ -197,7 +197,8 @@ extension ExecutionStore {
             report?.model,
             usage?.inputTokens,
             usage?.outputTokens,
-            usage?.costUSD.map { Int64(($0 * 1_000_000).rounded()) },
+            // An agent may claim any cost; one that no column holds is kept in the report alone.
+            usage?.costUSD.flatMap { Int64(exactly: ($0 * 1_000_000).rounded()) },
             usage?.turns,
             duration,
             result,

@@ -40,123 +40,130 @@ public struct ConfigurationKey: Sendable {
         self.isSecret = isSecret
     }
 
-    public static let all: [ConfigurationKey] =
-        [
-            .init("data", .path, ["BERTH_DATA"], "directory of everything the server keeps"),
-            .init(
-                "listen",
-                .text,
-                ["BERTH_LISTEN"],
-                default: "127.0.0.1:7410",
-                "host:port or unix:/path of the API and of workers; several with commas"
-            ),
-            .init(
-                "workerPort",
-                .integer(0...65535),
-                ["BERTH_WORKER_PORT", "WS_PORT"],
-                default: "0",
-                "one more port for workers on the first host of `listen`; 0: none"
-            ),
-            .init("tlsCertificate", .path, ["BERTH_TLS_CERTIFICATE"], "PEM chain; with tlsKey the listeners speak TLS"),
-            .init("tlsKey", .path, ["BERTH_TLS_KEY"], "PEM private key"),
-            .init(
-                "masterKey",
-                .text,
-                ["BERTH_MASTER_KEY", "MASTER_KEY"],
-                isSecret: true,
-                "deployment secret, hexadecimal; default: the file master.key, made at the first start"
-            ),
-            .init(
-                "apiKey",
-                .text,
-                ["BERTH_API_KEY"],
-                isSecret: true,
-                "for the CLI: the key it presents; default: the file api-key of the data directory"
-            ),
-            .init(
-                "claudeToken",
-                .text,
-                ["BERTH_CLAUDE_TOKEN", "CLAUDE_TOKEN"],
-                isSecret: true,
-                "subscription token for claude runs that bring no login of their own"
-            ),
-            .init(
-                "workerToken",
-                .text,
-                ["BERTH_WORKER_TOKEN", "WORKER_TOKEN"],
-                isSecret: true,
-                "token of workers that stand alone; unset: none may connect"
-            ),
-            .init(
-                "caFile",
-                .path,
-                ["BERTH_CA_FILE"],
-                "for the CLI: PEM file of the authorities to trust instead of the system's"
-            ),
-            .init("workerId", .text, ["BERTH_WORKER_ID", "WORKER_ID"], "for a worker: the name it gives itself"),
-            .init("server", .text, ["BERTH_SERVER", "ORCHESTRATOR_URL"], "for the CLI and workers: URL of the server"),
-            .init(
-                "executionMode",
-                .choice(["local", "cloud", "hybrid"]),
-                ["BERTH_EXECUTION_MODE", "EXECUTION_MODE"],
-                default: "local",
-                "where personas run"
-            ),
-            .init(
-                "provider",
-                .choice(["local", "host"]),
-                ["BERTH_PROVIDER", "VM_PROVIDER"],
-                default: "local",
-                "provider of environments that name none"
-            ),
-            .init("baseRoot", .path, ["BERTH_BASE_ROOT"], "read-only root of local sandboxes; default: from the cache"),
-            .init("cache", .path, ["BERTH_CACHE"], "downloads and the base root; default: ~/.cache/berth"),
-            .init("agents", .path, ["BERTH_AGENTS"], "directory of agent programs; default: agents in the cache"),
-            .init(
-                "programs",
-                .path,
-                ["BERTH_PROGRAMS"],
-                "directory of berth-worker and berth-hold; default: beside berth"
-            ),
-            .init(
-                "maxBodyBytes",
-                .integer(1 << 16...1 << 30),
-                ["BERTH_MAX_BODY_BYTES"],
-                default: "16777216",
-                unit: "bytes",
-                "largest request body"
-            ),
-            .init(
-                "maxUploadBytes",
-                .integer(1 << 20...1 << 40),
-                ["BERTH_MAX_UPLOAD_BYTES"],
-                default: "2147483648",
-                unit: "bytes",
-                "largest repository of a caller's machine, and largest bundle of new commits"
-            ),
-            .init(
-                "maxWorkerChannels",
-                .integer(1...1_000_000),
-                ["BERTH_MAX_WORKER_CHANNELS"],
-                default: "256",
-                "open TCP connections through one worker"
-            ),
-            .init(
-                "drainMs",
-                .integer(0...600_000),
-                ["BERTH_DRAIN_MS"],
-                default: "10000",
-                unit: "ms",
-                "how long a stop waits for open requests"
-            ),
-            .init(
-                "logLevel",
-                .choice(["debug", "info", "warning", "error"]),
-                ["BERTH_LOG_LEVEL"],
-                default: "info",
-                "least severe lines that are written"
-            ),
-        ] + http
+    public static let all = general + http
+
+    private static let general: [ConfigurationKey] = [
+        .init("data", .path, ["BERTH_DATA"], "directory of everything the server keeps"),
+        .init(
+            "listen",
+            .text,
+            ["BERTH_LISTEN"],
+            default: "127.0.0.1:7410",
+            "host:port or unix:/path of the API and of workers; several with commas"
+        ),
+        .init(
+            "workerPort",
+            .integer(0...65535),
+            ["BERTH_WORKER_PORT", "WS_PORT"],
+            default: "0",
+            "one more port for workers on the first host of `listen`; 0: none"
+        ),
+        .init("tlsCertificate", .path, ["BERTH_TLS_CERTIFICATE"], "PEM chain; with tlsKey the listeners speak TLS"),
+        .init("tlsKey", .path, ["BERTH_TLS_KEY"], "PEM private key"),
+        .init(
+            "masterKey",
+            .text,
+            ["BERTH_MASTER_KEY", "MASTER_KEY"],
+            isSecret: true,
+            "deployment secret, hexadecimal; default: the file master.key, made at the first start"
+        ),
+        .init(
+            "apiKey",
+            .text,
+            ["BERTH_API_KEY"],
+            isSecret: true,
+            "for the CLI: the key it presents; default: the file api-key of the data directory"
+        ),
+        .init(
+            "claudeToken",
+            .text,
+            ["BERTH_CLAUDE_TOKEN", "CLAUDE_TOKEN"],
+            isSecret: true,
+            "subscription token for claude runs that bring no login of their own"
+        ),
+        .init(
+            "workerToken",
+            .text,
+            ["BERTH_WORKER_TOKEN", "WORKER_TOKEN"],
+            isSecret: true,
+            "token of workers that stand alone; unset: none may connect"
+        ),
+        .init(
+            "caFile",
+            .path,
+            ["BERTH_CA_FILE"],
+            "for the CLI: PEM file of the authorities to trust instead of the system's"
+        ),
+        .init(
+            "serverPin",
+            .text,
+            ["BERTH_SERVER_PIN"],
+            "for the CLI: the only key to trust, sha256/BASE64 as 'berth serve' prints it; several with commas"
+        ),
+        .init("workerId", .text, ["BERTH_WORKER_ID", "WORKER_ID"], "for a worker: the name it gives itself"),
+        .init(
+            "server",
+            .text,
+            ["BERTH_SERVER", "BERTH_URL", "ORCHESTRATOR_URL"],
+            "for the CLI and workers: URL of the server"
+        ),
+        .init(
+            "executionMode",
+            .choice(["local", "cloud", "hybrid"]),
+            ["BERTH_EXECUTION_MODE", "EXECUTION_MODE"],
+            default: "local",
+            "where personas run"
+        ),
+        .init(
+            "provider",
+            .choice(["local", "host"]),
+            ["BERTH_PROVIDER", "VM_PROVIDER"],
+            default: "local",
+            "provider of environments that name none"
+        ),
+        .init("baseRoot", .path, ["BERTH_BASE_ROOT"], "read-only root of local sandboxes; default: from the cache"),
+        .init("cache", .path, ["BERTH_CACHE"], "downloads and the base root; default: ~/.cache/berth"),
+        .init("agents", .path, ["BERTH_AGENTS"], "directory of agent programs; default: agents in the cache"),
+        .init("programs", .path, ["BERTH_PROGRAMS"], "directory of berth-worker and berth-hold; default: beside berth"),
+        .init(
+            "maxBodyBytes",
+            .integer(1 << 16...1 << 30),
+            ["BERTH_MAX_BODY_BYTES"],
+            default: "16777216",
+            unit: "bytes",
+            "largest request body"
+        ),
+        .init(
+            "maxUploadBytes",
+            .integer(1 << 20...1 << 40),
+            ["BERTH_MAX_UPLOAD_BYTES"],
+            default: "2147483648",
+            unit: "bytes",
+            "largest repository of a caller's machine, and largest bundle of new commits"
+        ),
+        .init(
+            "maxWorkerChannels",
+            .integer(1...1_000_000),
+            ["BERTH_MAX_WORKER_CHANNELS"],
+            default: "256",
+            "open TCP connections through one worker"
+        ),
+        .init(
+            "drainMs",
+            .integer(0...600_000),
+            ["BERTH_DRAIN_MS"],
+            default: "10000",
+            unit: "ms",
+            "how long a stop waits for open requests"
+        ),
+        .init(
+            "logLevel",
+            .choice(["debug", "info", "warning", "error"]),
+            ["BERTH_LOG_LEVEL"],
+            default: "info",
+            "least severe lines that are written"
+        ),
+    ]
 
     public static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 

@@ -28,6 +28,7 @@ public enum Doctor {
             dataDirectory(configuration), disk(configuration), server(configuration), programs(configuration),
             userNamespaces(), subordinateIDs(), controlGroups(), network(),
         ]
+        findings += certificate(configuration, now: loop.time.now)
         findings += agents(configuration)
         findings += sandbox(configuration, loop)
         return findings

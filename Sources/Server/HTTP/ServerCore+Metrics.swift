@@ -2,6 +2,7 @@ import API
 import Base
 import Database
 import EventLoop
+import OpenSSL
 import Transport
 
 extension ServerCore {
@@ -14,6 +15,14 @@ extension ServerCore {
             "Time since the server started.",
             (time.uptime - startedAt).wholeMilliseconds / 1000
         )
+        if let certificate = http.value?.certificate {
+            text.single(
+                "berth_tls_certificate_expires_seconds",
+                .gauge,
+                "Time until the TLS certificate in use expires.",
+                (certificate.notAfter - time.now).wholeMilliseconds / 1000
+            )
+        }
         requests(&text)
         text.single("berth_connections", .gauge, "Open connections to the API.", http.value?.connectionCount ?? 0)
         text.single("berth_websockets", .gauge, "Open WebSockets of the API.", http.value?.webSocketCount ?? 0)

@@ -14,7 +14,7 @@ public enum BerthServer {
     public static func main(
         configuration: Configuration,
         loop: EventLoop,
-        announce: @escaping @Sendable (String) -> Void
+        announce: @escaping @Sendable (ServerAddress) -> Void
     ) async throws {
         let log = Log(sink: LoopLogSink(), time: loop.time, level: configuration.logLevel)
         let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
@@ -23,8 +23,8 @@ public enum BerthServer {
                 log.info("stopping", ["signal": signal])
                 return
             }
-        } ready: { url in
-            announce(url)
+        } ready: { address in
+            announce(address)
         }
     }
 
@@ -36,7 +36,7 @@ public enum BerthServer {
         loops: [EventLoop],
         log: Log,
         until stop: @escaping @Sendable () async -> Void,
-        ready: @escaping @Sendable (String) async -> Void
+        ready: @escaping @Sendable (ServerAddress) async -> Void
     ) async throws {
         let time = loops[0].time
         let began = time.uptime
@@ -44,16 +44,13 @@ public enum BerthServer {
         try directory.prepare()
         let lock = try await directory.lock(time: time)
         let composition = try await Composition.make(configuration, directory, loops: loops, time: time, log: log)
-        let url = try await composition.listen()
-        try directory.write(
-            String(decoding: try JSONBody.encode(ServerAddress.Note(url: url, pid: getpid())), as: UTF8.self) + "\n",
-            to: "server.json"
-        )
-        log.info("ready", ["url": url, "took_ms": (time.uptime - began).wholeMilliseconds])
+        let address = try await composition.listen()
+        try address.note(in: directory)
+        log.info("ready", ["url": address.url, "took_ms": (time.uptime - began).wholeMilliseconds])
         try await withThrowingTaskGroup(of: Void.self) { group in
-            composition.addServices(to: &group)
+            composition.addServices(to: &group, at: address)
             group.addTask {
-                await ready(url)
+                await ready(address)
                 await stop()
                 throw Stopped()
             }

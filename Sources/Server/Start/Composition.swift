@@ -20,8 +20,10 @@ import Workspaces
 struct Composition: Sendable {
     let core: ServerCore
     private let http: HTTPServer
+    private let tls: TLSIdentity?
     private let links: LinkSockets
     private let environmentsPath: String
+    private let loop: EventLoop
     private let log: Log
 
     static func make(
@@ -133,9 +135,10 @@ struct Composition: Sendable {
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) }
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
+        let tls = try identity(configuration)
         let http = HTTPServer(
             loops: loops,
-            configuration: try httpConfiguration(configuration),
+            configuration: httpConfiguration(configuration, tls),
             // Of requests: ids of what is kept come from the kernel one by one.
             ids: IDSource(time: time, randomness: PooledRandomness()),
             log: log
@@ -144,19 +147,26 @@ struct Composition: Sendable {
         }
         core.http.bind(http)
         for loop in loops { loop.measureLag() }
-        return Composition(core: core, http: http, links: links, environmentsPath: directory.environmentsPath, log: log)
+        return Composition(
+            core: core,
+            http: http,
+            tls: tls,
+            links: links,
+            environmentsPath: directory.environmentsPath,
+            loop: loops[0],
+            log: log
+        )
     }
 
     /// Starts to take requests; returns the address for the CLI.
-    func listen() async throws -> String {
-        let isSecure = core.configuration.text("tlsKey") != nil
+    func listen() async throws -> ServerAddress {
         let addresses = try core.configuration.listenAddresses()
         var urls: [String] = []
         for wanted in addresses {
             let address = try await http.listen(on: wanted)
             log.info("listening", ["address": address.description])
-            urls.append(Self.url(address, isSecure: isSecure))
-            guard !isSecure, !address.isLoopback else { continue }
+            urls.append(url(address))
+            guard tls == nil, !address.isLoopback else { continue }
             log.warning(
                 "listening beyond this machine without TLS: keys and output can be read on the way",
                 ["address": address.description]
@@ -165,7 +175,7 @@ struct Composition: Sendable {
         if core.configuration.workerPort != 0 {
             try await http.listen(on: .tcp(host: Self.workerHost(addresses), port: core.configuration.workerPort))
         }
-        return urls[0]
+        return ServerAddress(url: urls[0], key: nil, pins: tls.map { [$0.certificate.pin] } ?? [])
     }
 
     private static func workerHost(_ addresses: [ListenAddress]) -> String {
@@ -174,14 +184,17 @@ struct Composition: Sendable {
     }
 
     /// How this machine reaches it.
-    private static func url(_ address: SocketAddress, isSecure: Bool) -> String {
+    private func url(_ address: SocketAddress) -> String {
         if address.family == .unix { return "unix:\(address.host)" }
         let host = address.isAny ? "127.0.0.1" : address.host
-        return "\(isSecure ? "https" : "http")://" + (host.contains(":") ? "[\(host)]" : host) + ":\(address.port)"
+        return (tls == nil ? "http://" : "https://") + (host.contains(":") ? "[\(host)]" : host) + ":\(address.port)"
     }
 
     /// The loops that run until the server stops. None of them is waited for before requests are taken.
-    func addServices(to group: inout ThrowingTaskGroup<Void, any Error>) {
+    func addServices(to group: inout ThrowingTaskGroup<Void, any Error>, at address: ServerAddress) {
+        if let keeper = certificateKeeper(at: address) {
+            group.addTask { [self] in try await keeping("certificate") { try await keeper.run() } }
+        }
         group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
         group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }
@@ -247,13 +260,36 @@ struct Composition: Sendable {
         return ProviderHouse(providers, links: links) { Programs.agents(configuration) }
     }
 
-    private static func httpConfiguration(_ configuration: Configuration) throws(BerthError)
+    private static func identity(_ configuration: Configuration) throws(BerthError) -> TLSIdentity? {
+        guard let certificate = configuration.text("tlsCertificate"), let key = configuration.text("tlsKey") else {
+            return nil
+        }
+        return try TLSIdentity(certificateFile: certificate, keyFile: key)
+    }
+
+    private func certificateKeeper(at address: ServerAddress) -> CertificateKeeper? {
+        guard let tls, let certificate = core.configuration.text("tlsCertificate"),
+            let key = core.configuration.text("tlsKey")
+        else { return nil }
+        return CertificateKeeper(
+            identity: tls,
+            certificateFile: certificate,
+            keyFile: key,
+            loop: loop,
+            time: core.time,
+            log: log
+        ) { certificate in
+            var address = address
+            address.pins = [certificate.pin]
+            try address.note(in: DataDirectory(path: core.configuration.dataDirectory))
+        }
+    }
+
+    private static func httpConfiguration(_ configuration: Configuration, _ tls: TLSIdentity?) throws(BerthError)
         -> HTTPServerConfiguration
     {
         var http = try configuration.limits()
-        if let certificate = configuration.text("tlsCertificate"), let key = configuration.text("tlsKey") {
-            http.tls = try TLSContext.server(certificateFile: certificate, keyFile: key)
-        }
+        http.tls = tls
         http.renderError = { FrontDoor.problem($0, requestID: nil) }
         return http
     }

@@ -1,22 +1,46 @@
 import API
 public import Base
+import Glibc
+public import OpenSSL
 
-/// Where a server answers and the key to present.
+/// Where a server answers, the key to present, and how to know it.
 public struct ServerAddress: Sendable {
     public var url: String
     public var key: Secret<String>?
+    /// Of the keys it may show; none: what its certificate says counts.
+    public var pins: [KeyPin] = []
+    /// PEM file of the authorities to trust instead of the system's.
+    public var caFile: String?
 
     /// What the CLI reads: the server's own note in its data directory.
     struct Note: Codable {
         var url: String
         var pid: Int32?
+        /// Whoever may read this directory needs no authority to know the server.
+        var pin: String?
     }
 
-    /// From the settings `server` and `apiKey`, else from the files that a running server wrote.
+    public var trust: TLSTrust {
+        if !pins.isEmpty { return .keys(pins) }
+        return caFile.map { .authorities(file: $0) } ?? .system
+    }
+
+    /// From the settings `server`, `apiKey`, `serverPin` and `caFile`, else from the files that a running server wrote.
     public static func find(_ configuration: Configuration) throws(BerthError) -> ServerAddress {
         let directory = DataDirectory(path: configuration.dataDirectory)
         let key = configuration.secret("apiKey") ?? Files.text(directory.apiKeyPath).map { Secret($0.trimmed) }
-        if let url = configuration.text("server") { return ServerAddress(url: url, key: key) }
+        let caFile = configuration.text("caFile")
+        var pins: [KeyPin] = []
+        if let text = configuration.text("serverPin") {
+            do {
+                pins = try KeyPin.list(text)
+            } catch {
+                throw BerthError(error.code, error.message, field: "serverPin", remedy: error.remedy)
+            }
+        }
+        if let url = configuration.text("server") {
+            return ServerAddress(url: url, key: key, pins: pins, caFile: caFile)
+        }
         guard let text = Files.text(directory.serverFilePath) else {
             throw BerthError(
                 .unavailable,
@@ -31,6 +55,13 @@ public struct ServerAddress: Sendable {
                 remedy: "restart the server, or name its address with --server URL"
             )
         }
-        return ServerAddress(url: note.url, key: key)
+        if pins.isEmpty, caFile == nil, let pin = note.pin { pins = (try? KeyPin.list(pin)) ?? [] }
+        return ServerAddress(url: note.url, key: key, pins: pins, caFile: caFile)
+    }
+
+    /// Leaves the address where ``find(_:)`` looks.
+    func note(in directory: DataDirectory) throws {
+        let note = Note(url: url, pid: getpid(), pin: pins.first?.description)
+        try directory.write(String(decoding: try JSONBody.encode(note), as: UTF8.self) + "\n", to: "server.json")
     }
 }

@@ -17,6 +17,9 @@ final class ClientConnection: @unchecked Sendable {
         let isHead: Bool
         let asksForUpgrade: Bool
         let asksForTunnel: Bool
+        /// A 200 whose body has no length will do instead of a 101.
+        let takesRawStream: Bool
+        let url: HTTPURL
     }
 
     let stream: ByteStream
@@ -25,12 +28,13 @@ final class ClientConnection: @unchecked Sendable {
     private var phase = Phase.idle
     private var parser: HTTPParser?
     private var timer: LoopTimer?
+    /// Of the present request as a whole.
+    private var deadline: Uptime?
     private var isSendingBody = false
     /// What followed the head that accepted an upgrade.
     private var early: [UInt8] = []
     /// Whether any byte of the current response has come in.
     private(set) var hasHeard = false
-    private(set) var requests = 0
     /// Told when the connection may take another request, or is of no more use.
     var onIdle: (() -> Void)?
     var onClosed: (() -> Void)?
@@ -50,16 +54,26 @@ final class ClientConnection: @unchecked Sendable {
         if case .idle = phase { stream.isOpen } else { false }
     }
 
+    var isUpgraded: Bool {
+        if case .upgraded = phase { true } else { false }
+    }
+
     // MARK: Requests
 
-    /// Sends the request and returns with the head of its response.
-    func send(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
-        requests += 1
+    /// Sends the request and returns with the head of its response. `deadline` holds to the end of the body.
+    func send(
+        _ request: HTTPClientRequest,
+        takingRawStream: Bool = false,
+        until deadline: Uptime? = nil
+    ) async throws -> HTTPClientResponse {
         hasHeard = false
+        self.deadline = deadline
         let expectation = Expectation(
             isHead: request.method == .head,
             asksForUpgrade: request.headers.contains("upgrade"),
-            asksForTunnel: request.method == .connect
+            asksForTunnel: request.method == .connect,
+            takesRawStream: takingRawStream,
+            url: request.url
         )
         writeHead(request)
         let loop = stream.loop
@@ -76,7 +90,7 @@ final class ClientConnection: @unchecked Sendable {
                 try await produce(writer)
                 try writer.finish()
                 isSendingBody = false
-                timer?.set(after: headTimeout)
+                if case .awaitingHead = phase { setTimer(headTimeout) }
             } catch {
                 close(BerthError(wrapping: error))
             }
@@ -90,7 +104,7 @@ final class ClientConnection: @unchecked Sendable {
     }
 
     private func response(_ expectation: Expectation, within limit: Duration?) async throws -> HTTPClientResponse {
-        if let limit { timer?.set(after: limit) } else { timer?.set(nil) }
+        setTimer(limit)
         do {
             return try await stream.loop.suspend { [self] waiter in
                 switch phase {
@@ -122,6 +136,11 @@ final class ClientConnection: @unchecked Sendable {
             bytes.append(contentsOf: "host: \(request.url.endpoint.authority)\r\n".utf8)
         }
         var headers = request.headers
+        if configuration.decompresses, !headers.contains("accept-encoding"), !headers.contains("range"),
+            request.method != .connect
+        {
+            headers.add("accept-encoding", "gzip")
+        }
         headers.remove("content-length")
         headers.remove("transfer-encoding")
         for field in headers.fields { ResponseHead.append(headers, field, to: &bytes) }
@@ -151,7 +170,20 @@ final class ClientConnection: @unchecked Sendable {
 
     func close(_ error: BerthError? = nil) { stream.close(error) }
 
+    /// To the end of a phase, but not beyond the end of the whole; nil: only that.
+    private func setTimer(_ phase: Duration?) {
+        guard let phase else {
+            timer?.set(deadline)
+            return
+        }
+        let end = stream.loop.now + phase
+        timer?.set(min(end, deadline ?? end))
+    }
+
     private func deadlinePassed() {
+        if let deadline, deadline <= stream.loop.now {
+            return close(BerthError(.timedOut, "\(endpoint) took longer than the request was given"))
+        }
         switch phase {
         case .awaitingHead:
             close(BerthError(.timedOut, "\(endpoint) did not answer in time", isRetryable: true))
@@ -165,7 +197,8 @@ final class ClientConnection: @unchecked Sendable {
     private func becomeIdle() {
         guard !isSendingBody, stream.isOpen else { return close() }
         phase = .idle
-        timer?.set(after: configuration.idleTimeout)
+        deadline = nil
+        setTimer(configuration.idleTimeout)
         parser?.resume()
         stream.resumeReading()
         onIdle?()
@@ -237,23 +270,43 @@ extension ClientConnection: HTTPParserDelegate {
         let isInterim = head.status < 200 && head.status != 101
         if isInterim { return .noBody }
         let body = BodyBuffer(loop: stream.loop)
-        let response = HTTPClientResponse(status: head.status, headers: head.headers, body: IncomingBody(body))
+        var headers = head.headers
+        let decoder = expectation.isHead ? nil : decoder(&headers)
+        let response = HTTPClientResponse(
+            status: head.status,
+            headers: headers,
+            body: IncomingBody(body, decoder: decoder),
+            url: expectation.url
+        )
         let isTunnel = expectation.asksForTunnel && (200..<300).contains(head.status)
-        if head.status == 101 || isTunnel {
+        let isRaw =
+            expectation.takesRawStream && head.status == 200 && head.contentLength == nil && !head.isChunked
+        if head.status == 101 || isTunnel || isRaw {
             guard expectation.asksForUpgrade || isTunnel else { return .refuse(status: 400) }
             phase = .upgraded
             stream.pauseReading()
+            deadline = nil
             timer?.set(nil)
             body.finish()
             if !waiter.resume(returning: response) { close() }
-            return isTunnel ? .noBody : .proceed
+            return isTunnel || isRaw ? .noBody : .proceed
         }
         phase = .body(body, keepsAlive: head.keepsAlive)
         body.onDemand { [unowned self] in bodyWanted() }
         body.onAbandoned { [unowned self] in close() }
-        if let bodyTimeout = configuration.bodyTimeout { timer?.set(after: bodyTimeout) } else { timer?.set(nil) }
+        setTimer(configuration.bodyTimeout)
         waiter.resume(returning: response)
         return expectation.isHead ? .noBody : .notUpgraded
+    }
+
+    /// What expands the body; the fields that told of the compression are then gone.
+    private func decoder(_ headers: inout HTTPHeaders) -> BodyDecoder? {
+        guard configuration.decompresses, ["gzip", "x-gzip"].contains(headers["content-encoding"]?.lowercased()),
+            let decoder = try? BodyDecoder()
+        else { return nil }
+        headers.remove("content-encoding")
+        headers.remove("content-length")
+        return decoder
     }
 
     func parserReadBody(_ bytes: UnsafeRawBufferPointer) -> HTTPParser.Verdict {
@@ -261,9 +314,9 @@ extension ClientConnection: HTTPParserDelegate {
         body.append(bytes)
         if body.isFull {
             stream.pauseReading()
-            timer?.set(nil)
-        } else if let bodyTimeout = configuration.bodyTimeout {
-            timer?.set(after: bodyTimeout)
+            setTimer(nil)
+        } else {
+            setTimer(configuration.bodyTimeout)
         }
         return .proceed
     }
@@ -272,7 +325,7 @@ extension ClientConnection: HTTPParserDelegate {
 
     private func bodyWanted() {
         guard case .body = phase else { return }
-        if let bodyTimeout = configuration.bodyTimeout { timer?.set(after: bodyTimeout) }
+        setTimer(configuration.bodyTimeout)
         stream.resumeReading()
     }
 }

@@ -63,7 +63,7 @@ extension HTTPClient {
         return EventStream(response, lastEventID: lastEventID)
     }
 
-    private static func code(of status: Int) -> ErrorCode {
+    static func code(of status: Int) -> ErrorCode {
         switch status {
         case 401: .unauthenticated
         case 403: .forbidden

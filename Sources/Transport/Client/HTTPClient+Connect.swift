@@ -3,29 +3,31 @@ internal import EventLoop
 internal import OpenSSL
 
 extension HTTPClient {
-    /// A fresh connection that is good for requests to `endpoint`.
-    func connect(to endpoint: HTTPEndpoint, by route: HTTPProxy.Route) async throws -> ClientConnection {
-        let deadline = loop.time.uptime + configuration.connectTimeout
+    /// A fresh connection that is good for requests to `endpoint`. Each phase has its own time; `deadline` holds for
+    /// them together.
+    func connect(
+        to endpoint: HTTPEndpoint,
+        by route: HTTPProxy.Route,
+        until deadline: Uptime?
+    ) async throws -> ClientConnection {
         let socket: Socket
         var reached = endpoint
         switch route {
-        case .direct: socket = try await Socket.connect(to: endpoint, loop: loop, until: deadline)
+        case .direct: socket = try await self.socket(to: endpoint, until: deadline)
         case .forward(let proxy):
             reached = proxy.endpoint
-            socket = try await Socket.connect(to: proxy.endpoint, loop: loop, until: deadline)
-        case .tunnel(let proxy):
-            socket = try await tunnel(to: endpoint, through: proxy, until: deadline)
+            socket = try await self.socket(to: proxy.endpoint, until: deadline)
+        case .tunnel(let proxy): socket = try await tunnel(to: endpoint, through: proxy, until: deadline)
         }
-        let session: TLSSession?
+        let stream: ByteStream
         do {
-            session = reached.isSecure ? try TLSSession(tls(), serverName: reached.serverName) : nil
+            stream = ByteStream(socket, tls: try session(reached))
         } catch {
             socket.close()
             throw error
         }
-        let stream = ByteStream(socket, tls: session)
         do {
-            try await stream.handshake(until: deadline)
+            try await stream.handshake(until: limit(configuration.tlsTimeout, deadline))
         } catch {
             stream.close()
             throw error
@@ -33,17 +35,46 @@ extension HTTPClient {
         return ClientConnection(stream: stream, endpoint: reached, configuration: configuration)
     }
 
+    private func session(_ endpoint: HTTPEndpoint) throws(BerthError) -> TLSSession? {
+        guard endpoint.isSecure else { return nil }
+        let time = loop.time
+        return try TLSSession(client: tls(), serverName: endpoint.serverName) { time.now }
+    }
+
+    private func limit(_ duration: Duration, _ deadline: Uptime?) -> Uptime {
+        let limit = loop.time.uptime + duration
+        return min(limit, deadline ?? limit)
+    }
+
+    private func socket(to endpoint: HTTPEndpoint, until deadline: Uptime?) async throws -> Socket {
+        let addresses: [SocketAddress]
+        switch endpoint.place {
+        case .unix(let path): addresses = [try SocketAddress.unix(path)]
+        case .tcp(let host, let port):
+            addresses = try await loop.lookUp(
+                host: host,
+                port: port,
+                until: limit(configuration.lookUpTimeout, deadline),
+                resolver: resolver
+            )
+        }
+        return try await Socket.connect(
+            toFirstOf: addresses,
+            loop: loop,
+            until: limit(configuration.connectTimeout, deadline)
+        )
+    }
+
     private func tunnel(
         to endpoint: HTTPEndpoint,
         through proxy: HTTPProxy.Server,
-        until deadline: Uptime
+        until deadline: Uptime?
     ) async throws -> Socket {
         guard case .tcp(let host, let port) = endpoint.place else {
             throw BerthError(.internal, "a unix socket is not reached through a proxy")
         }
-        let socket = try await Socket.connect(to: proxy.endpoint, loop: loop, until: deadline)
         let connection = ClientConnection(
-            stream: ByteStream(socket),
+            stream: ByteStream(try await socket(to: proxy.endpoint, until: deadline)),
             endpoint: proxy.endpoint,
             configuration: configuration
         )
@@ -55,39 +86,18 @@ extension HTTPClient {
                 .connect,
                 HTTPURL(endpoint: endpoint, target: authority),
                 headers: headers,
-                headTimeout: deadline - loop.time.uptime
-            )
+                headTimeout: configuration.tlsTimeout
+            ),
+            until: deadline
         )
         guard (200..<300).contains(response.status) else {
             connection.close()
             throw BerthError(
                 .network,
-                "the proxy \(proxy.endpoint) answered \(response.status) to a connection to \(authority)"
+                "the proxy \(proxy.endpoint) answered \(response.status) to a connection to \(authority)",
+                remedy: response.status == 407 ? "give its user and password: http://user:password@host:port" : nil
             )
         }
         return connection.takeStream().stream.socket
-    }
-}
-
-extension Socket {
-    /// Tries the addresses of the endpoint one after the other, each for its share of the time that is left.
-    static func connect(to endpoint: HTTPEndpoint, loop: EventLoop, until deadline: Uptime) async throws -> Socket {
-        let addresses: [SocketAddress]
-        switch endpoint.place {
-        case .unix(let path): addresses = [try SocketAddress.unix(path)]
-        case .tcp(let host, let port): addresses = try await loop.lookUp(host: host, port: port, until: deadline)
-        }
-        var failure: (any Error)?
-        for (index, address) in addresses.enumerated() {
-            let left = deadline - loop.time.uptime
-            let share = loop.time.uptime + left / (addresses.count - index)
-            do {
-                return try await connect(to: address, loop: loop, until: share)
-            } catch {
-                if error is CancellationError { throw error }
-                failure = failure ?? error
-            }
-        }
-        throw failure ?? closedError
     }
 }

@@ -1,4 +1,5 @@
 public import Base
+internal import EventLoop
 
 /// Where a client connects to. Connections are kept and shared per endpoint.
 public struct HTTPEndpoint: Sendable, Hashable {
@@ -15,6 +16,15 @@ public struct HTTPEndpoint: Sendable, Hashable {
     }
 
     public static func unix(_ path: String) -> HTTPEndpoint { HTTPEndpoint(place: .unix(path: path), isSecure: false) }
+
+    /// On this machine.
+    public var isLocal: Bool {
+        switch place {
+        case .unix: true
+        case .tcp(let host, let port):
+            host.lowercased() == "localhost" || SocketAddress(numericHost: host, port: port)?.isLoopback == true
+        }
+    }
 
     /// The name whose certificate is expected.
     var serverName: String {

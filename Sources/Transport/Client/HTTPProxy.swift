@@ -1,4 +1,4 @@
-public import Base
+internal import Base
 internal import FoundationEssentials
 
 /// The proxies a client goes through, as the usual variables name them.
@@ -18,57 +18,59 @@ public struct HTTPProxy: Sendable {
         case tunnel(Server)
     }
 
-    private let plain: Server?
-    private let secure: Server?
-    private let exceptions: [String]
+    /// A proxy that cannot be used is an error only for what would go through it.
+    private typealias Choice = Result<Server, BerthError>
 
-    /// Reads `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, in lower case or (but for `http_proxy`, which a
-    /// CGI client could set) in capitals. nil if none of them names a proxy.
-    public init?(environment: [String: String]) throws(BerthError) {
-        func value(_ name: String) -> String? {
-            let text = environment[name] ?? (name == "http_proxy" ? nil : environment[name.uppercased()])
-            return text.flatMap { $0.isEmpty ? nil : $0 }
+    private let plain: Choice?
+    private let secure: Choice?
+    private let exceptions: ProxyExceptions
+
+    /// Reads `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, in lower case or in capitals; `HTTP_PROXY` not in a
+    /// CGI program, whose client could set it. nil if none of them names a proxy.
+    public init?(environment: [String: String]) {
+        func value(_ name: String) -> (name: String, text: String)? {
+            let isCGI = name == "http_proxy" && environment["REQUEST_METHOD"] != nil
+            for name in isCGI ? [name] : [name, name.uppercased()] {
+                if let text = environment[name], !text.isEmpty { return (name, text) }
+            }
+            return nil
         }
-        plain = try Self.server(value("http_proxy") ?? value("all_proxy"))
-        secure = try Self.server(value("https_proxy") ?? value("all_proxy"))
+        plain = (value("http_proxy") ?? value("all_proxy")).map(Self.server)
+        secure = (value("https_proxy") ?? value("all_proxy")).map(Self.server)
         if plain == nil, secure == nil { return nil }
-        exceptions = (value("no_proxy") ?? "").split(separator: ",").map { $0.trimmed.lowercased() }
+        exceptions = ProxyExceptions(value("no_proxy")?.text ?? "")
     }
 
-    private static func server(_ text: String?) throws(BerthError) -> Server? {
-        guard var text else { return nil }
-        if !text.contains("://") { text = "http://" + text }
-        guard text.hasPrefix("http://") else {
-            throw BerthError(
-                .unsupported,
-                "a proxy must be reached by http",
-                remedy: "write http_proxy and https_proxy as http://host:port"
-            )
-        }
-        let rest = text.dropFirst(7)
-        let authority = rest.prefix { $0 != "/" }
-        var authorization: Secret<String>?
+    private static func server(_ variable: (name: String, text: String)) -> Choice {
+        let text = variable.text.contains("://") ? variable.text : "http://" + variable.text
+        let authority = text.dropFirst(7).prefix { $0 != "/" }
+        var login: Substring?
         var host = authority
         if let at = authority.lastIndex(of: "@") {
-            let login = PercentEncoding.decode(authority[..<at]) ?? ""
-            authorization = Secret("Basic " + Data(login.utf8).base64EncodedString())
+            login = authority[..<at]
             host = authority[authority.index(after: at)...]
         }
-        return Server(endpoint: try HTTPURL("http://\(host)/").endpoint, authorization: authorization)
-    }
-
-    func route(to endpoint: HTTPEndpoint) -> Route {
-        guard case .tcp(let host, _) = endpoint.place, !isException(host.lowercased()) else { return .direct }
-        if endpoint.isSecure { return secure.map(Route.tunnel) ?? .direct }
-        return plain.map(Route.forward) ?? .direct
-    }
-
-    /// A name in `no_proxy` stands for itself and everything below it; loopback never goes through a proxy.
-    private func isException(_ host: String) -> Bool {
-        if host == "localhost" || host == "::1" || host.hasPrefix("127.") { return true }
-        return exceptions.contains { exception in
-            let name = exception.hasPrefix(".") ? String(exception.dropFirst()) : exception
-            return exception == "*" || host == name || host.hasSuffix("." + name)
+        guard text.lowercased().hasPrefix("http://"), let url = try? HTTPURL("http://\(host)/") else {
+            // Not the value itself: it may hold a password.
+            return .failure(
+                BerthError(
+                    .unsupported,
+                    "the proxy that \(variable.name) names cannot be used",
+                    remedy: "write it as http://host:port or http://user:password@host:port; "
+                        + "proxies that are reached by https or SOCKS are not supported"
+                )
+            )
         }
+        let authorization = login.map {
+            Secret("Basic " + Data((PercentEncoding.decode($0) ?? "").utf8).base64EncodedString())
+        }
+        return .success(Server(endpoint: url.endpoint, authorization: authorization))
+    }
+
+    func route(to endpoint: HTTPEndpoint) throws(BerthError) -> Route {
+        guard case .tcp(let host, let port) = endpoint.place, let choice = endpoint.isSecure ? secure : plain,
+            !exceptions.contain(host: host, port: port)
+        else { return .direct }
+        return endpoint.isSecure ? .tunnel(try choice.get()) : .forward(try choice.get())
     }
 }

@@ -45,6 +45,10 @@ final class Inflater {
     }
 
     func inflate(_ input: [UInt8], into output: inout [UInt8], limit: Int) throws(BerthError) -> Progress {
+        try inflate(input[...], into: &output, limit: limit)
+    }
+
+    func inflate(_ input: ArraySlice<UInt8>, into output: inout [UInt8], limit: Int) throws(BerthError) -> Progress {
         let end = output.count + limit
         let status = input.withUnsafeBytes { expand($0, into: &output, end: end) }
         return try progress(status, of: input.count, isOverLimit: output.count > end, limit: limit)

@@ -36,14 +36,14 @@ struct HTTPDate {
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
     /// Seconds since 1970-01-01 UTC of any of the three forms that RFC 9110, section 5.6.7, knows; nil for another text.
-    /// - Parameter now: decides the century of a year of two digits.
-    static func seconds(_ text: String, now: Int64) -> Int64? {
+    /// - Parameter now: decides the century of a year of two digits; nil refuses such a year.
+    static func seconds(_ text: String, now: Int64? = nil) -> Int64? {
         let parts = text.split { $0 == " " || $0 == "-" || $0 == "," }.map(String.init)
         switch parts.count {
         case 6 where parts[5] == "GMT" && parts[3].count == 4:  // Sun, 06 Nov 1994 08:49:37 GMT
             return seconds(parts[3], parts[2], parts[1], parts[4])
         case 6 where parts[5] == "GMT" && parts[3].count == 2:  // Sunday, 06-Nov-94 08:49:37 GMT
-            guard let short = number(parts[3]) else { return nil }
+            guard let now, let short = number(parts[3]) else { return nil }
             // At most 50 years ahead (section 5.6.7).
             let thisYear = 1970 + now / 31_556_952
             let year = thisYear / 100 * 100 + short

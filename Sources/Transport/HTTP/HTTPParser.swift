@@ -122,8 +122,9 @@ final class HTTPParser {
         }
     }
 
-    /// The peer sends no more. True if that ends a message in a legal place.
-    func finish() -> Bool { llhttp_finish(parser) == HPE_OK }
+    /// The peer sends no more. True if that ends a message in a legal place; a body without a length ends so, and then
+    /// the pause behind every message is reported.
+    func finish() -> Bool { [HPE_OK, HPE_PAUSED].contains(llhttp_finish(parser)) }
 }
 
 // MARK: - Callbacks of llhttp

@@ -8,8 +8,12 @@ public final class IncomingBody: AsyncSequence, Sendable {
     public typealias Element = [UInt8]
 
     private let buffer: BodyBuffer
+    private let decoder: BodyDecoder?
 
-    init(_ buffer: BodyBuffer) { self.buffer = buffer }
+    init(_ buffer: BodyBuffer, decoder: BodyDecoder? = nil) {
+        self.buffer = buffer
+        self.decoder = decoder
+    }
 
     deinit {
         let buffer = buffer
@@ -17,7 +21,17 @@ public final class IncomingBody: AsyncSequence, Sendable {
     }
 
     /// The next bytes, nil at the end. One caller at a time.
-    public func next() async throws -> [UInt8]? { try await buffer.next() }
+    public func next() async throws -> [UInt8]? {
+        guard let decoder else { return try await buffer.next() }
+        while true {
+            if let bytes = try decoder.next() { return bytes }
+            guard let bytes = try await buffer.next() else {
+                try decoder.finish()
+                return nil
+            }
+            decoder.take(bytes)
+        }
+    }
 
     /// The whole body; `tooLarge` if it is longer than `limit` bytes.
     public func collect(upTo limit: Int) async throws -> [UInt8] {

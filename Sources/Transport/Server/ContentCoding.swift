@@ -19,7 +19,7 @@ enum ContentCoding {
         var anything: Double?
         var identity: Double?
         for member in values.flatMap({ FieldList.members($0) }) {
-            let parts = FieldList.members(member, separator: ";")
+            let parts = FieldList.members(member, separator: UInt8(ascii: ";"))
             guard let coding = parts.first?.lowercased() else { continue }
             let quality = weight(parts.dropFirst())
             switch coding {

@@ -54,9 +54,9 @@ struct ForwardedClient: Equatable {
     private static func forwarded(_ headers: HTTPHeaders) -> [Hop] {
         headers.values("forwarded").flatMap { FieldList.members($0) }.map { element in
             var hop = Hop(address: "")
-            for pair in FieldList.members(element, separator: ";") {
-                guard let equals = pair.firstIndex(of: "=") else { continue }
-                let value = FieldList.unquoted(pair[pair.index(after: equals)...])
+            for pair in FieldList.members(element, separator: UInt8(ascii: ";")) {
+                guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")) else { continue }
+                let value = FieldList.unquoted(pair[pair.utf8.index(after: equals)...])
                 switch pair[..<equals].lowercased() {
                 case "for": hop.address = value
                 case "proto": hop.scheme = value.lowercased()

@@ -1,7 +1,7 @@
 public import Base
 public import EventLoop
 internal import Glibc
-internal import OpenSSL
+public import OpenSSL
 internal import Synchronization
 
 public typealias HTTPHandler = @Sendable (HTTPRequest) async throws -> HTTPResponse
@@ -34,6 +34,8 @@ public final class HTTPServer: Sendable {
         places = loops.map(ServerPlace.init)
     }
 
+    /// What it shows to TLS clients; nil where it speaks no TLS.
+    public var certificate: TLSCertificate? { configuration.tls?.certificate }
     public var connectionCount: Int { counts.count }
     /// How often clients were refused or cut off for this.
     public func count(of fault: ClientFault) -> Int { faults.count(fault) }
@@ -139,9 +141,9 @@ public final class HTTPServer: Sendable {
     }
 
     private func secure(_ socket: Socket) throws(BerthError) -> TLSSession? {
-        guard let context = configuration.tls else { return nil }
+        guard let identity = configuration.tls else { return nil }
         do {
-            return try TLSSession(context)
+            return try TLSSession(server: identity.context)
         } catch {
             socket.close()
             throw error

@@ -41,7 +41,7 @@ public struct HTTPServerConfiguration: Sendable {
     /// The one field in which the trusted proxies say it; others may have come from anybody.
     public var proxyField = ProxyField.xForwardedFor
     /// With it, TCP listeners speak TLS; unix sockets never do.
-    public var tls: TLSContext?
+    public var tls: TLSIdentity?
     /// Turns what a handler threw into its answer.
     public var renderError: @Sendable (BerthError) -> HTTPResponse = { error in
         HTTPResponse.json(

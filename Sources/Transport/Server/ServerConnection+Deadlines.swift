@@ -5,6 +5,9 @@ internal import EventLoop
 extension ServerConnection {
     func deadlinePassed() {
         switch phase {
+        case .idle where stream.isShakingHands:
+            report(.slowHandshake, "no end of the TLS handshake after \(configuration.headTimeout)")
+            stream.close()
         case .idle where parser?.hasStartedHead == true:
             report(.slowHead, "no end of the head after \(configuration.headTimeout)")
             refuse(408)

@@ -212,6 +212,9 @@ extension ServerConnection: ByteStreamSink {
     }
 
     func streamClosed(_ error: BerthError?) {
+        if let error, stream.isShakingHands {
+            report(error.code == .protocolViolation ? .plainOnTLS : .failedHandshake, error.message)
+        }
         if error?.code == .timedOut { report(.slowReader, "took less than the minimum of its answer") }
         if case .exchange(let exchange) = phase {
             exchange.body.fail(error ?? BerthError(.network, "the connection is closed"))

@@ -99,14 +99,14 @@ final class MessageInflater {
     func expand(_ bytes: [UInt8], into message: inout [UInt8], limit: Int) throws(WebSocketViolation) {
         do {
             let inflater = try current()
-            var rest = bytes
+            var rest = bytes[...]
             while !rest.isEmpty {
                 hasEnded = false
                 let progress = try inflater.inflate(rest, into: &message, limit: limit - message.count)
                 guard case .ended(let consumed) = progress else { return }
                 inflater.continueBehindEnd()
                 hasEnded = true
-                rest.removeFirst(consumed)
+                rest = rest.dropFirst(consumed)
             }
         } catch {
             throw Self.violation(error, limit: limit)

@@ -4,6 +4,7 @@ import Client
 import EventLoop
 import FoundationEssentials
 import Glibc
+import OpenSSL
 import Server
 import Synchronization
 import Transport
@@ -42,8 +43,8 @@ struct RunningServer: Sendable {
             group.addTask {
                 try await BerthServer.run(configuration, loops: loops, log: Log(sink: SilentSink(), time: own.time)) {
                     try? await stopped.wait(after: 0)
-                } ready: { url in
-                    address.set(url)
+                } ready: { found in
+                    address.set(found.url)
                     started.ring()
                 }
                 return nil
@@ -59,7 +60,12 @@ struct RunningServer: Sendable {
                     key: key,
                     loop: own,
                     http: HTTPClient(loop: own),
-                    client: try BerthClient(url: url, key: key, caFile: settings["tlsCertificate"], loop: own),
+                    client: try BerthClient(
+                        url: url,
+                        key: key,
+                        trust: settings["tlsCertificate"].map { .authorities(file: $0) } ?? .system,
+                        loop: own
+                    ),
                     data: data
                 )
                 return try await body(server)

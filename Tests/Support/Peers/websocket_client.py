@@ -88,7 +88,7 @@ async def pieces_of(count, size):
 
 
 async def pings():
-    # The server pings every 50 ms and gives up after as much again; this client only answers.
+    # The server pings and gives up after a second; this client only answers.
     async with open_("/pings", ping_interval=None) as socket:
         return await socket.recv()
 

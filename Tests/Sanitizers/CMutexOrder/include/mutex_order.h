@@ -1,0 +1,1 @@
+// Nothing to call: linking this in is all (see mutex_order.c).
