@@ -138,7 +138,7 @@ struct Composition: Sendable {
         let tls = try identity(configuration)
         let http = HTTPServer(
             loops: loops,
-            configuration: httpConfiguration(configuration, tls),
+            configuration: try httpConfiguration(configuration, tls),
             // Of requests: ids of what is kept come from the kernel one by one.
             ids: IDSource(time: time, randomness: PooledRandomness()),
             log: log
