@@ -128,6 +128,7 @@ extension ServerConnection {
             return closeAfterFlush()
         }
         phase = .idle
+        hasAnswered = true
         writer = nil
         answersEvents = false
         leaveForwarded()

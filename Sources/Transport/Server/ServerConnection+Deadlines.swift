@@ -13,7 +13,8 @@ extension ServerConnection {
             refuse(408)
         // Who still takes the last answer is not idle; the write deadline is over it.
         case .idle where stream.unsentBytes > 0: timer?.set(after: configuration.idleTimeout)
-        case .idle: closeAfterFlush()
+        // Nothing lies on the way to a client that was never answered.
+        case .idle: hasAnswered ? closeAfterFlush() : stream.close()
         case .exchange(let exchange) where exchange.facts.isEnding: farewellPassed(exchange)
         case .exchange: bodyDeadlinePassed()
         case .upgraded, .closing, .closed: return

@@ -66,6 +66,7 @@ final class ServerConnection: @unchecked Sendable {
     /// The body of the answer under way, once it has begun.
     var writer: BodyWriter?
     var answersEvents = false
+    var hasAnswered = false
     /// What came in behind the current request, from `pendingStart` on.
     var pending: [UInt8] = []
     var pendingStart = 0
