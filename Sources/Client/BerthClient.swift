@@ -39,7 +39,8 @@ public struct BerthClient: Sendable {
         configuration.bodyTimeout = .seconds(60)
         configuration.trust = trust
         configuration.proxy = proxy
-        // A server of this machine is there or it is not.
+        // A server of this machine is there or it is not, and compressing for it would only cost time.
+        configuration.decompresses = !base.endpoint.isLocal
         if !base.endpoint.isLocal {
             configuration.retries = HTTPRetries(maximum: 2, longestWait: .seconds(10))
         }

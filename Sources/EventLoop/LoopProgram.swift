@@ -10,7 +10,9 @@ public enum LoopProgram {
         // Fixed, so that a freed buffer of megabytes goes back to the system: by itself glibc raises the limit to the
         // largest one it has seen and keeps what was freed.
         mallopt(M_MMAP_THRESHOLD, 512 << 10)
-        mallopt(M_TRIM_THRESHOLD, 512 << 10)
+        // Above what one turn of a busy loop takes and frees: returned and faulted in again at each turn, those pages cost
+        // a request some hundredths of its time. What is free for longer goes back below.
+        mallopt(M_TRIM_THRESHOLD, 8 << 20)
         do {
             let loop = try EventLoop(name: name)
             loop.start()

@@ -29,6 +29,16 @@ import Testing
             let deceived = try await tls.remote("ls", trusting: ["BERTH_SERVER_PIN": wrong])
             #expect(deceived.status == 77)
             #expect(deceived.errors.contains("has another key than the one pinned: \(tls.pin)"))
+            let named = "https://localhost:\(tls.port)"
+            let misnamed = try await tls.remote(
+                "ls",
+                trusting: ["BERTH_URL": named, "BERTH_CA_FILE": tls.certificate]
+            )
+            #expect(misnamed.status == 77)
+            #expect(misnamed.errors.contains("is for '127.0.0.1', not for 'localhost'"))
+            let nowhere = try await tls.remote("ls", trusting: ["BERTH_URL": "https://no-such-host.invalid"])
+            #expect(nowhere.status == 69)
+            #expect(nowhere.errors.contains("cannot look up the host 'no-such-host.invalid'"))
             let malformed = try await tls.remote("ls", trusting: ["BERTH_SERVER_PIN": "x"])
             #expect(malformed.status == 64)
             #expect(malformed.errors.contains("serverPin"))

@@ -206,6 +206,31 @@ func failure(of client: HTTPClient, _ url: String) async throws -> BerthError {
         }
     }
 
+    @Test func `a handshake that fails is counted among the faults of clients, a connection without one is not`()
+        async throws
+    {
+        let certificates = try await Certificates.made()
+        var configuration = HTTPServerConfiguration()
+        configuration.tls = try TLSIdentity(
+            certificateFile: certificates.file("server.pem"),
+            keyFile: certificates.file("server.key")
+        )
+        try await withServer(configuration: configuration, handler: Self.handler) { server, loop, address in
+            let silent = try await RawPeer.connect(address, on: loop)
+            try await silent.close()
+            let stranger = HTTPClient(loop: loop)
+            _ = try await failure(of: stranger, "https://localhost:\(address.port)/")
+            let wild = try await RawPeer.connect(address, on: loop)
+            try await wild.send([0x16, 3, 1, 0, 5, 9, 9, 9, 9, 9])
+            _ = try await wild.receiveAll()
+            let plain = try await RawPeer.connect(address, on: loop)
+            try await plain.send("GET / HTTP/1.1\r\n\r\n")
+            _ = try await plain.receiveAll()
+            #expect(server.count(of: .failedHandshake) == 2)
+            #expect(server.count(of: .plainOnTLS) == 1)
+        }
+    }
+
     @Test func `a server without TLS is told apart from one that is not trusted`() async throws {
         try await withServer(handler: Self.handler) { _, loop, address in
             let error = try await failure(of: HTTPClient(loop: loop), "https://localhost:\(address.port)/")

@@ -63,7 +63,8 @@ struct NameLookup: Sendable {
                 lastFailure.code,
                 "cannot look up the host '\(host)': \(lastFailure.message)",
                 remedy: "check this machine's name servers (\(resolver.configurationFile))",
-                isRetryable: true
+                // Silence has already been waited for more than once.
+                isRetryable: lastFailure.code != .timedOut
             )
         }
         throw BerthError(.network, "cannot look up the host '\(host)': there is no such name")

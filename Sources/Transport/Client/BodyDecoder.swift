@@ -9,7 +9,8 @@ final class BodyDecoder: Sendable {
         /// Compressed bytes that have not been expanded yet, from `position` on.
         var input: [UInt8] = []
         var position = 0
-        var hasEnded = false
+        /// Nothing has been begun, or what was begun is complete: a 304 tells of a compression without a body.
+        var isWhole = true
     }
 
     /// DEFLATE makes at most 1,032 bytes of one, so a step gives at most half a megabyte.
@@ -24,10 +25,10 @@ final class BodyDecoder: Sendable {
         try state.withLock { state in
             while state.position < state.input.count {
                 let end = min(state.position + Self.step, state.input.count)
-                if state.hasEnded {
+                if state.isWhole {
                     // Another member may follow (RFC 1952, section 2.2).
                     state.inflater.reset()
-                    state.hasEnded = false
+                    state.isWhole = false
                 }
                 var output: [UInt8] = []
                 let progress = try Self.inflate(state.inflater, Array(state.input[state.position..<end]), &output)
@@ -35,7 +36,7 @@ final class BodyDecoder: Sendable {
                 case .needsMore: state.position = end
                 case .ended(let consumed):
                     state.position += consumed
-                    state.hasEnded = true
+                    state.isWhole = true
                 }
                 if !output.isEmpty { return output }
             }
@@ -52,7 +53,7 @@ final class BodyDecoder: Sendable {
 
     /// Checks, at the body's end, that it was whole.
     func finish() throws(BerthError) {
-        guard state.withLock({ $0.hasEnded }) else {
+        guard state.withLock({ $0.isWhole }) else {
             throw BerthError(.protocolViolation, "the compressed response ends half-way", isRetryable: true)
         }
     }
