@@ -13,8 +13,9 @@ extension ServerConnection {
             refuse(408)
         // Who still takes the last answer is not idle; the write deadline is over it.
         case .idle where stream.unsentBytes > 0: timer?.set(after: configuration.idleTimeout)
+        case .idle where hasAnswered: closeAfterFlush()
         // Nothing lies on the way to a client that was never answered.
-        case .idle: hasAnswered ? closeAfterFlush() : stream.close()
+        case .idle: stream.close()
         case .exchange(let exchange) where exchange.facts.isEnding: farewellPassed(exchange)
         case .exchange: bodyDeadlinePassed()
         case .upgraded, .closing, .closed: return
