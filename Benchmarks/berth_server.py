@@ -15,6 +15,8 @@ import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("BERTH_BIN", ROOT / "out" / "bin"))
+# A connection that has been idle for longer is not used again: the server may be closing it.
+KEPT_SECONDS = 30
 
 
 class Failed(Exception):
@@ -48,6 +50,7 @@ class Server:
         self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="berth-bench-"))
         self.process = None
         self.connection = None
+        self.used = 0
         self.port = 0
 
     def start(self):
@@ -93,6 +96,9 @@ class Server:
         return connection
 
     def request(self, method, path, body=None, authorized=True, connection=None):
+        if time.monotonic() - self.used > KEPT_SECONDS:
+            self.connection = None
+        self.used = time.monotonic()
         connection = connection or self.connection
         if connection is None:
             connection = self.connection = self.connect()
@@ -187,8 +193,6 @@ class Server:
 
     def close(self):
         """Destroys every environment, stops the server and removes its directory."""
-        # The kept one may have been idle for longer than the server keeps it.
-        self.connection = None
         try:
             if self.process and self.process.poll() is None:
                 for item in self.call("GET", "/v1/environments?limit=200")["items"]:

@@ -36,6 +36,14 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// Where every socket of this loop reads: the bytes are handed on before the next read.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readBufferSize, alignment: 16)
     public static let readBufferSize = 256 * 1024
+    /// Where what one reading carried is decrypted; made when it is first needed, and handed on before the next read.
+    private var ownPlainBuffer: UnsafeMutableRawBufferPointer?
+    public var plainBuffer: UnsafeMutableRawBufferPointer {
+        if let ownPlainBuffer { return ownPlainBuffer }
+        let made = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.readBufferSize, alignment: 16)
+        ownPlainBuffer = made
+        return made
+    }
     /// One output buffer that is not in use, so that an idle socket holds none.
     var spareOutput: UnsafeMutableRawPointer?
     /// Log lines of this turn.
@@ -76,6 +84,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     deinit {
         readBuffer.deallocate()
+        ownPlainBuffer?.deallocate()
         spareOutput?.deallocate()
         wake.deallocate()
         uv.deallocate()

@@ -49,7 +49,7 @@ public final class Socket: @unchecked Sendable {
     public static let highWater = 256 * 1024
     private static let lingerTime = Duration.seconds(2)
     /// From here on bytes are sent from where they lie, together with what is queued, instead of being copied first.
-    private static let directWrite = 16 * 1024
+    private static let directWrite = 32 * 1024
 
     /// Takes over the connected `descriptor` and closes it at the end.
     public init(adopting descriptor: CInt, loop: EventLoop) throws(BerthError) {
@@ -362,7 +362,7 @@ extension Socket {
     }
 
     /// Bytes that the kernel has taken from us and the peer's not yet from it.
-    private var queuedInKernel: Int {
+    public var queuedInKernel: Int {
         var count: CInt = 0
         return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
     }

@@ -19,14 +19,23 @@ public final class TLSContext: @unchecked Sendable {
         // An idle connection gives its 34 KB of buffers back.
         SSL_CTX_ctrl(context, SSL_CTRL_MODE, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY), nil)
         SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, Int(SSL_SESS_CACHE_OFF), nil)
-        SSL_CTX_set_options(context, Self.noRenegotiation | Self.noCompression | Self.noTicket)
+        SSL_CTX_set_options(
+            context,
+            Self.noRenegotiation | Self.noCompression | Self.noTicket | Self.serverPreference
+        )
         SSL_CTX_set_num_tickets(context, 0)
-        guard SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
-            throw TLSFailure.error("cannot set up TLS")
-        }
+        guard SSL_CTX_set_cipher_list(context, Self.ciphers) == 1,
+            SSL_CTX_set_ciphersuites(context, Self.suites) == 1
+        else { throw TLSFailure.error("cannot set up TLS") }
     }
 
+    // AES-128 first: it is as much out of reach as AES-256 and takes a quarter less processor time.
+    private static let ciphers =
+        "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE+AESGCM:ECDHE+CHACHA20"
+    private static let suites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+
     // Macros of OpenSSL that do not import.
+    private static let serverPreference = UInt64(1) << 22  // SSL_OP_CIPHER_SERVER_PREFERENCE
     private static let noRenegotiation = UInt64(1) << 30  // SSL_OP_NO_RENEGOTIATION
     private static let noCompression = UInt64(1) << 17  // SSL_OP_NO_COMPRESSION
     private static let noTicket = UInt64(1) << 14  // SSL_OP_NO_TICKET

@@ -81,9 +81,11 @@ public final class TLSSession {
     /// A client's first message; a server has nothing to say yet.
     public func start() throws(BerthError) { try handshake() }
 
-    /// Takes bytes of the wire and hands out what they carried. What goes out after an error is what tells the peer.
+    /// Takes bytes of the wire and hands out what they carried, in `buffer`, in one piece where that is large enough. What
+    /// goes out after an error is what tells the peer.
     public func receive(
         _ bytes: UnsafeRawBufferPointer,
+        in buffer: UnsafeMutableRawBufferPointer,
         _ deliver: (UnsafeRawBufferPointer) -> Void
     ) throws(BerthError) {
         input = bytes
@@ -92,19 +94,22 @@ public final class TLSSession {
             try handshake()
             guard isReady else { return }
         }
-        try withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 16) { buffer throws(BerthError) in
-            while !hasPeerClosed {
-                ERR_clear_error()
-                let count = SSL_read(session, buffer.baseAddress, CInt(buffer.count))
-                if count > 0 {
-                    deliver(UnsafeRawBufferPointer(start: buffer.baseAddress, count: Int(count)))
-                    continue
-                }
-                switch SSL_get_error(session, count) {
-                case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
-                case SSL_ERROR_ZERO_RETURN: hasPeerClosed = true
-                default: throw TLSFailure.error("the TLS connection broke")
-                }
+        var filled = 0
+        defer { if filled > 0 { deliver(UnsafeRawBufferPointer(rebasing: buffer[..<filled])) } }
+        while !hasPeerClosed {
+            ERR_clear_error()
+            let count = SSL_read(session, buffer.baseAddress.map { $0 + filled }, CInt(buffer.count - filled))
+            if count > 0 {
+                filled += Int(count)
+                guard filled == buffer.count else { continue }
+                filled = 0
+                deliver(UnsafeRawBufferPointer(buffer))
+                continue
+            }
+            switch SSL_get_error(session, count) {
+            case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
+            case SSL_ERROR_ZERO_RETURN: hasPeerClosed = true
+            default: throw TLSFailure.error("the TLS connection broke")
             }
         }
     }

@@ -26,6 +26,8 @@ final class ByteStream: @unchecked Sendable {
     let tls: TLSSession?
     /// What waits for the end of the handshake or of this turn, so that small writes share a record.
     var plain: [UInt8] = []
+    /// From here on bytes are encrypted from where they lie, not gathered first: a record carries so many.
+    private static let wholeRecord = 16 * 1024
     private var isUnflushed = false
     private var isClosing = false
     private var hasHeard = false
@@ -48,13 +50,20 @@ final class ByteStream: @unchecked Sendable {
     /// Since when the peer has not taken all that was sent; nil while it keeps up.
     var blockedSince: Uptime? { socket.blockedSince }
     var isBlocked: Bool { blockedSince != nil }
+    /// What the peer's kernel has not taken yet, here and in our own.
+    var undeliveredBytes: Int { unsentBytes + socket.queuedInKernel }
 
     // MARK: Out
 
     func write(_ bytes: UnsafeRawBufferPointer) {
         guard tls != nil else { return socket.write(bytes) }
         guard isOpen, !isClosing else { return }
+        if bytes.count >= Self.wholeRecord, tls?.isReady == true {
+            encryptWaiting()
+            return encrypt(bytes)
+        }
         plain.append(contentsOf: bytes)
+        if plain.count >= 4 * Self.wholeRecord { encryptWaiting() }
         guard !isUnflushed else { return }
         isUnflushed = true
         loop.flushLater(self)
@@ -95,10 +104,16 @@ final class ByteStream: @unchecked Sendable {
         guard let tls, tls.isReady, !plain.isEmpty, isOpen else { return }
         let bytes = plain
         plain = []
+        bytes.withUnsafeBytes { encrypt($0) }
+    }
+
+    /// Broken sessions are met again by the next flush, so that no owner is told of it in the middle of its own call.
+    private func encrypt(_ bytes: UnsafeRawBufferPointer) {
         do {
-            try bytes.withUnsafeBytes { try tls.send($0) }
+            try tls?.send(bytes)
         } catch {
-            socket.close(BerthError(wrapping: error))
+            let error = BerthError(wrapping: error)
+            loop.post { [self] in socket.close(error) }
         }
     }
 
@@ -171,7 +186,7 @@ extension ByteStream: SocketDelegate {
         }
         let wasReady = tls.isReady
         do {
-            try tls.receive(bytes) { if isOpen { sink?.streamReceived($0) } }
+            try tls.receive(bytes, in: loop.plainBuffer) { if isOpen { sink?.streamReceived($0) } }
         } catch {
             // The alert that tells the peer why still goes out.
             fail(error)

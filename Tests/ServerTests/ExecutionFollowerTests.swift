@@ -17,7 +17,7 @@ import Transport
         EventChoice(agent: false), EventChoice(stdout: false, stderr: false),
     ]
 
-    @Test(arguments: 1...40) func `every viewer sees exactly what is stored`(seed: UInt64) async throws {
+    @Test(arguments: 1...60) func `every viewer sees exactly what is stored`(seed: UInt64) async throws {
         let loop = try EventLoop(name: "viewers")
         loop.start()
         defer { loop.stop() }
@@ -30,6 +30,23 @@ import Transport
             for (number, viewer) in life.viewers.enumerated() { try Self.check(viewer, execution, "\(seed)/\(number)") }
         }
         #expect(execution.listeners == 0, "followers that nobody needs are gone")
+    }
+
+    @Test func `one who comes back with a newer attempt is ahead of those who have not heard of it`() throws {
+        let loop = try EventLoop(name: "unused")
+        let execution = ScriptedExecution(SeededRandomness(seed: 1), loop: loop)
+        execution.move(to: .running, isNewAttempt: true)
+        var encoder = EventEncoder()
+        var others = ExecutionCursor(EventChoice(), from: .start)
+        #expect(others.relation(to: others.mark) == .equal)
+        try others.take(ExecutionSnapshot(execution.current), [], to: &encoder)
+        let newer = StreamPosition(attempt: 2, stdout: 5, stderr: 0, agent: 0, state: 9)
+        #expect(ExecutionCursor(EventChoice(), from: newer).relation(to: others.mark) == .ahead)
+        #expect(ExecutionCursor(EventChoice(), from: .start).relation(to: others.mark) == .behind)
+        let other = EventChoice(stdout: false)
+        var narrow = ExecutionCursor(other, from: StreamPosition(attempt: 1, stdout: 5, stderr: 0, agent: 0, state: 0))
+        try narrow.take(ExecutionSnapshot(execution.current), [], to: &encoder)
+        #expect(narrow.relation(to: others.mark) == .apart)
     }
 
     private static func check(_ viewer: ScriptedViewer, _ execution: ScriptedExecution, _ who: String) throws {
@@ -120,7 +137,8 @@ private final class RandomLife: Sendable {
         self.followers = followers
         self.randomness = randomness
         self.loop = loop
-        viewers = (0..<8).map { _ in ScriptedViewer(loop: loop) }
+        // Alone or among others.
+        viewers = (0...randomness.next() % 8).map { _ in ScriptedViewer(loop: loop) }
     }
 
     private func below(_ bound: Int) -> Int { Int(randomness.next() % UInt64(bound)) }
@@ -139,7 +157,7 @@ private final class RandomLife: Sendable {
             case 9..<12: try await withViewer { if !$0.isConnected { self.connect($0, choice) } }
             case 12, 13: try await withViewer { $0.stall() }
             case 14, 15: try await withViewer { $0.goOn() }
-            case 16 where below(3) == 0: try await withViewer { $0.cut() }
+            case 16: try await withViewer { $0.cut() }
             default: for _ in 0..<below(4) { try await loop.run {} }
             }
         }
@@ -158,7 +176,7 @@ private final class RandomLife: Sendable {
     /// Most viewers share a choice; those that come back may have another.
     private func connect(_ viewer: ScriptedViewer, _ choice: Int) {
         let choices = ExecutionFollowerTests.all
-        viewer.connect(execution.current, choices[below(4) == 0 ? below(choices.count) : choice], followers)
+        viewer.connect(execution.current, choices[below(3) == 0 ? below(choices.count) : choice], followers)
     }
 
     private func withViewer(_ body: @escaping @Sendable (ScriptedViewer) -> Void) async throws {
@@ -169,7 +187,8 @@ private final class RandomLife: Sendable {
     private func write() {
         guard execution.current.attempt > 0 else { return }
         let stream: Domain.OutputStream = below(4) == 0 ? .stderr : .stdout
-        switch below(5) {
+        switch below(6) {
+        case 5: execution.append([0xFF, 0xE2, 0x82], stream)
         case 0: execution.append((0..<below(40)).map { _ in UInt8(below(256)) }, stream)
         case 1: execution.append(Array("aé€😀\n".utf8.dropFirst(below(4)).dropLast(below(5))), stream)
         case 2: execution.append(Array(repeating: UInt8(ascii: "x"), count: below(700)), stream)

@@ -89,6 +89,7 @@ def slow_readers(stage, count, path):
     with Crowd(stage.port, count, receive_buffer=4096) as crowd:
         begin = time.monotonic()
         crowd.send(request(stage, "GET", path))
+        stage.arrived(count)
         drinkers = list(crowd.links.values())[::2]
 
         def sip():

@@ -105,6 +105,14 @@ class Stage:
         self.server.call("POST", "/v1/environments", {"name": "soak", "provider": os.environ.get("SOAK_PROVIDER", "local")})
         return self.server.environment("soak")
 
+    def arrived(self, count):
+        """Waits until the server has taken the crowd's connections, not only the kernel."""
+        end = time.monotonic() + 20
+        while sockets(self.pid) < self.open + count:
+            if time.monotonic() > end:
+                raise Trouble(f"{sockets(self.pid) - self.open} of {count} connections were taken")
+            time.sleep(0.05)
+
     def gone_since(self, begin, seconds, meanwhile=None):
         """Seconds from `begin` until the server holds no more sockets than before the crowd came."""
         if wait_until_gone(self.pid, self.open, begin + seconds - time.monotonic(), meanwhile) is None:

@@ -14,7 +14,12 @@ import Testing
             let near = try await tls.place.berth("exec", "--", "sh", "-c", script)
             #expect(near.status == 5, "\(near)")
             #expect(near.output == "line 1\nline 2\nline 3\n")
+            let hashed = tls.place.directory.file("hashed")
+            try await check(["mkdir", hashed])
+            try await check(["cp", tls.certificate, hashed])
+            try await check(["openssl", "rehash", hashed])
             for trust in [
+                ["SSL_CERT_DIR": hashed],
                 ["BERTH_CA_FILE": tls.certificate], ["BERTH_SERVER_PIN": tls.pin], ["SSL_CERT_FILE": tls.certificate],
             ] {
                 let far = try await tls.remote("exec", "--", "sh", "-c", script, trusting: trust)

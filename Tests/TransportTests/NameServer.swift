@@ -12,6 +12,7 @@ final class NameServer: Sendable {
         var name: String
         var type: DNSMessage.RecordType
         var isTCP: Bool
+        var hasEDNS: Bool
     }
 
     /// What it says: nil is silence.
@@ -124,7 +125,12 @@ final class NameServer: Sendable {
         }
         let rawType = UInt16(message[position + 1]) << 8 | UInt16(message[position + 2])
         guard let type = DNSMessage.RecordType(rawValue: rawType) else { return [] }
-        let question = Question(name: labels.joined(separator: "."), type: type, isTCP: isTCP)
+        let question = Question(
+            name: labels.joined(separator: "."),
+            type: type,
+            isTCP: isTCP,
+            hasEDNS: message[11] == 1
+        )
         let count = asked.withLock { asked in
             asked.append(question)
             return asked.filter { $0 == question }.count

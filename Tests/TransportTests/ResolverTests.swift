@@ -124,6 +124,14 @@ import Testing
         }
     }
 
+    @Test func `a server from before EDNS is asked without it`() async throws {
+        try await withNameServer { question, _ in
+            question.hasEDNS ? .code(1) : .addresses(["192.0.2.1"])
+        } _: { resolver, loop in
+            try await expect(["192.0.2.1"], of: "old.example", loop, resolver)
+        }
+    }
+
     @Test func `answers to other questions are not believed`() async throws {
         let good: @Sendable ([UInt8], [UInt8], UInt8) -> [UInt8] = { id, question, last in
             id + [0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0] + question

@@ -49,6 +49,7 @@ final class RawPeer: SocketDelegate, @unchecked Sendable {
     private let socket: Socket
     private var received: [UInt8] = []
     private var hasEnded = false
+    private var isReadingOnce = false
     private var waiters: [(isEnough: ([UInt8], Bool) -> Bool, waiter: Waiter<String>)] = []
 
     private init(_ socket: Socket, reading: Bool) {
@@ -83,6 +84,17 @@ final class RawPeer: SocketDelegate, @unchecked Sendable {
 
     /// Returns when the kernel has taken nearly all that was sent.
     func drained() async throws { try await socket.drained() }
+    /// Reads once, up to `count` bytes, and then no more until asked again.
+    func readOnce(atMost count: Int) async throws {
+        let before = try await receivedCount()
+        try await loop.run {
+            self.socket.readSize = count
+            self.isReadingOnce = true
+            self.socket.resumeReading()
+        }
+        _ = try await receiveBytes { $0.count > before }
+    }
+
     func resumeReading() async throws { try await loop.run { self.socket.resumeReading() } }
     func close() async throws { try await loop.run { self.socket.close() } }
     func hasEnded() async throws -> Bool { try await loop.run { self.hasEnded } }
@@ -134,6 +146,10 @@ final class RawPeer: SocketDelegate, @unchecked Sendable {
 
     func socketReceived(_ bytes: UnsafeRawBufferPointer) {
         received.append(contentsOf: bytes)
+        if isReadingOnce {
+            isReadingOnce = false
+            socket.pauseReading()
+        }
         check()
     }
     func socketInputEnded() {

@@ -32,6 +32,13 @@ public struct ExecutionRecord: Sendable, Equatable {
     public var version: Int64
 }
 
+/// A record that many hold: a task that waits with one keeps a reference, where the record itself is more than a kilobyte.
+public final class ExecutionSnapshot: Sendable {
+    public let record: ExecutionRecord
+
+    public init(_ record: ExecutionRecord) { self.record = record }
+}
+
 public struct ExecutionFilter: Sendable, Equatable {
     /// Empty: all.
     public var states: [ExecutionState]

@@ -157,14 +157,22 @@ extension ExecutionService {
     public func get(_ id: ExecutionID, organization: OrganizationID, visibleTo user: UserID?) async throws
         -> ExecutionRecord
     {
+        try await snapshot(id, organization: organization, visibleTo: user).record
+    }
+
+    /// As ``get(_:organization:visibleTo:)``, for those who hold it for long or hand it on.
+    public func snapshot(_ id: ExecutionID, organization: OrganizationID, visibleTo user: UserID?) async throws
+        -> ExecutionSnapshot
+    {
         let times = times
-        let stored = try await database.read { connection -> StoredExecution? in
-            try connection.first(ExecutionStore.byID, id, organization).map {
-                try ExecutionStore.stored($0, times: times)
-            }
+        let found = try await database.read { [self] connection -> ExecutionSnapshot? in
+            guard let row = try connection.first(ExecutionStore.byID, id, organization) else { return nil }
+            let stored = try ExecutionStore.stored(row, times: times)
+            guard user == nil || stored.record.ownerID == user else { return nil }
+            return ExecutionSnapshot(try titled(stored))
         }
-        guard let stored, user == nil || stored.record.ownerID == user else { throw Self.unknown(id) }
-        return try titled(stored)
+        guard let found else { throw Self.unknown(id) }
+        return found
     }
 
     /// Newest first. `after` is the last page's `next`.

@@ -36,16 +36,17 @@ public enum DNSMessage {
     /// What we take in one datagram (RFC 6891; the size that crosses the internet whole).
     static let datagramSize = 1232
 
-    /// A recursive question with an EDNS record.
-    public static func question(_ name: DNSName, _ type: RecordType, id: UInt16) -> [UInt8] {
+    /// A recursive question, with an EDNS record unless the server does not know it.
+    public static func question(_ name: DNSName, _ type: RecordType, id: UInt16, hasEDNS: Bool = true) -> [UInt8] {
         var bytes: [UInt8] = []
         func put(_ values: UInt16...) {
             for value in values { bytes += [UInt8(value >> 8), UInt8(value & 0xFF)] }
         }
-        put(id, 0x0100, 1, 0, 0, 1)
+        put(id, 0x0100, 1, 0, 0, hasEDNS ? 1 : 0)
         for label in name.labels { bytes += [UInt8(label.count)] + label }
         bytes.append(0)
         put(type.rawValue, 1)
+        guard hasEDNS else { return bytes }
         bytes.append(0)
         put(41, UInt16(datagramSize), 0, 0, 0)
         return bytes

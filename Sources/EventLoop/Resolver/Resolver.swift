@@ -136,7 +136,13 @@ struct NameLookup: Sendable {
                 }
                 do {
                     let until = min(limit, loop.time.uptime + .seconds(configuration.timeout))
-                    let answer = try await exchange(name, type, address, configuration.usesTCP, until: until)
+                    var question = Question(name: name, type: type, usesTCP: configuration.usesTCP)
+                    var answer = try await exchange(question, address, until: until)
+                    if answer.code == 1 {
+                        // A server from before EDNS calls the question malformed (RFC 6891, section 7).
+                        question.hasEDNS = false
+                        answer = try await exchange(question, address, until: until)
+                    }
                     // 0 is an answer, 3 says that there is no such name.
                     if answer.code == 0 || answer.code == 3 { return answer.addresses.compactMap(Self.text) }
                     failure = BerthError(.network, "the name server \(server) answered with code \(answer.code)")
@@ -149,22 +155,28 @@ struct NameLookup: Sendable {
         throw failure
     }
 
+    private struct Question: Sendable {
+        let name: DNSName
+        let type: DNSMessage.RecordType
+        let usesTCP: Bool
+        var hasEDNS = true
+    }
+
     private func exchange(
-        _ name: DNSName,
-        _ type: DNSMessage.RecordType,
+        _ question: Question,
         _ server: SocketAddress,
-        _ usesTCP: Bool,
         until deadline: Uptime
     ) async throws -> DNSMessage.Answer {
+        let (name, type) = (question.name, question.type)
         let id = UInt16(truncatingIfNeeded: resolver.randomness.next())
-        let question = DNSMessage.question(name, type, id: id)
-        if !usesTCP {
-            let bytes = try await DNSDatagram.ask(question, server, loop: loop, until: deadline) {
+        let message = DNSMessage.question(name, type, id: id, hasEDNS: question.hasEDNS)
+        if !question.usesTCP {
+            let bytes = try await DNSDatagram.ask(message, server, loop: loop, until: deadline) {
                 DNSMessage.answer($0, to: name, type, id: id) != nil
             }
             if let answer = DNSMessage.answer(bytes, to: name, type, id: id), !answer.isTruncated { return answer }
         }
-        let bytes = try await DNSStream.ask(question, server, loop: loop, until: deadline)
+        let bytes = try await DNSStream.ask(message, server, loop: loop, until: deadline)
         guard let answer = DNSMessage.answer(bytes, to: name, type, id: id) else {
             throw BerthError(.network, "the name server \(server.host) answered with something else")
         }

@@ -85,8 +85,9 @@ struct ExecutionCursor: Sendable {
 
     func relation(to goal: Mark) -> Relation {
         let own = mark
-        if own.version != goal.version, own.position.attempt != goal.position.attempt {
-            return own.version < goal.version ? .behind : .ahead
+        // One who comes back may know of an attempt that the others have not heard of yet.
+        if own.position.attempt != goal.position.attempt {
+            return own.position.attempt < goal.position.attempt ? .behind : .ahead
         }
         var pairs = [(own.version, goal.version), (own.position.state, goal.position.state)]
         for part in Part.allCases {
@@ -103,7 +104,12 @@ struct ExecutionCursor: Sendable {
     // MARK: States and progress
 
     /// Tells of the record and of what happened until then.
-    mutating func take(_ record: ExecutionRecord, _ history: [ExecutionEvent], to encoder: inout EventEncoder) throws {
+    mutating func take(
+        _ snapshot: ExecutionSnapshot,
+        _ history: [ExecutionEvent],
+        to encoder: inout EventEncoder
+    ) throws {
+        let record = snapshot.record
         for event in history where event.seq > position.state {
             position.state = event.seq
             guard event.type == "execution.progress" else { continue }
@@ -127,20 +133,24 @@ struct ExecutionCursor: Sendable {
             position.agent = 0
             parser = StreamJSONParser()
         }
-        passGap(record)
+        passGap(snapshot)
     }
 
     /// The end of an execution all of whose output was taken.
-    mutating func end(_ record: ExecutionRecord, to encoder: inout EventEncoder) throws {
+    mutating func end(_ snapshot: ExecutionSnapshot, to encoder: inout EventEncoder) throws {
         if choice.agent { try tell(parser.finish(), to: &encoder) }
-        encoder.append(event: "end", id: position.description, data: try JSONBody.encode(API.Execution(record)))
+        encoder.append(
+            event: "end",
+            id: position.description,
+            data: try JSONBody.encode(API.Execution(snapshot.record))
+        )
     }
 
     // MARK: Output
 
     /// What to read next, up to `goal` or, without one, to the end of what is stored.
-    func requests(_ record: ExecutionRecord, upTo goal: Mark?) -> [Request] {
-        guard record.attempt > 0 else { return [] }
+    func requests(_ snapshot: ExecutionSnapshot, upTo goal: Mark?) -> [Request] {
+        guard snapshot.record.attempt > 0 else { return [] }
         let own = mark
         return Part.allCases.compactMap { part in
             guard follows(part) else { return nil }
@@ -148,7 +158,7 @@ struct ExecutionCursor: Sendable {
             var limit = Int64(Self.pieceBytes)
             if let goal { limit = min(limit, goal.offset(part) - offset) }
             // A line is cut where the middle of the stream was not kept.
-            if part == .agent, let gap = Self.gap(record), offset < gap { limit = min(limit, gap - offset) }
+            if part == .agent, let gap = Self.gap(snapshot), offset < gap { limit = min(limit, gap - offset) }
             return limit > 0 ? Request(part: part, offset: offset, limit: Int(limit)) : nil
         }
     }
@@ -158,7 +168,7 @@ struct ExecutionCursor: Sendable {
     mutating func take(
         _ slice: OutputSlice,
         for request: Request,
-        _ record: ExecutionRecord,
+        _ snapshot: ExecutionSnapshot,
         upTo goal: Mark?,
         to encoder: inout EventEncoder
     ) throws -> Bool {
@@ -168,11 +178,11 @@ struct ExecutionCursor: Sendable {
         switch request.part {
         case .agent:
             try tell(parser.feed(slice.bytes), to: &encoder)
-            passGap(record)
+            passGap(snapshot)
             return isLast
         case .stdout, .stderr:
             // Before a goal lies nothing more, even where it stands within a character.
-            let mayGrow = isLast ? goal == nil && !record.state.isTerminal : true
+            let mayGrow = isLast ? goal == nil && !snapshot.record.state.isTerminal : true
             return put(slice, request.stream, mayGrow: mayGrow, to: &encoder) && isLast
         }
     }
@@ -216,13 +226,13 @@ struct ExecutionCursor: Sendable {
     }
 
     /// Where the stored end of a truncated stream follows its start.
-    private static func gap(_ record: ExecutionRecord) -> Int64? {
-        guard let mark = record.mark(of: .stdout), mark.isTruncated, mark.tailBytes > 0 else { return nil }
+    private static func gap(_ snapshot: ExecutionSnapshot) -> Int64? {
+        guard let mark = snapshot.record.mark(of: .stdout), mark.isTruncated, mark.tailBytes > 0 else { return nil }
         return mark.headBytes
     }
 
-    private mutating func passGap(_ record: ExecutionRecord) {
-        if choice.agent, let gap = Self.gap(record), parser.offset == gap { parser.jump(to: gap) }
+    private mutating func passGap(_ snapshot: ExecutionSnapshot) {
+        if choice.agent, let gap = Self.gap(snapshot), parser.offset == gap { parser.jump(to: gap) }
     }
 
     /// The bytes as text, without an unfinished character at the end; nil where they are not UTF-8.

@@ -24,7 +24,7 @@ actor ExecutionFollower {
     /// What a viewer that comes finds.
     enum View: Sendable {
         /// Somebody is live: the newcomer has to get to the mark; the record is the one that was told of.
-        case live(ExecutionRecord, ExecutionCursor.Mark)
+        case live(ExecutionSnapshot, ExecutionCursor.Mark)
         /// Nobody is: the newcomer reads to the end, having noted the news so far.
         case idle(News)
     }
@@ -47,7 +47,7 @@ actor ExecutionFollower {
     private var members: [Member] = []
     private var nextNumber: UInt64 = 0
     /// Where the live members are; nil until there was one.
-    private var place: (cursor: ExecutionCursor, record: ExecutionRecord)?
+    private var place: (cursor: ExecutionCursor, snapshot: ExecutionSnapshot)?
     /// Counts the places that were brought by a newcomer.
     private var era: UInt64 = 0
     private var news = News()
@@ -119,28 +119,29 @@ actor ExecutionFollower {
     private func step() async throws {
         let news = news
         let era = era
-        guard var record = place?.record, let position = place?.cursor.mark.position else { return }
+        guard var snapshot = place?.snapshot, let position = place?.cursor.mark.position else { return }
         if news.changes != seen.changes {
-            record = try await reading.record()
+            snapshot = try await reading.snapshot()
             let history = try await reading.history(after: position.state)
             guard era == self.era, !members.isEmpty else { return }
-            try hand(record) { cursor, encoder in try cursor.take(record, history, to: &encoder) }
+            try hand(snapshot) { cursor, encoder in try cursor.take(snapshot, history, to: &encoder) }
         }
         while !members.isEmpty {
-            let requests = place?.cursor.requests(record, upTo: nil) ?? []
+            let requests = place?.cursor.requests(snapshot, upTo: nil) ?? []
+            let attempt = snapshot.record.attempt
             var slices: [OutputSlice] = []
             for request in requests {
                 slices.append(
-                    try await reading.output(of: record, request.stream, from: request.offset, limit: request.limit)
+                    try await reading.output(of: attempt, request.stream, from: request.offset, limit: request.limit)
                 )
             }
             guard era == self.era, !members.isEmpty else { return }
             var isComplete = true
-            try hand(record) { cursor, encoder in
+            try hand(snapshot) { cursor, encoder in
                 for (request, slice) in zip(requests, slices) {
-                    if try !cursor.take(slice, for: request, record, upTo: nil, to: &encoder) { isComplete = false }
+                    if try !cursor.take(slice, for: request, snapshot, upTo: nil, to: &encoder) { isComplete = false }
                 }
-                if isComplete, record.state.isTerminal { try cursor.end(record, to: &encoder) }
+                if isComplete, snapshot.record.state.isTerminal { try cursor.end(snapshot, to: &encoder) }
             }
             guard isComplete else {
                 // The loop has others to serve.
@@ -148,14 +149,14 @@ actor ExecutionFollower {
                 continue
             }
             seen = news
-            if record.state.isTerminal { dismissAll(.ended) }
+            if snapshot.record.state.isTerminal { dismissAll(.ended) }
             return
         }
     }
 
     /// Encodes what comes next and offers it to all.
     private func hand(
-        _ record: ExecutionRecord,
+        _ snapshot: ExecutionSnapshot,
         _ encode: (inout ExecutionCursor, inout EventEncoder) throws -> Void
     ) throws {
         guard var cursor = place?.cursor else { return }
@@ -164,7 +165,7 @@ actor ExecutionFollower {
         var encoder = EventEncoder()
         // A cursor that failed is not gone on with: its viewers are sent away.
         try encode(&cursor, &encoder)
-        place = (cursor, record)
+        place = (cursor, snapshot)
         let block = encoder.finish()
         guard !block.isEmpty else { return }
         members.removeAll { member in
@@ -177,7 +178,7 @@ actor ExecutionFollower {
     // MARK: Viewers
 
     var view: View {
-        if let place, !members.isEmpty { return .live(place.record, place.cursor.mark) }
+        if let place, !members.isEmpty { return .live(place.snapshot, place.cursor.mark) }
         return .idle(news)
     }
 
@@ -188,11 +189,12 @@ actor ExecutionFollower {
     }
 
     /// Makes the viewer live, the first one: the others' place is its own from now on.
-    func lead(_ sink: any EventSink, _ cursor: ExecutionCursor, _ record: ExecutionRecord, _ news: News) async throws
+    func lead(_ sink: any EventSink, _ cursor: ExecutionCursor, _ snapshot: ExecutionSnapshot, _ news: News)
+        async throws
         -> Outcome
     {
         guard members.isEmpty else { return .moved }
-        place = (cursor, record)
+        place = (cursor, snapshot)
         era += 1
         seen = news
         return try await enlist(sink)

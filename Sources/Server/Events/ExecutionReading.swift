@@ -7,11 +7,11 @@ protocol ExecutionReading: Sendable {
     /// `hear` is called for everything that is stored from now on, on any thread, until `stopListening`.
     func listen(_ hear: @escaping @Sendable (ExecutionNews) -> Void) -> UInt64
     func stopListening(_ number: UInt64)
-    func record() async throws -> ExecutionRecord
+    func snapshot() async throws -> ExecutionSnapshot
     /// What happened after `seq`, oldest first; all of it.
     func history(after seq: Int64) async throws -> [ExecutionEvent]
-    /// Stored bytes of the record's attempt; none past the end.
-    func output(of record: ExecutionRecord, _ stream: Domain.OutputStream, from offset: Int64, limit: Int) async throws
+    /// Stored bytes of an attempt; none past the end.
+    func output(of attempt: Int, _ stream: Domain.OutputStream, from offset: Int64, limit: Int) async throws
         -> OutputSlice
 }
 
@@ -31,8 +31,8 @@ struct StoredExecutionReading: ExecutionReading {
     func listen(_ hear: @escaping @Sendable (ExecutionNews) -> Void) -> UInt64 { bell.listen(hear) }
     func stopListening(_ number: UInt64) { bell.stopListening(number) }
 
-    func record() async throws -> ExecutionRecord {
-        try await executions.get(id, organization: organization, visibleTo: nil)
+    func snapshot() async throws -> ExecutionSnapshot {
+        try await executions.snapshot(id, organization: organization, visibleTo: nil)
     }
 
     func history(after seq: Int64) async throws -> [ExecutionEvent] {
@@ -50,9 +50,9 @@ struct StoredExecutionReading: ExecutionReading {
         }
     }
 
-    func output(of record: ExecutionRecord, _ stream: Domain.OutputStream, from offset: Int64, limit: Int) async throws
+    func output(of attempt: Int, _ stream: Domain.OutputStream, from offset: Int64, limit: Int) async throws
         -> OutputSlice
     {
-        try await executions.output(of: record, stream, from: offset, limit: limit)
+        try await executions.readOutput(AttemptKey(id, attempt), stream, from: offset, limit: limit)
     }
 }

@@ -10,8 +10,8 @@ struct ExecutionViewer {
     private var seat: ExecutionFollowers.Seat
     private let sink: any EventSink
     private var cursor: ExecutionCursor
-    /// The record as read after this many changes.
-    private var known: (record: ExecutionRecord, changes: UInt64)?
+    /// The execution as read after this many changes.
+    private var known: (snapshot: ExecutionSnapshot, changes: UInt64)?
     private var hasRefreshed = false
 
     init(_ seat: ExecutionFollowers.Seat, sink: any EventSink, cursor: ExecutionCursor) {
@@ -27,11 +27,11 @@ struct ExecutionViewer {
         while true {
             let outcome: ExecutionFollower.Outcome
             switch await seat.follower.view {
-            case .live(let record, let mark) where follows:
+            case .live(let snapshot, let mark) where follows:
                 switch cursor.relation(to: mark) {
                 case .equal: outcome = try await seat.follower.watch(sink, at: mark)
                 case .behind:
-                    try await catchUp(record, to: mark)
+                    try await catchUp(snapshot, to: mark)
                     continue
                 case .ahead where !hasRefreshed:
                     // It saw what the others are about to be sent.
@@ -44,13 +44,13 @@ struct ExecutionViewer {
                     continue
                 }
             case .live(_, _):
-                try await catchUp(try await seat.reading.record(), to: nil)
+                try await catchUp(try await seat.reading.snapshot(), to: nil)
                 return
             case .idle(let news):
-                let record = try await record(news)
-                try await catchUp(record, to: nil)
-                if record.state.isTerminal || !follows { return }
-                outcome = try await seat.follower.lead(sink, cursor, record, news)
+                let snapshot = try await snapshot(news)
+                try await catchUp(snapshot, to: nil)
+                if snapshot.record.state.isTerminal || !follows { return }
+                outcome = try await seat.follower.lead(sink, cursor, snapshot, news)
             }
             switch outcome {
             case .ended: return
@@ -63,29 +63,29 @@ struct ExecutionViewer {
         }
     }
 
-    private mutating func record(_ news: ExecutionFollower.News) async throws -> ExecutionRecord {
-        if let known, known.changes == news.changes { return known.record }
-        let record = try await seat.reading.record()
-        known = (record, news.changes)
-        return record
+    private mutating func snapshot(_ news: ExecutionFollower.News) async throws -> ExecutionSnapshot {
+        if let known, known.changes == news.changes { return known.snapshot }
+        let snapshot = try await seat.reading.snapshot()
+        known = (snapshot, news.changes)
+        return snapshot
     }
 
     /// Sends what lies before `goal` or, without one, all that is stored and the end if it is known.
-    private mutating func catchUp(_ record: ExecutionRecord, to goal: ExecutionCursor.Mark?) async throws {
+    private mutating func catchUp(_ snapshot: ExecutionSnapshot, to goal: ExecutionCursor.Mark?) async throws {
         var encoder = EventEncoder()
         let state = cursor.mark.position.state
         if goal == nil || state < goal?.position.state ?? 0 {
             let history = try await seat.reading.history(after: state)
-            try cursor.take(record, history.filter { $0.seq <= goal?.position.state ?? .max }, to: &encoder)
+            try cursor.take(snapshot, history.filter { $0.seq <= goal?.position.state ?? .max }, to: &encoder)
         } else {
-            try cursor.take(record, [], to: &encoder)
+            try cursor.take(snapshot, [], to: &encoder)
         }
         var isComplete = false
         while !isComplete {
             isComplete = true
-            for request in cursor.requests(record, upTo: goal) {
+            for request in cursor.requests(snapshot, upTo: goal) {
                 let slice = try await seat.reading.output(
-                    of: record,
+                    of: snapshot.record.attempt,
                     request.stream,
                     from: request.offset,
                     limit: request.limit
@@ -93,9 +93,9 @@ struct ExecutionViewer {
                 guard goal == nil || !slice.bytes.isEmpty else {
                     throw BerthError(.internal, "output that others were sent is no longer stored")
                 }
-                if try !cursor.take(slice, for: request, record, upTo: goal, to: &encoder) { isComplete = false }
+                if try !cursor.take(slice, for: request, snapshot, upTo: goal, to: &encoder) { isComplete = false }
             }
-            if isComplete, goal == nil, record.state.isTerminal { try cursor.end(record, to: &encoder) }
+            if isComplete, goal == nil, snapshot.record.state.isTerminal { try cursor.end(snapshot, to: &encoder) }
             let block = encoder.finish()
             encoder = EventEncoder()
             if !block.isEmpty { try await sink.write(block) }

@@ -89,8 +89,12 @@ extension ServerCore {
         let id: ExecutionID = try context.id("executionId")
         let principal = try context.principal
         // Refusals come before the stream begins.
-        let record = try await executions.get(id, by: principal)
-        let choice = try Self.choice(context, record)
+        let snapshot = try await executions.snapshot(
+            id,
+            organization: principal.organizationID,
+            visibleTo: principal.visibleUser
+        )
+        let choice = try Self.choice(context, snapshot.record.spec.agent)
         let follows = context.request.queryValue("follow") == nil || context.flag("follow")
         var position = StreamPosition.start
         if let text = context.request.headers["last-event-id"] ?? context.text("after") {
@@ -110,11 +114,11 @@ extension ServerCore {
         )
     }
 
-    private static func choice(_ context: RequestContext, _ record: ExecutionRecord) throws(BerthError)
+    private static func choice(_ context: RequestContext, _ agent: AgentKind) throws(BerthError)
         -> EventChoice
     {
         var choice = EventChoice()
-        choice.agent = record.spec.agent == .claude
+        choice.agent = agent == .claude
         choice.isRaw = context.flag("raw")
         guard let streams = context.text("streams") else { return choice }
         let names = streams.split(separator: ",").map(String.init)

@@ -140,7 +140,7 @@ extension WebSocket: ByteStreamSink {
             return
         }
         finish(.failed(BerthError(.network, "the peer ended the connection without a close", isRetryable: true)))
-        stream.closeAfterFlush()
+        leave()
     }
 
     func streamProgressed() {

@@ -9,7 +9,7 @@ public final class WebSocket: @unchecked Sendable {
     enum State {
         case open  // → closing, ended
         case closing  // our close frame is sent, the peer's is awaited → ended
-        case ended(End)  // a client still waits for the server to end the connection
+        case ended(End)  // the connection may still be there, for what the peer has not taken yet
     }
 
     /// How it ended.
@@ -33,6 +33,10 @@ public final class WebSocket: @unchecked Sendable {
     private var timer: LoopTimer?
     private var liveness: WebSocketLiveness?
     private var endWaiters: [Waiter<End>] = []
+    /// What the peer had not taken at the last look, once it has to take all of it before a time is over.
+    private var undelivered = 0
+    /// Our side of the connection is shut, or will be when the peer has taken the rest.
+    private var hasLeft = false
     // Receiving.
     var parser: WebSocketParser
     var inbox: WebSocketInbox
@@ -129,7 +133,7 @@ public final class WebSocket: @unchecked Sendable {
 
     var endIfEnded: End? { if case .ended(let end) = state { end } else { nil } }
 
-    /// Says goodbye; the peer has `closeTimeout` to answer, and what it still sends until then is dropped. Does nothing
+    /// Says goodbye; the peer has `closeTimeout` to answer, or to take some of what it has not been able to read yet, and what it still sends until then is dropped. Does nothing
     /// if it is closing already. A `code` of nil says nothing; one that has no place on the wire is sent as 1011; of
     /// `reason` as many characters are sent as fit into 123 bytes.
     public func close(code: WebSocketCloseCode? = .normal, reason: String = "") {
@@ -137,7 +141,7 @@ public final class WebSocket: @unchecked Sendable {
             guard case .open = state else { return }
             state = .closing
             write(.close, WebSocketEncoder.closePayload(code, reason))
-            timer?.set(after: configuration.closeTimeout)
+            waitForPeer()
             isHeld = false
             readOn()
         }
@@ -148,10 +152,22 @@ public final class WebSocket: @unchecked Sendable {
         if case .open = state { write(.close, WebSocketEncoder.closePayload(code, "")) }
         finish(.closed(code, reason: reason))
         switch role {
-        case .server: stream.closeAfterFlush()
+        case .server: leave()
         // It is the server that ends the connection (RFC 6455, section 7.1.1), so that the client's port is free at once.
-        case .client: timer?.set(after: configuration.closeTimeout)
+        case .client: waitForPeer()
         }
+    }
+
+    /// Nothing more is said: what waits goes out as long as the peer takes it, then the connection ends.
+    func leave() {
+        hasLeft = true
+        stream.closeAfterFlush()
+        waitForPeer()
+    }
+
+    private func waitForPeer() {
+        undelivered = stream.undeliveredBytes
+        timer?.set(after: configuration.closeTimeout)
     }
 
     func violated(_ violation: WebSocketViolation) {
@@ -161,7 +177,7 @@ public final class WebSocket: @unchecked Sendable {
         fault(.webSocketViolation, "\(violation.code.rawValue): \(violation.message)")
         let code: ErrorCode = violation.code == .tooLarge ? .tooLarge : .protocolViolation
         finish(.failed(BerthError(code, "the peer broke the WebSocket protocol: \(violation.message)")))
-        stream.closeAfterFlush()
+        leave()
     }
 
     /// Ends it without a word: the peer is not there to read one.
@@ -212,8 +228,16 @@ public final class WebSocket: @unchecked Sendable {
 
     private func timeHasCome() {
         switch state {
-        case .ended: stream.closeAfterFlush()
-        case .closing: cut(.webSocketSilence, BerthError(.timedOut, "the peer did not answer the close"))
+        case .closing, .ended:
+            // A slow peer has not come to our close yet.
+            if stream.undeliveredBytes < undelivered { return waitForPeer() }
+            if case .closing = state {
+                cut(.webSocketSilence, BerthError(.timedOut, "the peer did not answer the close"))
+            } else if hasLeft {
+                stream.close()
+            } else {
+                leave()
+            }
         case .open:
             let sight = WebSocketLiveness.Sight(
                 now: loop.now,

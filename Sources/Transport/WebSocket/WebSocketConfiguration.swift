@@ -13,7 +13,8 @@ public struct WebSocketConfiguration: Sendable {
     public var pongTimeout = Duration.seconds(30)
     /// Longest time the peer may take none of the bytes that wait for it; nil: for ever.
     public var writeStallLimit: Duration? = .seconds(60)
-    /// Time for the peer to answer a close, and then for a server to end the connection.
+    /// Time for the peer to answer a close, and then for a server to end the connection. It begins anew while the peer
+    /// still takes what was sent before.
     public var closeTimeout = Duration.seconds(5)
     /// Received bytes that nobody has taken; above this the peer has to wait.
     public var inboxBytes = 256 * 1024

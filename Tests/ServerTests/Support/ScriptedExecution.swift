@@ -108,16 +108,17 @@ final class ScriptedExecution: ExecutionReading {
     var listeners: Int { state.withLock { $0.listeners.count } }
 
     private func pause() async throws {
-        for _ in 0..<(below(3) == 0 ? 1 + below(4) : 0) {
+        let turns = below(25) == 0 ? 40 : below(3) == 0 ? 1 + below(4) : 0
+        for _ in 0..<turns {
             try await loop.suspend { (waiter: Waiter<Void>) in self.loop.post { waiter.resume() } }
         }
     }
 
-    func record() async throws -> ExecutionRecord {
+    func snapshot() async throws -> ExecutionSnapshot {
         try await pause()
-        let record = current
+        let snapshot = ExecutionSnapshot(current)
         try await pause()
-        return record
+        return snapshot
     }
 
     func history(after seq: Int64) async throws -> [ExecutionEvent] {
@@ -127,18 +128,18 @@ final class ScriptedExecution: ExecutionReading {
         return events
     }
 
-    func output(of record: ExecutionRecord, _ stream: Domain.OutputStream, from offset: Int64, limit: Int) async throws
+    func output(of attempt: Int, _ stream: Domain.OutputStream, from offset: Int64, limit: Int) async throws
         -> OutputSlice
     {
         try await pause()
-        let bytes = stored(stream, attempt: record.attempt)
+        let bytes = stored(stream, attempt: attempt)
         // Four bytes hold any character.
         let piece = bytes.dropFirst(Int(offset)).prefix(min(limit, 4 + below(60)))
         try await pause()
         return OutputSlice(
             offset: offset,
             bytes: Array(piece),
-            storedBytes: Int64(stored(stream, attempt: record.attempt).count)
+            storedBytes: Int64(stored(stream, attempt: attempt).count)
         )
     }
 }

@@ -84,6 +84,54 @@ import Testing
         }
     }
 
+    @Test func `a slow reader gets everything that was sent before the close, however long it takes`() async throws {
+        var configuration = HTTPServerConfiguration()
+        configuration.webSocket.closeTimeout = .seconds(1)
+        let blocks = 8
+        try await withUnixServer(configuration) { socket in
+            for _ in 0..<blocks { try await socket.send(binary: Self.block) }
+        } _: { loop, path, handled in
+            let peer = try await RawPeer.connect(.unix(path), on: loop, reading: false)
+            try await peer.send(RawFrame.handshake)
+            // Sixteen readings, a tenth of a second apart: longer than a silent peer would get.
+            let start = loop.time.uptime
+            while try await peer.receivedCount() < blocks * Self.framed {
+                try await peer.readOnce(atMost: 32 * 1024)
+                try await loop.time.wait(for: .milliseconds(100))
+            }
+            #expect(loop.time.uptime - start > .seconds(1))
+            try await peer.resumeReading()
+            let frames = try await peer.receive(frames: blocks + 1)
+            #expect(frames.count == blocks + 1 && frames.last?.first == 0x88)
+            try await peer.send(RawFrame.close(1000))
+            guard case .closed(.normal, _) = try await handled.ends.next() else { return #expect(Bool(false)) }
+            try await peer.close()
+        }
+    }
+
+    @Test func `a peer that says goodbye and takes nothing is not waited for`() async throws {
+        var configuration = HTTPServerConfiguration()
+        configuration.webSocket.closeTimeout = .milliseconds(50)
+        configuration.webSocket.writeStallLimit = nil
+        let gone = Gate()
+        try await withUnixServer(configuration) { socket in
+            while socket.unsentBytes < 64 * 1024 { try await socket.send(binary: Self.block) }
+            _ = try await socket.ended()
+            let end = socket.onEnd
+            socket.onEnd = {
+                end?()
+                gone.open()
+            }
+        } _: { loop, path, handled in
+            let peer = try await RawPeer.connect(.unix(path), on: loop, reading: false)
+            try await peer.send(RawFrame.handshake)
+            try await handled.until(loop) { $0.unsentBytes >= 64 * 1024 }
+            try await peer.send(RawFrame.close(1000))
+            try await gone.opened()
+            try await peer.close()
+        }
+    }
+
     @Test func `a client waits for a server that takes nothing, and its messages stay whole`() async throws {
         let taking = Gate()
         let taken = Counter()
