@@ -25,6 +25,7 @@ struct FrontDoor: Sendable {
             }
         }
         response.headers.add("x-request-id", request.id.text)
+        response = response.prepared(for: request)
         let took = request.loop.time.uptime - began
         let status = response.status
         let place: RoutePlace? = if case .found(let place, _) = match { place } else { nil }
@@ -33,7 +34,7 @@ struct FrontDoor: Sendable {
             "request",
             [
                 "request_id": request.id, "method": request.method, "route": place?.route.id.rawValue ?? "none",
-                "status": status, "took_us": took.wholeNanoseconds / 1000,
+                "status": status, "took_us": took.wholeNanoseconds / 1000, "peer": request.peerName,
             ]
         )
         return response

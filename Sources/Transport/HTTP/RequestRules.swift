@@ -26,9 +26,12 @@ enum RequestRules {
         if headers.contains("transfer-encoding") {
             // A version 1.0 peer may not have framed it (section 6.1); other codings than chunked are unknown here.
             guard head.minorVersion == 1 else { return RequestRefusal(400, "transfer-encoding in version 1.0") }
-            guard headers.tokens("transfer-encoding") == ["chunked"] else {
-                return RequestRefusal(501, "unknown transfer coding")
+            let codings = headers.tokens("transfer-encoding")
+            // Only a last coding that is chunked, and once, says where the body ends (section 6.3).
+            guard codings.last == "chunked", !codings.dropLast().contains("chunked") else {
+                return RequestRefusal(400, "a body without an end")
             }
+            guard codings.count == 1 else { return RequestRefusal(501, "unknown transfer coding") }
             guard head.contentLength == nil, !headers.contains("content-length") else {
                 return RequestRefusal(400, "content-length and transfer-encoding")
             }
@@ -36,8 +39,7 @@ enum RequestRules {
         if let length = head.contentLength, length > UInt64(maximumBodyBytes) {
             return RequestRefusal(413, "body too large")
         }
-        let expectations = headers.tokens("expect")
-        guard expectations.isEmpty || expectations == ["100-continue"] else {
+        guard headers.tokens("expect").allSatisfy({ $0 == "100-continue" }) else {
             return RequestRefusal(417, "unknown expectation")
         }
         return method(head.method) == nil ? RequestRefusal(501, "unknown method") : nil
@@ -55,6 +57,12 @@ enum RequestRules {
         case HTTP_OPTIONS: .options
         default: nil
         }
+    }
+
+    /// The authority of a target in absolute form, which counts instead of the `host` field (RFC 9112, section 3.2.2).
+    static func authority(_ target: String) -> String? {
+        guard !target.hasPrefix("/"), let slashes = target.firstIndex(of: "/") else { return nil }
+        return String(target[slashes...].dropFirst(2).prefix { $0 != "/" && $0 != "?" })
     }
 
     /// Path and query of a request target in origin form, absolute form or `*`; nil if it is none of them.

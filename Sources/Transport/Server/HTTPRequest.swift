@@ -14,10 +14,14 @@ public final class HTTPRequest: Sendable {
     public let body: IncomingBody
     /// The client; where a trusted proxy speaks for it, its own address.
     public let peer: HTTPPeer
+    /// ``peer`` as text, for logs.
+    public let peerName: String
     /// Whether the client spoke TLS, to this server or to a trusted proxy.
     public let isSecure: Bool
     /// The loop that the handler runs on; its `time` is the clock for deadlines.
     public let loop: EventLoop
+    /// Whether the server compresses for who asks for it.
+    let compresses: Bool
 
     init(
         id: RequestID,

@@ -206,6 +206,7 @@ final class ServerPlace: @unchecked Sendable {
     var connections: [ObjectIdentifier: ServerConnection] = [:]
     var emptyWaiters: [Waiter<Void>] = []
     var isDraining = false
+    var compressors = GzipWriter.Pool()
     let compression = CompressionPool()
     /// Connections that are here or on their way; the accepting loop looks at it.
     let load = Atomic<Int>(0)

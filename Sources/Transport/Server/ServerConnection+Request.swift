@@ -5,7 +5,7 @@ internal import EventLoop
 extension ServerConnection: HTTPParserDelegate {
     func parserReadHead(_ head: HTTPHead) -> HTTPParser.Verdict {
         isHeadTimed = false
-        let headers = head.headers
+        var headers = head.headers
         if let refusal = RequestRules.refusal(
             head,
             headers: headers,
@@ -17,11 +17,14 @@ extension ServerConnection: HTTPParserDelegate {
         guard let method = RequestRules.method(head.method),
             let (path, query) = RequestRules.target(text, method: method)
         else { return .refuse(status: 400, reason: "bad target") }
+        if let authority = RequestRules.authority(text) { headers.set("host", authority) }
         var peer = peer
+        var peerName = peerName
         var isSecure = stream.isSecure
         if isProxy, let client = forwardedClient(headers) {
             guard client.isWelcome else { return .refuse(status: 429, reason: "too many requests of one client") }
             peer = .tcp(client.address)
+            peerName = client.address.host
             isSecure = client.isSecure ?? isSecure
         }
         // A handshake has no body, so one that brings some is answered as the plain request it also is.
@@ -35,8 +38,10 @@ extension ServerConnection: HTTPParserDelegate {
             headers: headers,
             body: incoming,
             peer: peer,
+            peerName: peerName,
             isSecure: isSecure,
-            loop: loop
+            loop: loop,
+            compresses: configuration.compresses
         )
         let isUpgrade = head.isUpgrade && !hasBody && request.asksForWebSocket
         var exchange = Exchange(
@@ -96,7 +101,7 @@ extension ServerConnection: HTTPParserDelegate {
 
     /// A reader has taken everything that came in.
     private func bodyWanted() {
-        guard case .exchange(var exchange) = phase, isReadingBody, exchange.facts.ending == nil else { return }
+        guard case .exchange(var exchange) = phase, isReadingBody, !exchange.facts.isEnding else { return }
         if exchange.facts.awaitsContinue {
             exchange.facts.awaitsContinue = false
             phase = .exchange(exchange)
