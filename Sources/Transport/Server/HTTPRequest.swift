@@ -31,8 +31,10 @@ public final class HTTPRequest: Sendable {
         headers: HTTPHeaders,
         body: IncomingBody,
         peer: HTTPPeer,
+        peerName: String,
         isSecure: Bool,
-        loop: EventLoop
+        loop: EventLoop,
+        compresses: Bool
     ) {
         self.id = id
         self.method = method
@@ -41,8 +43,10 @@ public final class HTTPRequest: Sendable {
         self.headers = headers
         self.body = body
         self.peer = peer
+        self.peerName = peerName
         self.isSecure = isSecure
         self.loop = loop
+        self.compresses = compresses
     }
 
     /// The parts between the slashes, percent-decoded. `/` has none; a slash at the end adds an empty one.
