@@ -149,8 +149,10 @@ struct House: Sendable {
                 headers: HTTPHeaders(asked.headers),
                 body: IncomingBody(body),
                 peer: .unix(userID: nil, processID: nil),
+                peerName: "unix:",
                 isSecure: false,
-                loop: loop
+                loop: loop,
+                compresses: true
             )
         )
         guard case .bytes(let bytes) = response.body else {
