@@ -83,15 +83,16 @@ struct House: Sendable {
             ("environmentId", "/v1/environments", #"{"name":"there"}"#),
             ("repositoryId", "/v1/repositories", #"{"url":"https://example.org/a/b.git"}"#),
         ] {
-            let answer = ask(AskedRequest(method: "POST", path: path, body: Array(body.utf8), key: key))
+            let asked = AskedRequest(method: "POST", path: path, body: Array(body.utf8), key: key)
+            let answer = ask(asked, patience: 20_000)
             let id = answer.flatMap { try? JSONValue(parsing: $0.body) }?["id"]?.string
             Fuzz.check(id != nil, "no \(name): \(String(describing: answer))")
             ids[name] = id
         }
     }
 
-    /// Plays a worker on a link of its own, from its first message to its end. False: it never ended.
-    func play(_ script: @escaping @Sendable (WorkerLink, Ear) async -> Void) -> Bool {
+    /// Plays a worker on a link of its own, from its first message to its end. Returns what prevented that.
+    func play(_ script: @escaping @Sendable (WorkerLink, Ear) async -> Void) -> String? {
         let outcome = Outcome<Bool>()
         loop.spawn { [core] in
             do {
@@ -106,8 +107,11 @@ struct House: Sendable {
                 outcome.set(.failure(BerthError(wrapping: error)))
             }
         }
-        if case .success? = outcome.wait(milliseconds: 15_000) { return true }
-        return false
+        switch outcome.wait(milliseconds: 15_000) {
+        case .success: return nil
+        case .failure(let error): return "\(error) \(error.detail ?? "")"
+        case nil: return "it does not end"
+        }
     }
 
     /// From within the loop: an execution for a worker that stands alone.
@@ -122,11 +126,11 @@ struct House: Sendable {
         Fuzz.check(answer.status == 200, "\(path): \(answer.status) \(String(decoding: answer.body, as: UTF8.self))")
     }
 
-    /// nil: never answered, not even once it was cancelled.
-    func ask(_ asked: AskedRequest) -> Answer? {
+    /// nil: never answered, not even once it was cancelled, which it is after `patience` milliseconds.
+    func ask(_ asked: AskedRequest, patience: CInt = 200) -> Answer? {
         let outcome = Outcome<Answer>()
         let task = loop.spawn { [self] in outcome.set(.success(await answer(asked))) }
-        if case .success(let answer)? = outcome.wait(milliseconds: 200) { return answer }
+        if case .success(let answer)? = outcome.wait(milliseconds: patience) { return answer }
         task.cancel()
         if case .success(let answer)? = outcome.wait(milliseconds: 10_000) { return answer }
         return nil
@@ -145,8 +149,10 @@ struct House: Sendable {
                 headers: HTTPHeaders(asked.headers),
                 body: IncomingBody(body),
                 peer: .unix(userID: nil, processID: nil),
+                peerName: "unix:",
                 isSecure: false,
-                loop: loop
+                loop: loop,
+                compresses: true
             )
         )
         guard case .bytes(let bytes) = response.body else {
@@ -210,7 +216,8 @@ final class Outcome<Value: Sendable>: Sendable {
 
     func wait(milliseconds: CInt) -> Result<Value, BerthError>? {
         var entry = pollfd(fd: bell[0], events: Int16(POLLIN), revents: 0)
-        poll(&entry, 1, milliseconds)
+        // The fuzzer's own alarm interrupts it.
+        while poll(&entry, 1, milliseconds) < 0, errno == EINTR {}
         return result.withLock { $0 }
     }
 }

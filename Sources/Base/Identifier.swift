@@ -27,12 +27,14 @@ public struct Identifier<Kind: IdentifierKind>: Hashable, Sendable, Comparable, 
     private static var article: String { "aeiou".contains(Kind.prefix.first ?? "x") ? "an" : "a" }
 
     private static func isWellFormed(_ text: String) -> Bool {
-        let bytes = text.utf8
         let prefix = Kind.prefix.utf8
-        guard bytes.count == prefix.count + 27, bytes.starts(with: prefix) else { return false }
-        let rest = bytes.dropFirst(prefix.count)
-        guard rest.first == UInt8(ascii: "_") else { return false }
-        return rest.dropFirst().allSatisfy(Crockford.isDigit)
+        guard text.utf8.count == prefix.count + 27 else { return false }
+        var text = text
+        return text.withUTF8 { bytes in
+            guard bytes.starts(with: prefix), bytes[prefix.count] == UInt8(ascii: "_") else { return false }
+            for index in (prefix.count + 1)..<bytes.count where !Crockford.isDigit(bytes[index]) { return false }
+            return true
+        }
     }
 
     public static func < (left: Self, right: Self) -> Bool { left.text < right.text }

@@ -59,6 +59,9 @@ final class JSONTextEncoder: Encoder {
     // MARK: Values
 
     func writeValue<Value: Encodable>(_ value: Value) throws {
+        // What rows hold most goes without a frame.
+        if Value.self == String.self, let text = value as? String { return writeText(text) }
+        if Value.self == Timestamp.self, let time = value as? Timestamp { return writeText(time.description) }
         let outer = state.pointee.frame
         state.pointee.frame = JSONTextState.Frame(
             start: state.pointee.text.count,
@@ -112,11 +115,15 @@ final class JSONTextEncoder: Encoder {
     // MARK: The end of a value
 
     private func close() {
+        if !state.pointee.nested.isEmpty { placeNested() }
+        state.pointee.close()
+    }
+
+    private func placeNested() {
         while let (place, encoder) = state.pointee.nested.last, place >= state.pointee.frame.start {
             state.pointee.nested.removeLast()
             encoder.close()
             state.pointee.insert(encoder.state.pointee.text, at: place)
         }
-        state.pointee.close()
     }
 }

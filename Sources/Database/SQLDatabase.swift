@@ -19,13 +19,8 @@ public protocol SQLDatabase: Sendable {
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value
 
-    /// One row by its key. The engine may run it at once on the caller's thread, so the statement must find its few rows
-    /// by an index, and `body` do no more than decode. nil: there is no row.
-    func find<Value: Sendable>(
-        _ sql: SQL,
-        _ values: [SQLValue],
-        _ body: @escaping @Sendable (Row) throws -> Value
-    ) async throws -> Value?
+    /// One row by its key; nil: there is no row.
+    func find<Value: Sendable>(_ query: RowQuery<Value>, _ values: [SQLValue]) async throws -> Value?
 
     /// Jobs that wait for a thread of the engine.
     var queues: (reads: Int, writes: Int) { get }
@@ -54,14 +49,24 @@ public protocol SQLConnection: AnyObject {
     var changedRows: Int64 { get }
 }
 
+/// A question for one row by its key, and how the row is read. Made once and kept, so that the engine may answer with
+/// what it read before, if nothing was committed since; it may also ask on the caller's own thread. So the statement must
+/// find its row by an index, and `decode` do nothing but that.
+public final class RowQuery<Value: Sendable>: Sendable {
+    let sql: SQL
+    let decode: @Sendable (Row) throws -> Value
+
+    public init(_ sql: SQL, decode: @escaping @Sendable (Row) throws -> Value) {
+        self.sql = sql
+        self.decode = decode
+    }
+}
+
 extension SQLDatabase {
-    /// One row by its key; see ``find(_:_:_:)``.
-    public func find<Value: Sendable>(
-        _ sql: SQL,
-        _ values: (any SQLBindable)?...,
-        decode body: @escaping @Sendable (Row) throws -> Value
-    ) async throws -> Value? {
-        try await find(sql, values.map { $0?.sqlValue ?? .null }, body)
+    /// One row by its key; nil: there is no row.
+    public func find<Value: Sendable>(_ query: RowQuery<Value>, _ values: (any SQLBindable)?...) async throws -> Value?
+    {
+        try await find(query, values.map { $0?.sqlValue ?? .null })
     }
 
     /// Prepares every statement without running it: a start-up and test check for names, placeholders and columns.

@@ -19,11 +19,9 @@ public final class ListeningSocket: @unchecked Sendable {
 
     private static let backlog: CInt = 1024
 
-    /// Listens on a TCP address; port 0 takes a free one, told by ``address``. `sharing` lets several loops listen on
-    /// the same port (SO_REUSEPORT).
+    /// Listens on a TCP address; port 0 takes a free one, told by ``address``.
     public init(
         tcp address: SocketAddress,
-        sharing: Bool,
         loop: EventLoop,
         accepted: @escaping (CInt, SocketAddress) -> Void
     ) throws(BerthError) {
@@ -35,7 +33,6 @@ public final class ListeningSocket: @unchecked Sendable {
             var on: CInt = 1
             let size = socklen_t(MemoryLayout<CInt>.size)
             setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, size)
-            if sharing { setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, size) }
             // Whatever the system's default: `::` takes IPv4 connections too.
             var off: CInt = 0
             if address.isAny { setsockopt(descriptor, CInt(IPPROTO_IPV6), IPV6_V6ONLY, &off, size) }
@@ -94,15 +91,6 @@ public final class ListeningSocket: @unchecked Sendable {
             var status = stat()
             if stat(boundPath.path, &status) == 0, status.st_ino == boundPath.inode { unlink(boundPath.path) }
         }
-    }
-
-    /// Throws if anyone listens on `address`. With `sharing` alone two servers would silently take turns.
-    public static func refuseIfTaken(_ address: SocketAddress) throws(BerthError) {
-        let probe = try open(address)
-        defer { Glibc.close(probe) }
-        var on: CInt = 1
-        setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
-        try check(address.withSockaddr { bind(probe, $0, $1) }, address)
     }
 
     private func watch() throws(BerthError) {

@@ -73,7 +73,7 @@ struct ServerCore: Sendable {
         case .ready: try await ready()
         case .metrics: metricsText()
         case .version: try version()
-        case .openAPI: try Self.json(OpenAPI.document())
+        case .openAPI: try Self.openAPI()
         case .compatibilityExecute: try await compatibilityExecute(context)
         case .compatibilityGet: try await compatibilityGet(context)
         case .compatibilityCancel: try await compatibilityCancel(context)

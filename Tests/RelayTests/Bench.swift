@@ -97,7 +97,7 @@ final class Program: Sendable {
             guard let address = SocketAddress(numericHost: host, port: 0) else {
                 throw BerthError(.invalidValue, "\(host) is no address")
             }
-            return try ListeningSocket(tcp: address, sharing: false, loop: loop) { descriptor, _ in
+            return try ListeningSocket(tcp: address, loop: loop) { descriptor, _ in
                 guard let socket = try? Socket(adopting: descriptor, loop: loop) else { return }
                 accepted(socket)
             }

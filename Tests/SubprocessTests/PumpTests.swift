@@ -125,7 +125,8 @@ import Testing
         await client.close()
     }
 
-    @Test func `a full disk is told by name, and once there is room nothing is missing`() async throws {
+    @Test(.disabled(if: Sanitizer.watchesThreads, "the limit that plays the full disk would be the sanitizer's own"))
+    func `a full disk is told by name, and once there is room nothing is missing`() async throws {
         let holder = try HolderFixture()
         let client = try await holder.connect()
         let stop = "\(holder.scratch.path)/stop"

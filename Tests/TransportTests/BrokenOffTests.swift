@@ -1,5 +1,6 @@
 import Base
 import EventLoop
+import TestSupport
 import Testing
 
 @testable import Transport

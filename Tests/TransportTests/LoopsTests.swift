@@ -30,6 +30,38 @@ import Testing
         await server.shutdown(drainingFor: .seconds(1))
     }
 
+    @Test func `long connections are spread evenly, and new ones go where old ones ended`() async throws {
+        let group = try EventLoopGroup(count: 3, name: "server")
+        group.start()
+        defer { group.stop() }
+        let server = HTTPServer(group.loops) { .text($0.loop.name) }
+        let address = try await server.listen(on: .tcp(host: "127.0.0.1", port: 0))
+        try await withLoop { loop in
+            func open() async throws -> (client: HTTPClient, place: String) {
+                let client = HTTPClient(loop: loop)
+                let answer = try await client.fetch(.init(.get, address.url()))
+                return (client, String(decoding: answer.body, as: UTF8.self))
+            }
+            var clients: [(client: HTTPClient, place: String)] = []
+            for _ in 0..<12 { clients.append(try await open()) }
+            let counts = Dictionary(grouping: clients, by: \.place).mapValues(\.count)
+            #expect(counts == ["server-0": 4, "server-1": 4, "server-2": 4])
+            // All of one loop end; the next ones go there.
+            for client in clients where client.place == "server-1" { await client.client.close() }
+            let deadline = loop.time.uptime + .seconds(10)
+            while server.connectionCount > 8, loop.time.uptime < deadline {
+                try await loop.time.wait(for: .milliseconds(5))
+            }
+            for _ in 0..<4 {
+                let next = try await open()
+                #expect(next.place == "server-1")
+                clients.append(next)
+            }
+            for client in clients { await client.client.close() }
+        }
+        await server.shutdown(drainingFor: .seconds(1))
+    }
+
     @Test func `a second server does not share the port of the first`() async throws {
         let group = try EventLoopGroup(count: 2, name: "server")
         group.start()

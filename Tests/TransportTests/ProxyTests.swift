@@ -17,7 +17,7 @@ final class TunnelPeer: SocketDelegate, @unchecked Sendable {
     static func listen(_ loop: EventLoop, to target: SocketAddress, heads: Heads) async throws -> SocketAddress {
         let any = try #require(SocketAddress(numericHost: "127.0.0.1", port: 0))
         return try await loop.run {
-            try ListeningSocket(tcp: any, sharing: false, loop: loop) { descriptor, _ in
+            try ListeningSocket(tcp: any, loop: loop) { descriptor, _ in
                 if let socket = try? Socket(adopting: descriptor, loop: loop) {
                     socket.delegate = TunnelPeer(socket, to: target, heads: heads)
                     socket.resumeReading()

@@ -64,7 +64,7 @@ final class ScriptedServer: @unchecked Sendable {
         self.loop = loop
         self.counter = counter
         listener = try await loop.run {
-            try ListeningSocket(tcp: place, sharing: false, loop: loop) { descriptor, _ in
+            try ListeningSocket(tcp: place, loop: loop) { descriptor, _ in
                 guard let socket = try? Socket(adopting: descriptor, loop: loop) else { return }
                 let number = counter.count.wrappingAdd(1, ordering: .relaxed).newValue
                 socket.delegate = Connection(socket, number, script)

@@ -184,7 +184,7 @@ func failure(of client: HTTPClient, _ url: String) async throws -> BerthError {
             configuration.trust = .authorities(file: "/no/such/file.pem")
             let server = try #require(SocketAddress(numericHost: "127.0.0.1", port: 0))
             let listener = try await loop.run {
-                try ListeningSocket(tcp: server, sharing: false, loop: loop) { descriptor, _ in close(descriptor) }
+                try ListeningSocket(tcp: server, loop: loop) { descriptor, _ in close(descriptor) }
             }
             let client = HTTPClient(loop: loop, configuration: configuration)
             let error = try await failure(of: client, "https://localhost:\(listener.address.port)/")

@@ -69,7 +69,7 @@ final class RawPeer: SocketDelegate, @unchecked Sendable {
         let (peers, continuation) = AsyncStream.makeStream(of: RawPeer.self)
         let any = try #require(SocketAddress(numericHost: "127.0.0.1", port: 0))
         let address = try await loop.run {
-            try ListeningSocket(tcp: any, sharing: false, loop: loop) { descriptor, _ in
+            try ListeningSocket(tcp: any, loop: loop) { descriptor, _ in
                 guard let socket = try? Socket(adopting: descriptor, loop: loop) else { return }
                 continuation.yield(RawPeer(socket, reading: true))
             }.address

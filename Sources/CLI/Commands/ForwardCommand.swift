@@ -80,7 +80,7 @@ extension ServerSession {
                 guard let address = SocketAddress(numericHost: "127.0.0.1", port: pair.local) else {
                     throw BerthError(.internal, "there is no loopback")
                 }
-                return try ListeningSocket(tcp: address, sharing: false, loop: loop) { descriptor, _ in
+                return try ListeningSocket(tcp: address, loop: loop) { descriptor, _ in
                     continuation.yield((descriptor, pair.remote))
                 }
             }

@@ -14,6 +14,7 @@ public struct EnvironmentService: Sendable {
     let ids: IDSource
     let times: EnvironmentTimes
     let log: Log
+    private let byID: RowQuery<StoredEnvironment>
     let lanes = EnvironmentLanes()
     let bells = EnvironmentBells()
     /// Rings when the providers should be asked before their time.
@@ -39,6 +40,7 @@ public struct EnvironmentService: Sendable {
         self.ids = ids
         self.times = times
         self.log = log
+        byID = RowQuery(EnvironmentStore.byID) { try EnvironmentStore.stored($0, times: times) }
     }
 
     /// For the test that prepares every statement.
@@ -148,10 +150,7 @@ extension EnvironmentService {
     func stored(_ id: EnvironmentID, _ organization: OrganizationID, visibleTo user: UserID?) async throws
         -> StoredEnvironment
     {
-        let times = times
-        let stored = try await database.find(EnvironmentStore.byID, id, organization) {
-            try EnvironmentStore.stored($0, times: times)
-        }
+        let stored = try await database.find(byID, id, organization)
         guard let stored, user == nil || stored.record.ownerID == nil || stored.record.ownerID == user else {
             throw Self.unknown(id)
         }

@@ -6,6 +6,7 @@ public final class SQLiteDatabase: SQLDatabase {
     private let time: any TimeSource
     private let writes = JobQueue(threads: 1)
     private let reads = JobQueue(threads: 0)
+    private let commits = CommitCount()
     private let finders: SQLiteFinders
 
     public let dialect: any SQLDialect = SQLiteDialect()
@@ -14,14 +15,16 @@ public final class SQLiteDatabase: SQLDatabase {
     public init(_ configuration: SQLiteConfiguration, time: any TimeSource) throws {
         self.configuration = configuration
         self.time = time
-        finders = SQLiteFinders(configuration)
+        finders = SQLiteFinders(configuration, commits: commits)
         let handle = try SQLiteHandle(configuration, cacheKiB: configuration.writerCacheKiB)
         let writes = writes
+        let commits = commits
         do {
             try startThread {
                 SQLiteWriter(
                     handle: handle,
                     queue: writes,
+                    commits: commits,
                     groupLimit: configuration.groupLimit,
                     readLimit: configuration.readLimit,
                     time: time
@@ -39,16 +42,12 @@ public final class SQLiteDatabase: SQLDatabase {
 
     public var queues: (reads: Int, writes: Int) { (reads.depth, writes.depth) }
 
-    public func find<Value: Sendable>(
-        _ sql: SQL,
-        _ values: [SQLValue],
-        _ body: @escaping @Sendable (Row) throws -> Value
-    ) async throws -> Value? {
-        if let found = try finders.find(sql, values, body) { return found.value }
+    public func find<Value: Sendable>(_ query: RowQuery<Value>, _ values: [SQLValue]) async throws -> Value? {
+        if let found = try finders.find(query, values) { return found.value }
         return try await read { connection in
             var value: Value?
-            try connection.forEach(sql, values) { row in
-                value = try body(row)
+            try connection.forEach(query.sql, values) { row in
+                value = try query.decode(row)
                 return false
             }
             return value
@@ -73,6 +72,7 @@ public final class SQLiteDatabase: SQLDatabase {
     public func close() async {
         finders.close()
         await writes.closeAndWait()
+        commits.close()
         await reads.closeAndWait()
     }
 

@@ -3,13 +3,8 @@ import CSQLite
 import Synchronization
 
 /// Connections for reads by key, used on the caller's own thread: such a read takes a few microseconds, a visit to
-/// another thread many more. They wait for no lock; what cannot be read at once goes to the readers' queue.
+/// another thread many more, and a row that was found since the last commit none. They wait for no lock; what cannot be read at once goes to the readers' queue.
 final class SQLiteFinders: Sendable {
-    /// A value that was looked for here, nil if there is no row.
-    struct Found<Value> {
-        var value: Value?
-    }
-
     private struct State {
         var idle: [SQLiteHandle] = []
         var open = 0
@@ -20,42 +15,46 @@ final class SQLiteFinders: Sendable {
     private static let stepLimit: Int32 = 1_000_000
     private let configuration: SQLiteConfiguration
     private let state = Mutex(State())
+    private let rows = FoundRows()
+    private let commits: CommitCount
 
-    init(_ configuration: SQLiteConfiguration) {
+    init(_ configuration: SQLiteConfiguration, commits: CommitCount) {
+        self.commits = commits
         var own = configuration
         own.busyLimit = .zero
         self.configuration = own
     }
 
     /// nil where the readers have to do it: no connection is free, or somebody holds a lock.
-    func find<Value>(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Value) throws -> Found<Value>? {
+    func find<Value>(_ query: RowQuery<Value>, _ values: [SQLValue]) throws -> FoundRow<Value>? {
+        let commits = self.commits.count
+        if let commits, let known = rows.row(query, values, since: commits) { return known }
         guard let handle = take() else { return nil }
         defer { put(handle) }
         do {
-            return try Self.find(sql, values, body, on: handle)
+            let found = FoundRow(query, try Self.find(query, values, on: handle))
+            if let commits { rows.keep(found, values, since: commits) }
+            return found
         } catch let error as BerthError where error.code == .unavailable && error.isRetryable {
             return nil
         }
     }
 
-    private static func find<Value>(
-        _ sql: SQL,
-        _ values: [SQLValue],
-        _ body: (Row) throws -> Value,
-        on handle: SQLiteHandle
-    ) throws -> Found<Value> {
-        let statement = try handle.statement(sql)
+    private static func find<Value>(_ query: RowQuery<Value>, _ values: [SQLValue], on handle: SQLiteHandle) throws
+        -> Value?
+    {
+        let statement = try handle.statement(query.sql)
         guard statement.isReadOnly else {
-            throw BerthError(.internal, "a read tried to write to the database", detail: sql.text)
+            throw BerthError(.internal, "a read tried to write to the database", detail: query.sql.text)
         }
         // Outside of any transaction: the statement is a snapshot of its own, which ends with it.
         statement.begin()
         defer { statement.end() }
-        try handle.require(try statement.bind(values), statement: sql.text)
+        try handle.require(try statement.bind(values), statement: query.sql.text)
         switch statement.step() {
-        case SQLITE_ROW: return Found(value: try body(try statement.row()))
-        case SQLITE_DONE: return Found(value: nil)
-        case let code: throw handle.error(code, statement: sql.text)
+        case SQLITE_ROW: return try query.decode(try statement.row())
+        case SQLITE_DONE: return nil
+        case let code: throw handle.error(code, statement: query.sql.text)
         }
     }
 

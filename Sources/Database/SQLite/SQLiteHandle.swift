@@ -5,7 +5,8 @@ import Glibc
 /// Owns one `sqlite3*` and its prepared statements.
 ///
 /// Unchecked: opened without SQLite's own mutexes, so only one thread at a time may use it. `SQLiteDatabase` opens the
-/// writer's and gives it to the writer thread; each reader thread opens its own. Nothing else holds a reference.
+/// writer's and gives it to the writer thread; each reader thread opens its own; a finder's is taken
+/// for one statement and put back, both under a lock. Nothing else holds a reference.
 final class SQLiteHandle: @unchecked Sendable {
     private let pointer: OpaquePointer
     private let statementLimit: Int

@@ -8,6 +8,7 @@ import Base
 struct SQLiteWriter {
     let handle: SQLiteHandle
     let queue: JobQueue
+    let commits: CommitCount
     let groupLimit: Int
     let readLimit: Duration
     let time: any TimeSource
@@ -62,7 +63,7 @@ struct SQLiteWriter {
             }
         }
         do {
-            try handle.control("COMMIT")
+            try commits.commit { try handle.control("COMMIT") }
         } catch {
             if handle.isInTransaction { try? handle.control("ROLLBACK") }
             return settleFailedCommit(of: done + failed.map(\.job), error)

@@ -72,26 +72,10 @@ public struct Configuration: Sendable {
     public var maximumBodyBytes: Int { Int(integer("maxBodyBytes")) }
     public var maximumUploadBytes: Int64 { integer("maxUploadBytes") }
     public var maximumConnections: Int { Int(integer("maxConnections")) }
+    /// 0: the server decides.
+    public var loops: Int { Int(integer("loops")) }
     public var maximumWorkerChannels: Int { Int(integer("maxWorkerChannels")) }
     public var workerPort: Int { Int(integer("workerPort")) }
-
-    /// Host and port of `listen`.
-    public func listenAddress() throws(BerthError) -> (host: String, port: Int) {
-        let listen = text("listen") ?? ""
-        guard let colon = listen.lastIndex(of: ":"), let port = Int(listen[listen.index(after: colon)...]),
-            (0...65535).contains(port)
-        else {
-            throw BerthError(
-                .invalidValue,
-                "'\(listen)' from \(source(of: "listen")) is not host:port",
-                field: "listen",
-                remedy: "write it like 127.0.0.1:7410 or [::1]:7410"
-            )
-        }
-        var host = listen[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        return (host.isEmpty ? "0.0.0.0" : String(host), port)
-    }
 
     /// Every setting with its source; secrets redacted.
     public func rows() -> [(key: ConfigurationKey, value: String?, source: String)] {

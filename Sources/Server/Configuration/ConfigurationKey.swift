@@ -40,15 +40,23 @@ public struct ConfigurationKey: Sendable {
         self.isSecret = isSecret
     }
 
-    public static let all: [ConfigurationKey] = [
+    public static let all = general + http
+
+    private static let general: [ConfigurationKey] = [
         .init("data", .path, ["BERTH_DATA"], "directory of everything the server keeps"),
-        .init("listen", .text, ["BERTH_LISTEN"], default: "127.0.0.1:7410", "host:port of the API and of workers"),
+        .init(
+            "listen",
+            .text,
+            ["BERTH_LISTEN"],
+            default: "127.0.0.1:7410",
+            "host:port or unix:/path of the API and of workers; several with commas"
+        ),
         .init(
             "workerPort",
             .integer(0...65535),
             ["BERTH_WORKER_PORT", "WS_PORT"],
             default: "0",
-            "one more port for workers on the host of `listen`; 0: none"
+            "one more port for workers on the first host of `listen`; 0: none"
         ),
         .init("tlsCertificate", .path, ["BERTH_TLS_CERTIFICATE"], "PEM chain; with tlsKey the listeners speak TLS"),
         .init("tlsKey", .path, ["BERTH_TLS_KEY"], "PEM private key"),
@@ -134,18 +142,18 @@ public struct ConfigurationKey: Sendable {
             "largest repository of a caller's machine, and largest bundle of new commits"
         ),
         .init(
-            "maxConnections",
-            .integer(8...1_000_000),
-            ["BERTH_MAX_CONNECTIONS"],
-            default: "4096",
-            "open connections"
-        ),
-        .init(
             "maxWorkerChannels",
             .integer(1...1_000_000),
             ["BERTH_MAX_WORKER_CHANNELS"],
             default: "256",
             "open TCP connections through one worker"
+        ),
+        .init(
+            "loops",
+            .integer(0...64),
+            ["BERTH_LOOPS"],
+            default: "0",
+            "threads that serve connections; 0: one for each processor, at most 4"
         ),
         .init(
             "drainMs",

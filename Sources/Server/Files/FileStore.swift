@@ -56,28 +56,13 @@ struct FileStore: Sendable {
         return received
     }
 
-    /// Bytes of `name`; nil where there is no such file.
-    func length(_ name: String) -> Int64? {
-        var status = stat()
-        return stat("\(directory)/\(name)", &status) == 0 ? Int64(status.st_size) : nil
-    }
-
-    /// The file as an answer; memory is bounded while a client stalls.
-    func response(_ name: String) -> HTTPResponse? {
-        guard let length = length(name) else { return nil }
-        let path = "\(directory)/\(name)"
-        return HTTPResponse(
-            headers: ["content-type": "application/octet-stream"],
-            body: .stream(length: Int(length)) { writer in
-                let file = open(path, O_RDONLY | O_CLOEXEC)
-                guard file >= 0 else { throw Self.failure() }
-                defer { close(file) }
-                var buffer = [UInt8](repeating: 0, count: 1 << 16)
-                while case let count = read(file, &buffer, buffer.count), count > 0 {
-                    try await writer.write(Array(buffer[..<count]))
-                }
-            }
-        )
+    /// The file, or the part that is asked for, as an answer; nil where there is no such file.
+    /// - Parameter sha256: of its bytes, which then names them to caches and to clients that fetch the rest of a file.
+    func response(_ name: String, sha256: String? = nil) throws(BerthError) -> HTTPResponse? {
+        guard let file = try OpenFile(path: "\(directory)/\(name)") else { return nil }
+        var headers: HTTPHeaders = ["content-type": "application/octet-stream"]
+        if let sha256 { headers.add("etag", "\"\(sha256)\"") }
+        return HTTPResponse(headers: headers, body: .file(file))
     }
 
     func remove(_ name: String) { unlink("\(directory)/\(name)") }

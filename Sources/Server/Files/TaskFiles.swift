@@ -44,7 +44,8 @@ struct TaskFiles: Sendable {
     /// The new commits of an execution that the caller may see.
     func bundle(of record: ExecutionRecord) throws(BerthError) -> HTTPResponse {
         let mark = record.report?.workspace?.bundle
-        guard let mark, var response = bundles.response(Self.name(AttemptKey(record.id, record.attempt))) else {
+        let name = Self.name(AttemptKey(record.id, record.attempt))
+        guard let mark, var response = try bundles.response(name, sha256: mark.sha256) else {
             throw BerthError(
                 .notFound,
                 record.state.isTerminal
@@ -64,7 +65,7 @@ struct TaskFiles: Sendable {
         let identity = try await identity(request)
         let id = try Self.known(upload, UploadKind.self)
         let record = try await uploads.get(id, organization: identity.organizationID, owner: identity.ownerID)
-        guard let response = incoming.response(record.id.text) else {
+        guard let response = try incoming.response(record.id.text, sha256: record.sha256) else {
             throw BerthError(.notFound, "the bytes of upload \(id) are gone", remedy: "upload it again")
         }
         return response

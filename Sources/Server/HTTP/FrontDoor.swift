@@ -25,6 +25,7 @@ struct FrontDoor: Sendable {
             }
         }
         response.headers.add("x-request-id", request.id.text)
+        response = response.prepared(for: request)
         let took = request.loop.time.uptime - began
         let status = response.status
         let place: RoutePlace? = if case .found(let place, _) = match { place } else { nil }
@@ -33,7 +34,7 @@ struct FrontDoor: Sendable {
             "request",
             [
                 "request_id": request.id, "method": request.method, "route": place?.route.id.rawValue ?? "none",
-                "status": status, "took_us": took.wholeNanoseconds / 1000,
+                "status": status, "took_us": took.wholeNanoseconds / 1000, "peer": request.peerName,
             ]
         )
         return response
@@ -123,7 +124,8 @@ struct FrontDoor: Sendable {
         guard given.count > scheme.count, zip(given, scheme).allSatisfy({ $0 == $1 || $0 | 0x20 == $1 }) else {
             return nil
         }
-        return Secret(value[given.index(given.startIndex, offsetBy: scheme.count)...].trimmed)
+        // Several spaces may divide the two; what stands at the end, the parser has cut off.
+        return Secret(String(Substring(given.dropFirst(scheme.count).drop { $0 == 0x20 })))
     }
 
     static func problem(_ error: BerthError, request: HTTPRequest, log: Log) -> HTTPResponse {

@@ -7,14 +7,15 @@ import Transport
 /// without network works and the server itself stays on loopback. A worker sees its socket's file come back after a
 /// restart and connects at once.
 actor LinkSockets {
-    private let loop: EventLoop
+    private let loops: [EventLoop]
+    private var turn = 0
     private let hub: LateBinding<WorkerHub>
     private let ids: IDSource
     private let log: Log
     private var servers: [EnvironmentID: HTTPServer] = [:]
 
-    init(loop: EventLoop, hub: LateBinding<WorkerHub>, ids: IDSource, log: Log) {
-        self.loop = loop
+    init(loops: [EventLoop], hub: LateBinding<WorkerHub>, ids: IDSource, log: Log) {
+        self.loops = loops
         self.hub = hub
         self.ids = ids
         self.log = log
@@ -23,7 +24,10 @@ actor LinkSockets {
     /// Listens on `path`; does nothing when this environment's socket is open already.
     func open(_ environment: EnvironmentID, path: String) async throws {
         guard servers[environment] == nil else { return }
-        let server = HTTPServer(loops: [loop], configuration: Self.configuration, ids: ids, log: log) { [hub] request in
+        // One loop for an environment's connections, so that nothing of it changes threads; the next one for the next.
+        turn = (turn + 1) % loops.count
+        let server = HTTPServer(loops: [loops[turn]], configuration: Self.configuration, ids: ids, log: log) {
+            [hub] request in
             guard let hub = hub.value else { throw BerthError(.unavailable, "the server is starting") }
             return try await hub.answer(request)
         }

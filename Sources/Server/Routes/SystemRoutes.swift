@@ -3,6 +3,7 @@ import Accounts
 import Base
 import Database
 import Domain
+import OpenSSL
 import Transport
 import WorkerProtocol
 
@@ -53,6 +54,20 @@ extension ServerCore {
     }
 
     func version() throws -> HTTPResponse { try Self.json(Version(workerProtocol: ProtocolLimits.version)) }
+
+    /// The description, which stays the same while the server runs.
+    static func openAPI() throws -> HTTPResponse {
+        let (bytes, digest) = try description.get()
+        var response = HTTPResponse.json(bytes)
+        response.headers.add("etag", "\"\(digest)\"")
+        response.headers.add("cache-control", "no-cache")
+        return response
+    }
+
+    private static let description = Result {
+        let bytes = try JSONBody.encode(OpenAPI.document())
+        return (bytes, Hex.encode(SHA256.hash(bytes).prefix(16)))
+    }
 
     static func json(_ value: some Encodable, status: Int = 200) throws -> HTTPResponse {
         .json(try JSONBody.encode(value), status: status)

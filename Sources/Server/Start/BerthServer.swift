@@ -18,7 +18,11 @@ public enum BerthServer {
     ) async throws {
         let log = Log(sink: LoopLogSink(), time: loop.time, level: configuration.logLevel)
         let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
-        try await run(configuration, loops: [loop], log: log) {
+        let count = configuration.loops == 0 ? defaultLoops : configuration.loops
+        let further = try (1..<max(2, count)).prefix(count - 1).map { try EventLoop(name: "loop-\($0)") }
+        for loop in further { loop.start() }
+        defer { for loop in further { loop.stop() } }
+        try await run(configuration, loops: [loop] + further, log: log) {
             for await signal in signals {
                 log.info("stopping", ["signal": signal])
                 return
@@ -27,6 +31,8 @@ public enum BerthServer {
             announce(address)
         }
     }
+
+    private static var defaultLoops: Int { min(4, max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN)))) }
 
     /// - Parameters:
     ///   - stop: returns when the server is to stop; environments and runs go on without it.

@@ -58,7 +58,7 @@ struct Composition: Sendable {
             standing: standing
         )
         let hub = LateBinding<WorkerHub>()
-        let links = LinkSockets(loop: loops[0], hub: hub, ids: ids, log: log)
+        let links = LinkSockets(loops: loops, hub: hub, ids: ids, log: log)
         let house = try providers(configuration, links: links, loop: loops[0], time: time)
         let relay = EnvironmentRelay()
         let environments = EnvironmentService(
@@ -138,7 +138,7 @@ struct Composition: Sendable {
         let tls = try identity(configuration)
         let http = HTTPServer(
             loops: loops,
-            configuration: httpConfiguration(configuration, tls),
+            configuration: try httpConfiguration(configuration, tls),
             // Of requests: ids of what is kept come from the kernel one by one.
             ids: IDSource(time: time, randomness: PooledRandomness()),
             log: log
@@ -160,24 +160,34 @@ struct Composition: Sendable {
 
     /// Starts to take requests; returns the address for the CLI.
     func listen() async throws -> ServerAddress {
-        let (host, port) = try core.configuration.listenAddress()
-        let address = try await http.listen(on: .tcp(host: host, port: port))
-        if core.configuration.workerPort != 0 {
-            try await http.listen(on: .tcp(host: host, port: core.configuration.workerPort))
-        }
-        let reachable = ["0.0.0.0", "::"].contains(address.host) ? "127.0.0.1" : address.host
-        if tls == nil, !["127.0.0.1", "::1"].contains(address.host) {
+        let addresses = try core.configuration.listenAddresses()
+        var urls: [String] = []
+        for wanted in addresses {
+            let address = try await http.listen(on: wanted)
+            log.info("listening", ["address": address.description])
+            urls.append(url(address))
+            guard tls == nil, !address.isLoopback else { continue }
             log.warning(
                 "listening beyond this machine without TLS: keys and output can be read on the way",
                 ["address": address.description]
             )
         }
-        let place = reachable.contains(":") ? "[\(reachable)]" : reachable
-        return ServerAddress(
-            url: "\(tls == nil ? "http" : "https")://\(place):\(address.port)",
-            key: nil,
-            pins: tls.map { [$0.certificate.pin] } ?? []
-        )
+        if core.configuration.workerPort != 0 {
+            try await http.listen(on: .tcp(host: Self.workerHost(addresses), port: core.configuration.workerPort))
+        }
+        return ServerAddress(url: urls[0], key: nil, pins: tls.map { [$0.certificate.pin] } ?? [])
+    }
+
+    private static func workerHost(_ addresses: [ListenAddress]) -> String {
+        for case .tcp(let host, _) in addresses { return host }
+        return "127.0.0.1"
+    }
+
+    /// How this machine reaches it.
+    private func url(_ address: SocketAddress) -> String {
+        if address.family == .unix { return "unix:\(address.host)" }
+        let host = address.isAny ? "127.0.0.1" : address.host
+        return (tls == nil ? "http://" : "https://") + (host.contains(":") ? "[\(host)]" : host) + ":\(address.port)"
     }
 
     /// The loops that run until the server stops. None of them is waited for before requests are taken.
@@ -275,15 +285,11 @@ struct Composition: Sendable {
         }
     }
 
-    private static func httpConfiguration(_ configuration: Configuration, _ tls: TLSIdentity?)
+    private static func httpConfiguration(_ configuration: Configuration, _ tls: TLSIdentity?) throws(BerthError)
         -> HTTPServerConfiguration
     {
-        var http = HTTPServerConfiguration()
+        var http = try configuration.limits()
         http.tls = tls
-        // Above our own limit, so that what is too long is answered with a problem and not cut off.
-        // Uploads are read in pieces under a limit of their own; every other route has one in front of its decoder.
-        http.maximumBodyBytes = max(configuration.maximumBodyBytes * 4, Int(configuration.maximumUploadBytes) + 1)
-        http.maximumConnections = configuration.maximumConnections
         http.renderError = { FrontDoor.problem($0, requestID: nil) }
         return http
     }

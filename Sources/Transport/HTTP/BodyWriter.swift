@@ -17,6 +17,8 @@ public final class BodyWriter: @unchecked Sendable {
     private var framing: Framing
     private var isFinished = false
     private(set) var lastWrite: Uptime
+    /// Compresses what is put, before it is framed.
+    var gzip: GzipWriter?
 
     init(stream: ByteStream, framing: Framing) {
         self.stream = stream
@@ -50,6 +52,10 @@ public final class BodyWriter: @unchecked Sendable {
     /// On the loop.
     func put(_ bytes: [UInt8]) throws(BerthError) {
         guard stream.isOpen, !isFinished else { throw Socket.closedError }
+        try frame(gzip?.encode(bytes) ?? bytes)
+    }
+
+    private func frame(_ bytes: [UInt8]) throws(BerthError) {
         guard !bytes.isEmpty else { return }
         lastWrite = stream.loop.now
         switch framing {
@@ -99,6 +105,7 @@ public final class BodyWriter: @unchecked Sendable {
     /// On the loop.
     func finish() throws(BerthError) {
         guard !isFinished else { return }
+        if let gzip { try frame(gzip.finish()) }
         isFinished = true
         switch framing {
         case .chunked: stream.write("0\r\n\r\n")

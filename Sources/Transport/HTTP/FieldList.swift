@@ -36,6 +36,14 @@ enum FieldList {
         return isQuoted ? nil : members
     }
 
+    /// RFC 9110, section 5.6.2.
+    static func isToken(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+        }
+    }
+
     static func trimmed(_ text: Substring) -> Substring {
         var bytes = text.utf8
         while let first = bytes.first, first == 0x20 || first == 0x09 { bytes.removeFirst() }

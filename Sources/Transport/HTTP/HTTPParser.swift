@@ -105,7 +105,20 @@ final class HTTPParser {
         default:
             if let refusal { return .failed(status: refusal.status, reason: refusal.reason) }
             let reason = llhttp_get_error_reason(parser).map { String(cString: $0) } ?? "malformed"
-            return .failed(status: result == HPE_INVALID_VERSION ? 505 : 400, reason: reason)
+            let offender = llhttp_get_error_pos(parser).map { UInt8(bitPattern: $0.pointee) }
+            return .failed(status: Self.status(of: result, reason: reason, offender: offender), reason: reason)
+        }
+    }
+
+    /// - Parameter offender: the byte that llhttp stumbled over.
+    private static func status(of error: llhttp_errno_t, reason: String, offender: UInt8?) -> Int {
+        switch error {
+        // Other mistakes in a version are mistakes of syntax.
+        case HPE_INVALID_VERSION where reason == "Invalid HTTP version": 505
+        case HPE_PAUSED_H2_UPGRADE: 505
+        // A token that names no method llhttp has heard of (RFC 9110, section 9.1).
+        case HPE_INVALID_METHOD where offender.map(FieldList.isToken) == true: 501
+        default: 400
         }
     }
 

@@ -26,9 +26,12 @@ enum RequestRules {
         if headers.contains("transfer-encoding") {
             // A version 1.0 peer may not have framed it (section 6.1); other codings than chunked are unknown here.
             guard head.minorVersion == 1 else { return RequestRefusal(400, "transfer-encoding in version 1.0") }
-            guard headers.tokens("transfer-encoding") == ["chunked"] else {
-                return RequestRefusal(501, "unknown transfer coding")
+            let codings = headers.tokens("transfer-encoding")
+            // Only a last coding that is chunked, and once, says where the body ends (section 6.3).
+            guard codings.last == "chunked", !codings.dropLast().contains("chunked") else {
+                return RequestRefusal(400, "a body without an end")
             }
+            guard codings.count == 1 else { return RequestRefusal(501, "unknown transfer coding") }
             guard head.contentLength == nil, !headers.contains("content-length") else {
                 return RequestRefusal(400, "content-length and transfer-encoding")
             }
@@ -36,8 +39,7 @@ enum RequestRules {
         if let length = head.contentLength, length > UInt64(maximumBodyBytes) {
             return RequestRefusal(413, "body too large")
         }
-        let expectations = headers.tokens("expect")
-        guard expectations.isEmpty || expectations == ["100-continue"] else {
+        guard headers.tokens("expect").allSatisfy({ $0 == "100-continue" }) else {
             return RequestRefusal(417, "unknown expectation")
         }
         return method(head.method) == nil ? RequestRefusal(501, "unknown method") : nil
@@ -57,12 +59,18 @@ enum RequestRules {
         }
     }
 
+    /// The authority of a target in absolute form, which counts instead of the `host` field (RFC 9112, section 3.2.2).
+    static func authority(_ target: String) -> String? {
+        guard !target.hasPrefix("/"), let slashes = target.firstIndex(of: "/") else { return nil }
+        return String(target[slashes...].dropFirst(2).prefix { $0 != "/" && $0 != "?" })
+    }
+
     /// Path and query of a request target in origin form, absolute form or `*`; nil if it is none of them.
     static func target(_ text: String, method: HTTPMethod) -> (path: String, query: String)? {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
         if text == "*" { return method == .options ? ("*", "") : nil }
         var rest = Substring(text)
-        if !rest.hasPrefix("/") {
+        if rest.utf8.first != UInt8(ascii: "/") {
             guard let scheme = ["http://", "https://"].first(where: { rest.lowercased().hasPrefix($0) }) else {
                 return nil
             }
@@ -71,9 +79,13 @@ enum RequestRules {
             guard !authority.isEmpty, isHost(String(authority)) else { return nil }
             rest = rest.dropFirst(authority.count)
         }
-        let path = rest.prefix { $0 != "?" }
-        guard let decoded = PercentEncoding.decode(path), !decoded.utf8.contains(0) else { return nil }
-        return (path.isEmpty ? "/" : String(path), String(rest.dropFirst(path.count + 1)))
+        // By bytes: all of them are ASCII, and this is done for every request.
+        let end = rest.utf8.firstIndex(of: UInt8(ascii: "?"))
+        let path = rest[..<(end ?? rest.endIndex)]
+        if path.utf8.contains(UInt8(ascii: "%")) {
+            guard let decoded = PercentEncoding.decode(path), !decoded.utf8.contains(0) else { return nil }
+        }
+        return (path.isEmpty ? "/" : String(path), end.map { String(rest[rest.utf8.index(after: $0)...]) } ?? "")
     }
 
     /// `uri-host [":" port]` of RFC 3986: a name, an IPv4 address or a bracketed IPv6 address. May be empty.

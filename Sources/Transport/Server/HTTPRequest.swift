@@ -1,8 +1,9 @@
 public import Base
 public import EventLoop
 
-/// A request whose head has been read and found in order. Its body may still be coming in.
-public struct HTTPRequest: Sendable {
+/// A request whose head has been read and found in order. Its body may still be coming in. A class, because it is handed
+/// on many times and never changed.
+public final class HTTPRequest: Sendable {
     public let id: RequestID
     public let method: HTTPMethod
     /// Still percent-encoded, begins with `/` (or is `*`).
@@ -13,10 +14,36 @@ public struct HTTPRequest: Sendable {
     public let body: IncomingBody
     /// The client; where a trusted proxy speaks for it, its own address.
     public let peer: HTTPPeer
+    /// ``peer`` as text, for logs.
+    public let peerName: String
     /// Whether the client spoke TLS, to this server or to a trusted proxy.
     public let isSecure: Bool
     /// The loop that the handler runs on; its `time` is the clock for deadlines.
     public let loop: EventLoop
+    /// Whether the server compresses for who asks for it.
+    let compresses: Bool
+
+    init(
+        id: RequestID,
+        method: HTTPMethod,
+        path: String,
+        rawQuery: String,
+        headers: HTTPHeaders,
+        body: IncomingBody,
+        peer: HTTPPeer,
+        isSecure: Bool,
+        loop: EventLoop
+    ) {
+        self.id = id
+        self.method = method
+        self.path = path
+        self.rawQuery = rawQuery
+        self.headers = headers
+        self.body = body
+        self.peer = peer
+        self.isSecure = isSecure
+        self.loop = loop
+    }
 
     /// The parts between the slashes, percent-decoded. `/` has none; a slash at the end adds an empty one.
     public var segments: [String] {

@@ -7,6 +7,9 @@ public struct HTTPResponse: Sendable {
         /// The closure writes the body and returns at its end; an error cuts the response short so that the client
         /// sees it. `length` is the exact number of bytes if known.
         case stream(length: Int?, @Sendable (BodyWriter) async throws -> Void)
+        /// A file, or the given part of it; nil: whatever part the client asks for. Several parts at once are answered
+        /// with the whole.
+        case file(OpenFile, Range<Int64>? = nil)
         /// Server-sent events (WHATWG HTML, section 9.2). Comments keep the connection alive in quiet times.
         case events(@Sendable (EventWriter) async throws -> Void)
         /// Accepts a WebSocket handshake; the connection closes when the closure returns (1000) or throws (1011).
@@ -29,6 +32,9 @@ public struct HTTPResponse: Sendable {
     public var status: Int
     public var headers: HTTPHeaders
     public var body: Body
+    /// Set by ``prepared(for:)``.
+    var isPrepared = false
+    var isGzipped = false
 
     public init(status: Int = 200, headers: HTTPHeaders = HTTPHeaders(), body: Body = .bytes([])) {
         self.status = status

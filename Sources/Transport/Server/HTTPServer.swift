@@ -42,47 +42,56 @@ public final class HTTPServer: Sendable {
     /// Connections that speak WebSocket.
     public var webSocketCount: Int { webSockets.load(ordering: .relaxed) }
 
-    /// Starts to accept connections and returns the address in use. May be called for several addresses. TCP listens
-    /// on every loop; connections of a unix socket are handed out to the loops in turn.
+    /// Starts to accept connections and returns the address in use. May be called for several addresses. The first loop
+    /// accepts; each connection goes to the loop that has the fewest.
     @discardableResult
     public func listen(on address: ListenAddress) async throws -> SocketAddress {
+        let first = places[0]
         switch address {
         case .unix(let path, let mode):
-            let first = places[0]
             return try await first.loop.run { [self] in
-                let socket = try ListeningSocket(unix: path, mode: mode, loop: first.loop) { [self] descriptor, _ in
-                    let turn = nextPlace.wrappingAdd(1, ordering: .relaxed).oldValue
-                    let place = places[turn % places.count]
-                    place.loop.execute { self.accept(descriptor, from: nil, at: place) }
-                }
-                socket.onExhaustion = { [self] error in exhausted(error, at: first) }
-                first.listeners.append(socket)
-                return socket.address
+                try keep(
+                    ListeningSocket(unix: path, mode: mode, loop: first.loop) { [self] descriptor, _ in
+                        distribute(descriptor, from: nil)
+                    }
+                )
             }
         case .tcp(let host, let port):
-            var address = try await places[0].loop.lookUp(host: host, port: port)[0]
-            if places.count > 1 { try ListeningSocket.refuseIfTaken(address) }
-            for place in places { address = try await listen(on: address, at: place) }
-            return address
-        }
-    }
-
-    private func listen(on address: SocketAddress, at place: ServerPlace) async throws -> SocketAddress {
-        try await place.loop.run { [self] in
-            let socket = try ListeningSocket(
-                tcp: address,
-                sharing: places.count > 1,
-                loop: place.loop
-            ) { [self] descriptor, peer in
-                accept(descriptor, from: peer, at: place)
+            let address = try await first.loop.lookUp(host: host, port: port)[0]
+            return try await first.loop.run { [self] in
+                try keep(
+                    ListeningSocket(tcp: address, loop: first.loop) { [self] descriptor, peer in
+                        distribute(descriptor, from: peer)
+                    }
+                )
             }
-            socket.onExhaustion = { [self] error in exhausted(error, at: place) }
-            place.listeners.append(socket)
-            return socket.address
         }
     }
 
-    private func accept(_ descriptor: CInt, from peer: SocketAddress?, at place: ServerPlace) {
+    private func keep(_ socket: ListeningSocket) -> SocketAddress {
+        let place = places[0]
+        socket.onExhaustion = { [self] error in exhausted(error, at: place) }
+        place.listeners.append(socket)
+        return socket.address
+    }
+
+    /// The kernel's own way of sharing a port goes by a hash of the peer's address: of a few long connections one loop
+    /// may get most. Here the counts never differ by more than what has ended since.
+    private func distribute(_ descriptor: CInt, from peer: SocketAddress?) {
+        let turn = nextPlace.wrappingAdd(1, ordering: .relaxed).oldValue
+        var best = places[turn % places.count]
+        for step in 1..<max(2, places.count) {
+            let place = places[(turn + step) % places.count]
+            if place.load.load(ordering: .relaxed) < best.load.load(ordering: .relaxed) { best = place }
+        }
+        best.load.wrappingAdd(1, ordering: .relaxed)
+        best.loop.execute { [best] in
+            if !self.accept(descriptor, from: peer, at: best) { best.load.wrappingSubtract(1, ordering: .relaxed) }
+        }
+    }
+
+    /// Whether there is a connection now, which will be told to have ended.
+    private func accept(_ descriptor: CInt, from peer: SocketAddress?, at place: ServerPlace) -> Bool {
         let peer = peer?.unmapped
         let isProxy = peer.map { isTrusted($0) } ?? configuration.trustedProxies.contains { $0.isUnix }
         let group = isProxy ? nil : peer.flatMap { ClientGroup($0) }
@@ -94,7 +103,8 @@ public final class HTTPServer: Sendable {
         switch admission {
         case .dropped(let fault):
             close(descriptor)
-            return faults.report(fault, peer: peer.map { .tcp($0) }, detail: "dropped", at: place.loop.now)
+            faults.report(fault, peer: peer.map { .tcp($0) }, detail: "dropped", at: place.loop.now)
+            return false
         case .refused(let status, let fault):
             faults.report(fault, peer: peer.map { .tcp($0) }, detail: "answered with \(status)", at: place.loop.now)
         case .welcome: break
@@ -121,11 +131,16 @@ public final class HTTPServer: Sendable {
                 place: place
             )
             place.connections[ObjectIdentifier(connection)] = connection
-            if case .refused(let status, _) = admission { return connection.start(refusing: status) }
-            connection.start(refusing: place.isDraining ? 503 : nil)
+            if case .refused(let status, _) = admission {
+                connection.start(refusing: status)
+            } else {
+                connection.start(refusing: place.isDraining ? 503 : nil)
+            }
+            return true
         } catch {
             counts.leave(group)
             faults.report(.exhausted, peer: peer.map { .tcp($0) }, detail: error.description, at: place.loop.now)
+            return false
         }
     }
 
@@ -152,6 +167,7 @@ public final class HTTPServer: Sendable {
 
     func ended(_ connection: ServerConnection, at place: ServerPlace) {
         guard place.connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        place.load.wrappingSubtract(1, ordering: .relaxed)
         counts.leave(connection.group)
         guard place.connections.isEmpty else { return }
         let waiters = place.emptyWaiters
@@ -190,10 +206,20 @@ final class ServerPlace: @unchecked Sendable {
     var connections: [ObjectIdentifier: ServerConnection] = [:]
     var emptyWaiters: [Waiter<Void>] = []
     var isDraining = false
+    var compressors = GzipWriter.Pool()
     let compression = CompressionPool()
+    /// Connections that are here or on their way; the accepting loop looks at it.
+    let load = Atomic<Int>(0)
+    /// The body of all requests that have none.
+    let noBody: (BodyBuffer, IncomingBody)
     private var date = HTTPDate()
 
-    init(loop: EventLoop) { self.loop = loop }
+    init(loop: EventLoop) {
+        self.loop = loop
+        let buffer = BodyBuffer(loop: loop)
+        buffer.finish()
+        noBody = (buffer, IncomingBody(buffer))
+    }
 
     func currentDate() -> HTTPDate {
         date.update(loop.time.now)

@@ -102,35 +102,3 @@ enum ResponseHead {
         }
     }
 }
-
-/// The `date` field (IMF-fixdate, RFC 9110, section 5.6.7), made once a second.
-struct HTTPDate {
-    private(set) var field: [UInt8] = []
-    private var second: Int64 = -1
-
-    mutating func update(_ now: Timestamp) {
-        let current = now.milliseconds / 1000
-        guard current != second else { return }
-        second = current
-        field = Array("date: \(Self.text(secondsSinceEpoch: current))\r\n".utf8)
-    }
-
-    static func text(secondsSinceEpoch seconds: Int64) -> String {
-        let days = seconds / 86400
-        let time = seconds % 86400
-        // Days to civil date, with years that begin in March (proleptic Gregorian calendar).
-        let shifted = days + 719_468
-        let era = shifted / 146_097
-        let dayOfEra = shifted % 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let month = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * month + 2) / 5 + 1
-        let year = yearOfEra + era * 400 + (month >= 10 ? 1 : 0)
-        let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
-        let months = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"]
-        func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        return "\(weekdays[Int(days % 7)]), \(two(day)) \(months[Int(month)]) \(year) "
-            + "\(two(time / 3600)):\(two(time / 60 % 60)):\(two(time % 60)) GMT"
-    }
-}

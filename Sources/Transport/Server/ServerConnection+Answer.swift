@@ -27,6 +27,7 @@ extension ServerConnection {
 
     private func send(_ response: HTTPResponse, to request: HTTPRequest) async throws {
         guard case .exchange(let exchange) = phase else { return }
+        let response = response.prepared(for: request)
         // A WebSocket's handshake writes its own head, so a handler may well say 101.
         let isUpgrade =
             switch response.body {
@@ -37,13 +38,7 @@ extension ServerConnection {
             throw BerthError(.internal, "a handler answered with the status \(response.status)")
         }
         switch response.body {
-        case .bytes(let bytes):
-            writeHead(response, exchange, length: bytes.count)
-            if request.method != .head, Self.mayHaveBody(response.status) { stream.write(bytes) }
-        case .stream(let length, let produce):
-            let writer = writeHead(response, exchange, length: length)
-            if request.method != .head { try await produce(writer) }
-            try writer.finish()
+        case .bytes, .stream, .file: try await sendBody(response, exchange)
         case .events(let produce):
             try await sendEvents(response, exchange, produce)
         case .webSocket(let subprotocol, let own, let run):
@@ -61,10 +56,10 @@ extension ServerConnection {
         finishExchange()
     }
 
-    private static func mayHaveBody(_ status: Int) -> Bool { status >= 200 && status != 204 && status != 304 }
+    static func mayHaveBody(_ status: Int) -> Bool { status >= 200 && status != 204 && status != 304 }
 
     @discardableResult
-    private func writeHead(_ response: HTTPResponse, _ exchange: Exchange, length: Int?) -> BodyWriter {
+    func writeHead(_ response: HTTPResponse, _ exchange: Exchange, length: Int?) -> BodyWriter {
         var exchange = exchange
         // The rest of a body that nobody wanted is not read: the connection ends instead.
         // Nor is what a client sent behind a handshake without waiting for its answer: it may be anything.
@@ -133,6 +128,7 @@ extension ServerConnection {
             return closeAfterFlush()
         }
         phase = .idle
+        hasAnswered = true
         writer = nil
         answersEvents = false
         leaveForwarded()

@@ -11,8 +11,12 @@ extension ServerConnection {
         case .idle where parser?.hasStartedHead == true:
             report(.slowHead, "no end of the head after \(configuration.headTimeout)")
             refuse(408)
+        // Who still takes the last answer is not idle; the write deadline is over it.
+        case .idle where stream.unsentBytes > 0: timer?.set(after: configuration.idleTimeout)
+        case .idle where hasAnswered: closeAfterFlush()
+        // Nothing lies on the way to a client that was never answered.
         case .idle: stream.close()
-        case .exchange(let exchange) where exchange.facts.ending != nil: farewellPassed(exchange)
+        case .exchange(let exchange) where exchange.facts.isEnding: farewellPassed(exchange)
         case .exchange: bodyDeadlinePassed()
         case .upgraded, .closing, .closed: return
         }
@@ -23,13 +27,10 @@ extension ServerConnection {
         case .stopped: lookForPeer()
         case .running:
             report(.slowBody, "less than the minimum of the body in \(configuration.bodyTimeout)")
-            end(
-                .bodyTimedOut,
-                BerthError(.requestTimedOut, "the request's body stopped for \(configuration.bodyTimeout)")
-            )
+            end(BerthError(.requestTimedOut, "the request's body stopped for \(configuration.bodyTimeout)"))
         case .held:
             report(.unreadBody, "the handler read nothing of the body for \(configuration.unreadTimeout)")
-            end(.bodyUnread, BerthError(.timedOut, "the request's body was not read for too long"))
+            end(BerthError(.timedOut, "the request's body was not read for too long"))
         }
     }
 
@@ -75,30 +76,27 @@ extension ServerConnection {
             refuse(status)
         case .exchange where status == 413:
             report(.largeBody, "more than \(configuration.maximumBodyBytes) bytes")
-            end(
-                .bodyBroken,
-                BerthError(.tooLarge, "the request's body is longer than \(configuration.maximumBodyBytes) bytes")
-            )
+            end(BerthError(.tooLarge, "the request's body is longer than \(configuration.maximumBodyBytes) bytes"))
         case .exchange:
             report(.malformedBody, reason)
-            end(.bodyBroken, BerthError(.invalidRequest, "the request's body is not what HTTP allows"))
+            end(BerthError(.invalidRequest, "the request's body is not what HTTP allows"))
         case .upgraded, .closing, .closed: stream.close()
         }
     }
 
     /// The client is gone or has shut its side: an answer that is ready soon is still sent.
     func inputEnded() {
-        end(.clientLeft, BerthError(.invalidRequest, "the client closed the connection before its body was complete"))
+        end(BerthError(.invalidRequest, "the client closed the connection before its body was complete"))
         // Who reads events keeps the connection open; whoever has shut it reads no more.
         if case .exchange(let exchange) = phase, answersEvents { exchange.task?.cancel() }
     }
 
     /// The rest of the request is unusable; the handler hears of it and the connection ends with its answer.
-    private func end(_ ending: Ending, _ error: BerthError) {
+    private func end(_ error: BerthError) {
         guard case .exchange(var exchange) = phase else { return }
         exchange.body.fail(error)
         exchange.facts.keepsAlive = false
-        exchange.facts.ending = ending
+        exchange.facts.isEnding = true
         exchange.facts.lastLook = loop.now
         phase = .exchange(exchange)
         bodyClock = .stopped

@@ -5,7 +5,7 @@ internal import EventLoop
 extension ServerConnection: HTTPParserDelegate {
     func parserReadHead(_ head: HTTPHead) -> HTTPParser.Verdict {
         isHeadTimed = false
-        let headers = head.headers
+        var headers = head.headers
         if let refusal = RequestRules.refusal(
             head,
             headers: headers,
@@ -17,28 +17,32 @@ extension ServerConnection: HTTPParserDelegate {
         guard let method = RequestRules.method(head.method),
             let (path, query) = RequestRules.target(text, method: method)
         else { return .refuse(status: 400, reason: "bad target") }
+        if let authority = RequestRules.authority(text) { headers.set("host", authority) }
         var peer = peer
+        var peerName = peerName
         var isSecure = stream.isSecure
         if isProxy, let client = forwardedClient(headers) {
             guard client.isWelcome else { return .refuse(status: 429, reason: "too many requests of one client") }
             peer = .tcp(client.address)
+            peerName = client.address.host
             isSecure = client.isSecure ?? isSecure
         }
-        let body = BodyBuffer(loop: loop)
-        body.onDemand { [unowned self] in bodyWanted() }
+        // A handshake has no body, so one that brings some is answered as the plain request it also is.
+        let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
+        let (body, incoming) = hasBody ? makeBody() : place.noBody
         let request = HTTPRequest(
             id: server.ids.make(),
             method: method,
             path: path,
             rawQuery: query,
             headers: headers,
-            body: IncomingBody(body),
+            body: incoming,
             peer: peer,
+            peerName: peerName,
             isSecure: isSecure,
-            loop: loop
+            loop: loop,
+            compresses: configuration.compresses
         )
-        // A handshake has no body, so one that brings some is answered as the plain request it also is.
-        let hasBody = head.isChunked || (head.contentLength ?? 0) > 0
         let isUpgrade = head.isUpgrade && !hasBody && request.asksForWebSocket
         var exchange = Exchange(
             request: request,
@@ -53,10 +57,21 @@ extension ServerConnection: HTTPParserDelegate {
         )
         bodyBytes = 0
         isReadingBody = true
-        if exchange.facts.awaitsContinue { holdBodyClock() } else { startBodyClock() }
+        // Without a body the timer stays as it is: should it come due, there is nothing it does.
+        if exchange.facts.awaitsContinue {
+            holdBodyClock()
+        } else if hasBody {
+            startBodyClock()
+        }
         exchange.task = loop.spawn { [self] in await answer(request) }
         phase = .exchange(exchange)
         return head.isUpgrade && !isUpgrade ? .notUpgraded : .proceed
+    }
+
+    private func makeBody() -> (BodyBuffer, IncomingBody) {
+        let body = BodyBuffer(loop: loop)
+        body.onDemand { [unowned self] in bodyWanted() }
+        return (body, IncomingBody(body))
     }
 
     func parserReadBody(_ bytes: UnsafeRawBufferPointer) -> HTTPParser.Verdict {
@@ -80,13 +95,13 @@ extension ServerConnection: HTTPParserDelegate {
 
     func parserReadMessage() {
         isReadingBody = false
-        stopBodyClock()
+        if bodyClock != .stopped { stopBodyClock() }
         if case .exchange(let exchange) = phase { exchange.body.finish() }
     }
 
     /// A reader has taken everything that came in.
     private func bodyWanted() {
-        guard case .exchange(var exchange) = phase, isReadingBody, exchange.facts.ending == nil else { return }
+        guard case .exchange(var exchange) = phase, isReadingBody, !exchange.facts.isEnding else { return }
         if exchange.facts.awaitsContinue {
             exchange.facts.awaitsContinue = false
             phase = .exchange(exchange)

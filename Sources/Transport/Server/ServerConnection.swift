@@ -32,18 +32,10 @@ final class ServerConnection: @unchecked Sendable {
         /// The client sends its body only once it is told to.
         var awaitsContinue: Bool
         /// Set once the request can no longer be answered as it should be; the handler has a little time left.
-        var ending: Ending?
+        var isEnding = false
         /// When the progress of an ending exchange was last looked at.
         var lastLook = Uptime(nanoseconds: 0)
         var isCancelled = false
-    }
-
-    /// Why an exchange is being brought to its end.
-    enum Ending {
-        case clientLeft
-        case bodyTimedOut
-        case bodyBroken
-        case bodyUnread
     }
 
     /// Which deadline a body is under.
@@ -57,6 +49,8 @@ final class ServerConnection: @unchecked Sendable {
     let server: HTTPServer
     let place: ServerPlace
     let peer: HTTPPeer
+    /// Made once, for every request's line in the log.
+    private(set) lazy var peerName = peer.description
     /// Speaks for others, and is believed.
     let isProxy: Bool
     /// What the connection counts for; nil for a proxy and a unix socket.
@@ -72,6 +66,7 @@ final class ServerConnection: @unchecked Sendable {
     /// The body of the answer under way, once it has begun.
     var writer: BodyWriter?
     var answersEvents = false
+    var hasAnswered = false
     /// What came in behind the current request, from `pendingStart` on.
     var pending: [UInt8] = []
     var pendingStart = 0
@@ -171,7 +166,7 @@ final class ServerConnection: @unchecked Sendable {
 
     func drain() {
         switch phase {
-        case .idle where parser?.hasStartedHead != true: stream.close()
+        case .idle where parser?.hasStartedHead != true: closeAfterFlush()
         case .idle: return
         case .exchange(var exchange):
             exchange.facts.keepsAlive = false
@@ -191,7 +186,7 @@ extension ServerConnection: ByteStreamSink {
     func streamReceived(_ bytes: UnsafeRawBufferPointer) {
         switch phase {
         case .idle: break
-        case .exchange(let exchange) where exchange.facts.ending != nil: return
+        case .exchange(let exchange) where exchange.facts.isEnding: return
         case .exchange where isReadingBody: break
         case .exchange: return keep(bytes)
         case .upgraded, .closing, .closed: return
@@ -205,14 +200,16 @@ extension ServerConnection: ByteStreamSink {
     private func keep(_ bytes: UnsafeRawBufferPointer) {
         pending.append(contentsOf: bytes)
         stream.pauseReading()
-        if timer?.due == nil { timer?.set(after: configuration.farewellTimeout) }
+        let look = loop.now + configuration.farewellTimeout
+        if (timer?.due).map({ $0 > look }) ?? true { timer?.set(look) }
     }
 
     func streamInputEnded() {
         switch phase {
         case .exchange: inputEnded()
-        case .closing: return
-        default: stream.close()
+        // What the last answer left unsent is still the client's.
+        case .idle: closeAfterFlush()
+        case .upgraded, .closing, .closed: return
         }
     }
 

@@ -24,7 +24,7 @@ struct RunningServer: Sendable {
     static func with<Value: Sendable>(
         data given: String? = nil,
         settings: [String: String] = [:],
-        loopCount: Int = 1,
+        loopCount: Int = 3,
         _ body: @escaping @Sendable (RunningServer) async throws -> Value
     ) async throws -> Value {
         let data = given ?? "/tmp/berth-server-\(Hex.encode(SystemRandomness().bytes(6)))"

@@ -1,14 +1,10 @@
 import Base
-import EventLoop
+public import EventLoop
 import Glibc
-import Synchronization
-import Testing
-
-@testable import Transport
 
 /// A client that does with its socket what no honest one does: reads when told to, shuts one side, resets.
-final class RawSocket: Sendable {
-    let descriptor: CInt
+public final class RawSocket: Sendable {
+    private let descriptor: CInt
     private let readiness: Descriptor
     private let loop: EventLoop
 
@@ -21,7 +17,7 @@ final class RawSocket: Sendable {
     deinit { readiness.closeSoon() }
 
     /// - Parameter receiveBuffer: bytes that the kernel takes in unread.
-    static func connect(_ address: SocketAddress, on loop: EventLoop, receiveBuffer: CInt? = nil) async throws
+    public static func connect(_ address: SocketAddress, on loop: EventLoop, receiveBuffer: CInt? = nil) async throws
         -> RawSocket
     {
         var raw = sockaddr_in()
@@ -44,9 +40,9 @@ final class RawSocket: Sendable {
     }
 
     /// Throws once the server has closed.
-    func send(_ text: String) async throws { try await send(Array(text.utf8)) }
+    public func send(_ text: String) async throws { try await send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) async throws {
+    public func send(_ bytes: [UInt8]) async throws {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
@@ -61,7 +57,7 @@ final class RawSocket: Sendable {
     }
 
     /// Up to `count` bytes; nil at the end and after a reset.
-    func read(_ count: Int = 65536, within time: Duration = .seconds(20)) async throws -> [UInt8]? {
+    public func read(_ count: Int = 65536, within time: Duration = .seconds(20)) async throws -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: count)
         let deadline = loop.time.uptime + time
         while true {
@@ -81,14 +77,14 @@ final class RawSocket: Sendable {
     }
 
     /// Everything until the server closes.
-    func readAll() async throws -> String {
+    public func readAll() async throws -> String {
         var all: [UInt8] = []
         while let more = try await read() { all += more }
         return String(decoding: all, as: UTF8.self)
     }
 
     /// Everything until `text` has come `times` times, or the end.
-    func read(until text: String, times: Int = 1) async throws -> String {
+    public func read(until text: String, times: Int = 1) async throws -> String {
         var all = ""
         while all.ranges(of: text).count < times, let more = try await read() {
             all += String(decoding: more, as: UTF8.self)
@@ -97,33 +93,14 @@ final class RawSocket: Sendable {
     }
 
     /// Sends no more; still reads.
-    func halfClose() { shutdown(descriptor, CInt(SHUT_WR)) }
+    public func halfClose() { shutdown(descriptor, CInt(SHUT_WR)) }
 
-    func close() async { await readiness.close() }
+    public func close() async { await readiness.close() }
 
     /// Closes with RST.
-    func reset() async {
+    public func reset() async {
         var now = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
         await readiness.close()
     }
-}
-
-/// Keeps what a server logs.
-final class LogLines: LogSink {
-    private let lines = Mutex<[String]>([])
-    func write(_ line: [UInt8], _ level: LogLevel) {
-        lines.withLock { $0.append(String(decoding: line.dropLast(), as: UTF8.self)) }
-    }
-    func containing(_ text: String) -> [String] { lines.withLock { $0.filter { $0.contains(text) } } }
-}
-
-/// Looks until `condition` holds; false when it does not in good time.
-func eventually(_ loop: EventLoop, _ condition: () async throws -> Bool) async throws -> Bool {
-    let deadline = loop.time.uptime + .seconds(20)
-    while loop.time.uptime < deadline {
-        if try await condition() { return true }
-        try await loop.time.wait(for: .milliseconds(10))
-    }
-    return false
 }
