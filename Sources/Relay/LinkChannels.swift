@@ -43,7 +43,7 @@ public final class LinkChannels: @unchecked Sendable {
 
     /// Takes over the frames of TCP channels. On the loop, before the first of them can come.
     public func begin() {
-        socket.readSize = EventLoop.readBufferSize
+        socket.readInBulk()
         socket.deliver(to: self)
     }
 
