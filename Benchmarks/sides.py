@@ -26,6 +26,8 @@ class Berth:
     def __init__(self, cores, tls=None):
         self.cores = cores
         self.server = Server(
+            # One loop, as the peers have one.
+            "--set", "loops=1",
             "--set", f"workerToken={WORKER_TOKEN}", "--set", "maxConnections=100000", "--set", "maxWorkerChannels=10000",
             tls=tls,
         )
