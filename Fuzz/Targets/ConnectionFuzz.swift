@@ -174,6 +174,11 @@ final class Ground: @unchecked Sendable {
                 }
             )
         case "/refusal": throw BerthError(.conflict, String(decoding: body, as: UTF8.self))
+        case "/text":
+            // Long enough to be compressed, and with something for conditions to meet.
+            var response = HTTPResponse.text(String(repeating: "text ", count: 300 + body.count))
+            response.headers.add("etag", "\"a\"")
+            return response
         case "/nothing": return HTTPResponse(status: 204)
         case "/socket":
             return HTTPResponse(

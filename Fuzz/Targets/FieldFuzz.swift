@@ -13,6 +13,38 @@ enum FieldFuzz {
         (.forwarded, #"by="[::1]";host="a";for="203.0.113.9:80""#, "203.0.113.9"),
     ]
 
+    private static let conditionNames = [
+        "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range", "accept-encoding",
+    ]
+
+    /// Conditions and ranges: whatever is asked, the part that is sent lies within what there is.
+    static func conditions(_ bytes: [UInt8]) {
+        var source = Source(bytes)
+        let length = source.byte() & 1 == 0 ? Int64(source.number(below: 100)) : source.integer() & .max
+        var headers = HTTPHeaders()
+        for name in conditionNames where source.byte() & 1 == 1 {
+            headers.add(name, String(decoding: source.bytes(atMost: 40), as: UTF8.self))
+        }
+        let representation = Selection.Representation(
+            entityTag: source.byte() & 1 == 0 ? #""a,b""# : #"W/"a""#,
+            lastModified: "Sun, 06 Nov 1994 08:49:37 GMT",
+            length: length,
+            now: 1_800_000_000
+        )
+        _ = ContentCoding.acceptsGzip(headers.values("accept-encoding"))
+        switch Selection(headers, isGet: true, representation) {
+        case .part(let part):
+            Fuzz.check(
+                headers.contains("range") && part.lowerBound >= 0 && !part.isEmpty && part.upperBound <= length,
+                "\(part) of \(length) for \(headers.map { $0 })"
+            )
+        case .unsatisfiable: Fuzz.check(headers.contains("range"), "no range was asked for")
+        case .preconditionFailed, .notModified:
+            Fuzz.check(conditionNames.prefix(4).contains { headers.contains($0) }, "no condition was made")
+        case .whole: break
+        }
+    }
+
     static func run(_ bytes: [UInt8]) {
         let text = String(decoding: bytes, as: UTF8.self)
         for (field, own, address) in appended {

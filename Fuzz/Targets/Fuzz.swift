@@ -10,6 +10,7 @@ import Glibc
         ("connection", { given($0, $1, ConnectionFuzz.run) }),
         ("response", { given($0, $1, ResponseFuzz.run) }),
         ("fields", { given($0, $1, FieldFuzz.run) }),
+        ("conditions", { given($0, $1, FieldFuzz.conditions) }),
         ("target", { given($0, $1, HTTPFuzz.target) }),
         ("inflate", { given($0, $1, CompressionFuzz.inflate) }),
         ("deflate", { given($0, $1, CompressionFuzz.roundTrip) }),
