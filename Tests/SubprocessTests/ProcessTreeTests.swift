@@ -75,7 +75,7 @@ import Testing
         #expect(pids.allSatisfy(isAlive))
         try await client.terminate("keep:1", grace: .zero)
         #expect(try await child.readAll(.output, loop: holder.loop) == "")
-        #expect(!pids.contains(where: isAlive))
+        #expect(try await areGone(pids))
         await client.close()
     }
 

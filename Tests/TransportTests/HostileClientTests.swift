@@ -37,7 +37,8 @@ import Testing
                     try await others.time.wait(for: .milliseconds(5))
                     try #require(others.time.uptime - began < .seconds(20))
                 }
-                #expect(worst < .milliseconds(500))
+                // No figure of speed, which the soak takes: a client that waited for the others would wait for them all.
+                #expect(worst < .seconds(10))
                 let answers = await ends.value
                 #expect(answers.count == 200 && answers.allSatisfy { $0.isEmpty || $0.hasPrefix("HTTP/1.1 408 ") })
                 let lines = log.containing("slow_head")
