@@ -10,8 +10,10 @@ public struct KeyPin: Hashable, Sendable, CustomStringConvertible {
 
     /// Also takes curl's `sha256//BASE64`.
     public init(_ text: String) throws(BerthError) {
-        guard let prefix = ["sha256//", "sha256/"].first(where: { text.hasPrefix($0) }),
-            let data = Data(base64Encoded: String(text.dropFirst(prefix.count))), data.count == SHA256.digestLength
+        // Base64 may itself begin with a slash, so only its length tells the two forms apart.
+        let digests = ["sha256/", "sha256//"].lazy.filter { text.hasPrefix($0) }
+            .compactMap { Data(base64Encoded: String(text.dropFirst($0.count))) }
+        guard let data = digests.first(where: { $0.count == SHA256.digestLength })
         else {
             throw BerthError(
                 .invalidValue,

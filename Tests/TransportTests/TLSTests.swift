@@ -172,6 +172,8 @@ func failure(of client: HTTPClient, _ url: String) async throws -> BerthError {
         #expect(try KeyPin(text).description == text)
         #expect(try KeyPin("sha256//" + text.dropFirst(7)) == KeyPin(text))
         #expect(try KeyPin.list("\(text), \(text)").count == 2)
+        let slashed = "sha256//dHOEXsxjMrag9eNA0JiweYCv4XCdExcmjoG0scQv3Y="
+        #expect(try KeyPin(slashed).description == slashed)
         for wrong in ["", "sha256/", "sha1/\(text.dropFirst(7))", "sha256/AAAA", String(text.dropLast(4)), "x \(text)"]
         {
             #expect(throws: BerthError.self, "\(wrong)") { try KeyPin.list(wrong) }

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { CHILD_COVERS_MAX = 16 };
@@ -274,11 +275,23 @@ static const char *search_path(char *const *environment) {
     return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
+// A program written a moment ago may still be open for writing in a process that another thread of its writer has just
+// forked and that has not yet come to its own execve: so ETXTBSY passes, within 127 ms here.
+static void execute_file(const char *file, char *const *argv, char *const *environment) {
+    struct timespec pause = {.tv_nsec = 1000000};
+    for (int tries = 0; tries < 7; tries++, pause.tv_nsec *= 2) {
+        execve(file, argv, environment);
+        if (errno != ETXTBSY) return;
+        nanosleep(&pause, NULL);
+    }
+    execve(file, argv, environment);
+}
+
 // As execvpe(3), but searching the child's own PATH and without a shell for files that are no program.
 static int execute(char *const *argv, char *const *environment) {
     const char *name = argv[0];
     if (strchr(name, '/')) {
-        execve(name, argv, environment);
+        execute_file(name, argv, environment);
         return errno;
     }
     int result = ENOENT;
@@ -292,7 +305,7 @@ static int execute(char *const *argv, char *const *environment) {
             memcpy(file, part, width);
             if (width > 0) file[width++] = '/';
             memcpy(file + width, name, length + 1);
-            execve(file, argv, environment);
+            execute_file(file, argv, environment);
             if (errno == EACCES) result = EACCES;
             else if (errno != ENOENT && errno != ENOTDIR) return errno;
         }
