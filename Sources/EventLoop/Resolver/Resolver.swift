@@ -73,7 +73,7 @@ struct NameLookup: Sendable {
     /// Read off the loop: a hosts file may have a hundred thousand lines.
     private func files(_ name: String) async throws -> (known: [String], ResolverConfiguration) {
         let resolver = resolver
-        return try await loop.runElsewhere {
+        return try await loop.blocking {
             let hosts = (try? Data(contentsOf: URL(filePath: resolver.hostsFile))).map { Array($0) } ?? []
             let known = HostsFile.addresses(of: name, in: hosts)
                 .filter { SocketAddress(numericHost: $0, port: 0) != nil }
