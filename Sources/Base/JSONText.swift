@@ -49,7 +49,14 @@ public enum JSONText {
     /// Appends `number` in decimal digits.
     public static func append(_ number: Int64, to bytes: inout [UInt8]) {
         if number < 0 { bytes.append(UInt8(ascii: "-")) }
-        var rest = number.magnitude
+        let (digits, first) = decimal(number.magnitude)
+        for index in first..<20 { bytes.append(digits[index]) }
+    }
+
+    /// The decimal digits of `number`, from place `first` on.
+    @inline(__always)
+    static func decimal(_ number: UInt64) -> (digits: InlineArray<20, UInt8>, first: Int) {
+        var rest = number
         var digits: InlineArray<20, UInt8> = .init(repeating: 0)
         var first = 20
         repeat {
@@ -57,6 +64,6 @@ public enum JSONText {
             digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         } while rest > 0
-        for index in first..<20 { bytes.append(digits[index]) }
+        return (digits, first)
     }
 }

@@ -43,14 +43,7 @@ struct JSONTextBuffer {
 
     mutating func append(_ number: Int64) {
         reserve(20)
-        var rest = number.magnitude
-        var digits: InlineArray<20, UInt8> = .init(repeating: 0)
-        var first = 20
-        repeat {
-            first -= 1
-            digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
-        } while rest > 0
+        let (digits, first) = JSONText.decimal(number.magnitude)
         if number < 0 { append(UInt8(ascii: "-")) }
         for index in first..<20 { append(digits[index]) }
     }
