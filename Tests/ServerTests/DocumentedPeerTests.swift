@@ -68,13 +68,7 @@ import Transport
 
     @Test func `cancel reaches the worker and wins`() async throws {
         try await RunningServer.with { server in
-            let worker = try await DocumentedWorker.connect(
-                to: server.url,
-                token: RunningServer.workerToken,
-                id: "w1",
-                client: server.http
-            )
-            _ = try await worker.introduce()
+            let worker = try await DocumentedWorker.introduced(to: server)
             try await worker.ready()
             let accepted = try await server.request("POST", "/api/execute", body: Self.request)
             let id = try #require(accepted.body?["executionId"]?.string)
@@ -112,13 +106,7 @@ import Transport
             _ = try await server.request("POST", "/api/execute", body: Self.request)
             let before = try await server.request("GET", "/api/status")
             #expect(before.body?["queue"]?["queued"]?.integer == 1)
-            let worker = try await DocumentedWorker.connect(
-                to: server.url,
-                token: RunningServer.workerToken,
-                id: "w1",
-                client: server.http
-            )
-            _ = try await worker.introduce()
+            let worker = try await DocumentedWorker.introduced(to: server)
             try await worker.ready()
             _ = try await worker.hear("assign")
             let after = try await server.request("GET", "/api/status")

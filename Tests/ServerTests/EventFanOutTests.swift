@@ -14,13 +14,7 @@ import Transport
 
     @Test func `quick, slow, late and returning viewers on several loops all see the same bytes`() async throws {
         try await RunningServer.with(loopCount: 3) { server in
-            let worker = try await DocumentedWorker.connect(
-                to: server.url,
-                token: RunningServer.workerToken,
-                id: "w1",
-                client: server.http
-            )
-            _ = try await worker.introduce()
+            let worker = try await DocumentedWorker.introduced(to: server)
             try await worker.ready()
             let accepted = try await server.request("POST", "/api/execute", body: #"{"personaId":"p","prompt":"x"}"#)
             let text = try #require(accepted.body?["executionId"]?.string)

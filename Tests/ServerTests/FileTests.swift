@@ -83,13 +83,7 @@ import Transport
 
     @Test func `only the attempt that runs may bring a bundle, and only whole`() async throws {
         try await RunningServer.with { server in
-            let worker = try await DocumentedWorker.connect(
-                to: server.url,
-                token: RunningServer.workerToken,
-                id: "w1",
-                client: server.http
-            )
-            _ = try await worker.introduce()
+            let worker = try await DocumentedWorker.introduced(to: server)
             try await worker.ready()
             let accepted = try await server.request("POST", "/api/execute", body: #"{"personaId":"p","prompt":"x"}"#)
             let id = try #require(accepted.body?["executionId"]?.string)

@@ -38,13 +38,7 @@ import Transport
 
     @Test func `WebSockets and workers rise and fall`() async throws {
         try await RunningServer.with { server in
-            let worker = try await DocumentedWorker.connect(
-                to: server.url,
-                token: RunningServer.workerToken,
-                id: "w1",
-                client: server.http
-            )
-            _ = try await worker.introduce()
+            let worker = try await DocumentedWorker.introduced(to: server)
             try await worker.ready()
             let open = try await Self.scrape(server)
             #expect(open["berth_websockets"]?.value([:]) == 1)

@@ -11,13 +11,7 @@ import Transport
     /// A worker that has been given one execution.
     private static func assigned(_ server: RunningServer, key: String? = nil) async throws -> (DocumentedWorker, String)
     {
-        let worker = try await DocumentedWorker.connect(
-            to: server.url,
-            token: RunningServer.workerToken,
-            id: "w1",
-            client: server.http
-        )
-        _ = try await worker.introduce()
+        let worker = try await DocumentedWorker.introduced(to: server)
         try await worker.ready()
         let accepted = try await server.request(
             "POST",
@@ -134,7 +128,7 @@ import Transport
         loop.start()
         defer { loop.stop() }
         let (port, id, key) = try await RunningServer.with(data: data) { server in
-            let worker = try await Self.worker(of: server)
+            let worker = try await DocumentedWorker.introduced(to: server)
             try await worker.ready()
             let accepted = try await server.request("POST", "/api/execute", body: #"{"personaId":"p","prompt":"x"}"#)
             let id = try #require(accepted.body?["executionId"]?.string)
@@ -156,7 +150,7 @@ import Transport
             }
             group.addTask {
                 try await RunningServer.with(data: data, settings: ["listen": "127.0.0.1:\(port)"]) { server in
-                    let worker = try await Self.worker(of: server)
+                    let worker = try await DocumentedWorker.introduced(to: server)
                     try await worker.stdout(id, "after\n")
                     try await worker.complete(id)
                     try await isDone.wait(after: 0, until: loop.time.uptime + .seconds(30), time: loop.time)
@@ -170,17 +164,6 @@ import Transport
         }
         #expect(seen?.text == "before\nafter\n")
         #expect(seen?.status == .completed)
-    }
-
-    private static func worker(of server: RunningServer) async throws -> DocumentedWorker {
-        let worker = try await DocumentedWorker.connect(
-            to: server.url,
-            token: RunningServer.workerToken,
-            id: "w1",
-            client: server.http
-        )
-        _ = try await worker.introduce()
-        return worker
     }
 
     private static func follow(_ id: ExecutionID, _ client: BerthClient) async throws -> Seen {

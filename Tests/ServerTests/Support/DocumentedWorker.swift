@@ -24,6 +24,18 @@ struct DocumentedWorker {
         return DocumentedWorker(socket: socket, id: id)
     }
 
+    /// Connected to `server` as `w1`, past hello and ack.
+    static func introduced(to server: RunningServer) async throws -> DocumentedWorker {
+        let worker = try await connect(
+            to: server.url,
+            token: RunningServer.workerToken,
+            id: "w1",
+            client: server.http
+        )
+        _ = try await worker.introduce()
+        return worker
+    }
+
     /// hello → ack.
     func introduce() async throws -> JSONValue {
         try await say(
