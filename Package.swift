@@ -138,7 +138,13 @@ let package = Package(
             swiftSettings: strict
         ),
         tests("BaseTests", []),
-        tests("TransportTests", ["EventLoop", "Transport", "OpenSSL"]),
+        .executableTarget(
+            name: "log-fixture",
+            dependencies: ["Base", "EventLoop"],
+            path: "Tests/Fixtures/log-fixture",
+            swiftSettings: strict
+        ),
+        tests("TransportTests", ["EventLoop", "Transport", "OpenSSL", "log-fixture"]),
         tests("CryptoTests", ["Crypto", "OpenSSL"]),
         tests("DatabaseTests", ["Database", "Migrations"]),
         tests("DomainTests", ["Domain"]),
