@@ -15,10 +15,10 @@ public final class TemporaryDirectory: Sendable {
 
     /// Removes `path` with everything in it. What was killed a moment ago may still write there.
     public static func remove(_ path: String) {
-        for _ in 0..<100 {
+        for _ in 0..<2000 {
             try? FileManager.default.removeItem(atPath: path)
             guard access(path, F_OK) == 0 else { return }
-            usleep(2000)
+            sched_yield()
         }
     }
 
