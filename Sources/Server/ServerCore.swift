@@ -5,6 +5,7 @@ import Database
 import Domain
 import Environments
 import Executions
+import Replicas
 import Transport
 import Workers
 import Workspaces
@@ -24,6 +25,7 @@ struct ServerCore: Sendable {
     let providers: ProviderHouse
     let workspaces: WorkspaceService
     let workers: WorkerService
+    let replicas: ReplicaService
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let followers: ExecutionFollowers

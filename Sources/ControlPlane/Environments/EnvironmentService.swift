@@ -14,6 +14,8 @@ public struct EnvironmentService: Sendable {
     let ids: IDSource
     let times: EnvironmentTimes
     let log: Log
+    /// The server whose environments it drives.
+    let replica: ReplicaID
     private let byID: RowQuery<StoredEnvironment>
     let lanes = EnvironmentLanes()
     let bells = EnvironmentBells()
@@ -29,6 +31,7 @@ public struct EnvironmentService: Sendable {
         time: any TimeSource,
         ids: IDSource,
         times: EnvironmentTimes = EnvironmentTimes(),
+        replica: ReplicaID = .alone,
         log: Log
     ) {
         self.database = database
@@ -40,6 +43,7 @@ public struct EnvironmentService: Sendable {
         self.ids = ids
         self.times = times
         self.log = log
+        self.replica = replica
         byID = RowQuery(EnvironmentStore.byID) { try EnvironmentStore.stored($0, times: times) }
     }
 

@@ -55,6 +55,9 @@ public struct ExecutionService: Sendable {
     /// For the test that prepares every statement.
     public static var statements: [SQL] { ExecutionStore.statements }
 
+    /// As `statements`, for what the engines say differently.
+    public static func statements(_ dialect: any SQLDialect) -> [SQL] { [HeldWorker.statement(dialect)] }
+
     /// What one write did.
     struct Change: Sendable {
         var stored: StoredExecution
@@ -71,12 +74,14 @@ public struct ExecutionService: Sendable {
         _ organization: OrganizationID,
         actor: UserID? = nil,
         worker: WorkerID? = nil,
+        by fence: HeldWorker? = nil,
         report: ExecutionReport? = nil,
         startedAt: Timestamp? = nil,
         _ event: @escaping @Sendable (inout ExecutionMachine, ExecutionRecord) throws -> [ExecutionMachine.Effect]
     ) async throws -> Change {
         let now = time.now
         let times = times
+        let database = database
         let committed = try await withMovingRows {
             try await feed.transaction(organization: organization) { transaction in
                 guard let row = try transaction.first(ExecutionStore.byID, id, organization) else {
@@ -86,6 +91,7 @@ public struct ExecutionService: Sendable {
                 if let worker, let claim = stored.machine.claim, claim.workerID != worker {
                     throw BerthError.stale("worker", held: worker, current: claim.workerID)
                 }
+                try fence?.check(in: transaction, database.dialect)
                 var machine = stored.machine
                 let effects = try event(&machine, stored.record)
                 guard machine != stored.machine else { return Change(stored: stored, effects: effects, seq: nil) }

@@ -30,7 +30,7 @@ enum WorkerStore {
     static let connect: SQL = """
         UPDATE workers
         SET version = $3, protocol = $4, capabilities = $5, connection = connection + 1, connected_at = $6,
-            last_heard_at = $6, disconnected_at = NULL
+            last_heard_at = $6, disconnected_at = NULL, replica_id = $7
         WHERE id = $2 AND organization_id = $1 AND revoked_at IS NULL
         RETURNING connection
         """
