@@ -99,7 +99,10 @@ let package = Package(
             name: "Migrations",
             dependencies: ["Database"],
             path: "Migrations",
-            resources: [.embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql")],
+            resources: [
+                .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
+                .embedInCode("0003-replicas.sql"),
+            ],
             swiftSettings: strict
         ),
 
@@ -110,14 +113,16 @@ let package = Package(
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
+        controlPlane("Replicas", []),
 
         swiftTarget(
             "Server",
             [
-                "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
+                "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "DatabasePostgres",
+                "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
-                "Uploads",
+                "Uploads", "Replicas",
             ]
         ),
         swiftTarget(
@@ -159,7 +164,7 @@ let package = Package(
         ),
         tests("TransportTests", ["EventLoop", "Transport", "OpenSSL", "log-fixture"]),
         tests("CryptoTests", ["Crypto", "OpenSSL"]),
-        tests("DatabaseTests", ["Database", "Migrations"]),
+        tests("DatabaseTests", ["Database", "DatabasePostgres", "Migrations"]),
         tests("DomainTests", ["Domain"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("RelayTests", ["Relay", "Transport", "EventLoop", "WorkerProtocol"]),
@@ -187,19 +192,23 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
-                "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
+                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
+                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),
         tests(
             "ServerTests",
             [
-                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Executions", "Client", "Transport", "EventLoop",
+                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Database", "Executions", "Client", "Transport",
+                "EventLoop",
                 "WorkerProtocol",
             ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
-        tests("ContractTests", ["Database", "DatabasePostgres", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
+        tests(
+            "ContractTests",
+            ["Database", "DatabasePostgres", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]
+        ),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],
     swiftLanguageModes: [.v6]

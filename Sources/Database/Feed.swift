@@ -2,7 +2,7 @@ public import Base
 
 /// The one way to change an organization's rows: every change with its events, numbered in commit order.
 public struct Feed: Sendable {
-    private let database: any SQLDatabase
+    let database: any SQLDatabase
     private let signal: FeedSignal
     /// Rings when wake-ups of other processes may have been missed.
     private let missed = Wakeup()
@@ -15,7 +15,9 @@ public struct Feed: Sendable {
         let missed = missed
         database.wakeUps?.listen(Self.topic) { wakeUp in
             guard let wakeUp else { return missed.ring() }
-            guard let organization = try? OrganizationID(wakeUp.subject), let seq = Int64(wakeUp.payload) else { return }
+            guard let organization = try? OrganizationID(wakeUp.subject), let seq = Int64(wakeUp.payload) else {
+                return
+            }
             signal.advance(organization, to: seq)
         }
     }
@@ -51,6 +53,7 @@ public struct Feed: Sendable {
             return Committed(value: value, seq: try transaction.finish())
         }
         if let seq = committed.seq {
+            FeedReceipt.current?.note(seq, organization)
             signal.advance(organization, to: seq)
             database.wakeUps?.send(WakeUp(Self.topic, organization, "\(seq)"))
         }
@@ -94,5 +97,5 @@ public struct Feed: Sendable {
     static let last: SQL = "SELECT seq FROM feed WHERE organization_id = $1"
 
     /// For the test that prepares every statement.
-    public static let statements = [advance, insert, page, last]
+    public static let statements = [advance, insert, page, last, oldest, organizations, ages, delete]
 }

@@ -16,7 +16,8 @@ enum PostgresFailure: Error {
     var error: BerthError {
         switch self {
         case .lost(let error), .again(let error), .stopped(let error), .readOnly(let error),
-            .refused(let error): error
+            .refused(let error):
+            error
         }
     }
 }
@@ -50,8 +51,8 @@ enum PostgresError {
         case "25006": return .readOnly(readOnly(detail))
         default:
             if let error = unavailable(state: state, detail: detail) { return .refused(error) }
-            return state.isEmpty || state.hasPrefix("08") || state.hasPrefix("57P")
-                ? .lost(lost(detail)) : .refused(BerthError(.internal, "the database refused a statement", detail: detail))
+            if state.isEmpty || state.hasPrefix("08") || state.hasPrefix("57P") { return .lost(lost(detail)) }
+            return .refused(BerthError(.internal, "the database refused a statement", detail: detail))
         }
     }
 

@@ -25,11 +25,11 @@ final class PostgresResult {
     }
 
     func failure(statement: String?) -> PostgresFailure {
-        let state = field(PG_DIAG_SQLSTATE_CODE) ?? ""
-        var text = field(PG_DIAG_MESSAGE_PRIMARY) ?? String(cString: PQresultErrorMessage(pointer))
+        let state = field(stateField) ?? ""
+        var text = field(messageField) ?? String(cString: PQresultErrorMessage(pointer))
         // The detail of a unique violation repeats the row's values, which belong in no log.
-        if state != "23505", let more = field(PG_DIAG_MESSAGE_DETAIL) { text += "; " + more }
-        if let name = field(PG_DIAG_CONSTRAINT_NAME) { text += " (\(name))" }
+        if state != "23505", let more = field(detailField) { text += "; " + more }
+        if let name = field(constraintField) { text += " (\(name))" }
         return PostgresError.translate(state: state, text: text, statement: statement)
     }
 
@@ -37,11 +37,11 @@ final class PostgresResult {
         PQresultErrorField(pointer, code).map { String(cString: $0) }
     }
 
-    /// The error fields' codes, character constants that Swift does not import.
-    private var PG_DIAG_SQLSTATE_CODE: Int32 { 67 }
-    private var PG_DIAG_MESSAGE_PRIMARY: Int32 { 77 }
-    private var PG_DIAG_MESSAGE_DETAIL: Int32 { 68 }
-    private var PG_DIAG_CONSTRAINT_NAME: Int32 { 110 }
+    /// The error fields' codes (PG_DIAG_…), character constants that Swift does not import.
+    private var stateField: Int32 { 67 }
+    private var messageField: Int32 { 77 }
+    private var detailField: Int32 { 68 }
+    private var constraintField: Int32 { 110 }
 
     func columns() -> Columns {
         Columns((0..<columnCount).map { PQfname(pointer, $0).map { String(cString: $0) } ?? "" })
@@ -90,7 +90,8 @@ enum PostgresValue {
         }
     }
 
-    private static func integer<Value: FixedWidthInteger>(_ bytes: UnsafeRawBufferPointer, as: Value.Type) -> SQLValue? {
+    private static func integer<Value: FixedWidthInteger>(_ bytes: UnsafeRawBufferPointer, as: Value.Type) -> SQLValue?
+    {
         guard bytes.count == MemoryLayout<Value>.size else { return nil }
         return .integer(Int64(truncatingIfNeeded: Value(bigEndian: bytes.loadUnaligned(as: Value.self))))
     }

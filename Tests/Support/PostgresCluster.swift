@@ -1,6 +1,6 @@
 public import Base
-import DatabasePostgres
 import Database
+import DatabasePostgres
 import Migrations
 import Synchronization
 
@@ -52,7 +52,12 @@ public final class PostgresCluster: Sendable {
     }
 
     public func freshName() -> String {
-        "t" + String(names.withLock { $0 += 1; return $0 })
+        "t"
+            + String(
+                names.withLock {
+                    $0 += 1; return $0
+                }
+            )
     }
 
     private static let template = "template_berth"

@@ -1,4 +1,5 @@
 public import Base
+import CSQLite
 
 /// The embedded engine: one writer thread with group commit, a few reader threads started on demand.
 public final class SQLiteDatabase: SQLDatabase {
@@ -8,6 +9,9 @@ public final class SQLiteDatabase: SQLDatabase {
     private let reads = JobQueue(threads: 0)
     private let commits = CommitCount()
     private let finders: SQLiteFinders
+
+    /// Such as `3.40.1`.
+    public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
     public let dialect: any SQLDialect = SQLiteDialect()
 
@@ -101,4 +105,8 @@ struct SQLiteDialect: SQLDialect {
     var name: String { "sqlite" }
     var schemaLock: String? { nil }
     func migrationText(_ text: String) -> String { text.replacing("BIGINT", with: "INTEGER") }
+    var now: SQL { "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)" }
+    /// A writing transaction holds the whole file.
+    var holdingRows: SQL { "" }
+    var isShared: Bool { false }
 }
