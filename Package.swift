@@ -137,7 +137,7 @@ let package = Package(
             "CLI",
             [
                 "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport",
-                "EventLoop", "Relay",
+                "EventLoop", "Relay", "Database", "Migrations",
                 "Server", "Worker",
             ]
         ),

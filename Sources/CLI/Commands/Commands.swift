@@ -7,7 +7,7 @@ enum Commands {
         + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all + KeyCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
-            CompletionCommand.command,
+            CompletionCommand.command, MigrateCommand.command, DatabaseCopyCommand.command,
             VersionCommand.command,
         ]
 
