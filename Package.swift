@@ -185,7 +185,8 @@ let package = Package(
         tests(
             "ServerTests",
             [
-                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Executions", "Client", "Transport", "EventLoop",
+                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Database", "Executions", "Client", "Transport",
+                "EventLoop",
                 "WorkerProtocol",
             ]
         ),

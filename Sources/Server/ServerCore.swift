@@ -29,6 +29,7 @@ struct ServerCore: Sendable {
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let followers: ExecutionFollowers
+    let changes: ChangeTails
     let draining = Draining()
     /// Bound once it exists; it needs the core for its handler.
     let http = LateBinding<HTTPServer>()

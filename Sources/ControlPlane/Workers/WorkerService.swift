@@ -88,36 +88,6 @@ public struct WorkerService: Sendable {
             }
         }
     }
-
-    public func list(
-        _ organization: OrganizationID,
-        visibleTo user: UserID?,
-        after: WorkerID?,
-        limit: Int
-    ) async throws -> [WorkerRecord] {
-        let rows = try await database.read {
-            try $0.rows(WorkerStore.list, organization, user, after?.text ?? "", limit)
-        }
-        return try rows.map { row in
-            let id: WorkerID = try row.id("id")
-            let entry = registry.entry(id)
-            return WorkerRecord(
-                id: id,
-                name: try row.text("name"),
-                environmentID: try row.optionalID("environment_id"),
-                instance: try row.optionalInteger("instance"),
-                version: try row.optionalText("version"),
-                protocolVersion: try row.optionalInt("protocol"),
-                capabilities: try WorkerStore.capabilities(try row.text("capabilities")),
-                slots: entry?.slots ?? 0,
-                executions: entry?.keys.map(\.executionID) ?? [],
-                isConnected: entry?.link != nil,
-                connectedAt: try row.optionalTimestamp("connected_at"),
-                lastHeardAt: try row.optionalTimestamp("last_heard_at"),
-                createdAt: try row.timestamp("created_at")
-            )
-        }
-    }
 }
 
 extension WorkerService {

@@ -144,7 +144,8 @@ struct Composition: Sendable {
             replicas: replicas,
             hub: hub,
             files: files,
-            followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) }
+            followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
+            changes: ChangeTails(feed)
         )
         let door = FrontDoor(server: core, log: log, metrics: metrics)
         let tls = try identity(configuration)
@@ -212,6 +213,13 @@ struct Composition: Sendable {
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
         group.addTask { [self] in try await keeping("lease") { try await core.replicas.run() } }
         group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }
+        let retention = ChangeRetention(
+            feed: core.feed,
+            time: core.time,
+            age: core.configuration.changesKept,
+            log: log
+        )
+        group.addTask { [self] in try await keeping("changes") { try await retention.run() } }
         group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
         group.addTask { [self] in
             // Sockets first: workers that lived on come back before their absence counts.
@@ -238,6 +246,7 @@ struct Composition: Sendable {
     func drain(atMost limit: Duration) async {
         core.draining.begin()
         core.followers.stop()
+        core.changes.stop()
         await core.workers.closeAll(reason: "the server is stopping")
         await http.shutdown(drainingFor: limit)
         await links.closeAll()
