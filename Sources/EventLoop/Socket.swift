@@ -26,6 +26,7 @@ public final class Socket: @unchecked Sendable {
     private var output = OutputBuffer()
     private var wantsInput = false
     private var inputEnded = false
+    private var filledLastReading = false
     private var isUnflushed = false
     private var isBlocked = false {
         didSet { if isBlocked != oldValue { blockedSince = isBlocked ? loop.now : nil } }
@@ -47,6 +48,9 @@ public final class Socket: @unchecked Sendable {
 
     /// A producer waits above this many unsent bytes, until half of it.
     public static let highWater = 256 * 1024
+    /// What a socket that brings more than one reading takes gets in a turn that has lasted long already, so that a few
+    /// of its kind cannot make all others wait.
+    private static let smallRead = 8 * 1024
     private static let lingerTime = Duration.seconds(2)
     /// From here on bytes are sent from where they lie, together with what is queued, instead of being copied first.
     private static let directWrite = 32 * 1024
@@ -90,7 +94,9 @@ public final class Socket: @unchecked Sendable {
 
     private func readOnce() {
         let buffer = loop.readBuffer
-        let count = recv(descriptor, buffer.baseAddress, min(readSize, buffer.count), 0)
+        let size = filledLastReading && loop.isTurnLong ? Self.smallRead : min(readSize, buffer.count)
+        let count = recv(descriptor, buffer.baseAddress, size, 0)
+        filledLastReading = count == size
         if count > 0 {
             lastReceived = loop.now
             loop.meter.received(count)
