@@ -88,7 +88,10 @@ let package = Package(
             name: "Migrations",
             dependencies: ["Database"],
             path: "Migrations",
-            resources: [.embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql")],
+            resources: [
+                .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
+                .embedInCode("0003-replicas.sql"),
+            ],
             swiftSettings: strict
         ),
 
@@ -99,6 +102,7 @@ let package = Package(
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
+        controlPlane("Replicas", []),
 
         swiftTarget(
             "Server",
@@ -106,7 +110,7 @@ let package = Package(
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
-                "Uploads",
+                "Uploads", "Replicas",
             ]
         ),
         swiftTarget(
@@ -174,14 +178,15 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
-                "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
+                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
+                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),
         tests(
             "ServerTests",
             [
-                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Executions", "Client", "Transport", "EventLoop",
+                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Database", "Executions", "Client", "Transport",
+                "EventLoop",
                 "WorkerProtocol",
             ]
         ),

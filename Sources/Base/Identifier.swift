@@ -114,3 +114,8 @@ public typealias EventID = Identifier<EventKind>
 public typealias RequestID = Identifier<RequestKind>
 public typealias UploadID = Identifier<UploadKind>
 public typealias ReplicaID = Identifier<ReplicaKind>
+
+extension Identifier where Kind == ReplicaKind {
+    /// A server that needs no name because no other uses its database.
+    public static let alone = Identifier(unchecked: "srv_" + String(repeating: "0", count: 26))
+}

@@ -6,7 +6,8 @@ enum Commands {
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
         + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all + KeyCommands.all
         + [
-            StatusCommand.command, DoctorCommand.command, ConfigCommand.command, CompletionCommand.command,
+            ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
+            CompletionCommand.command,
             VersionCommand.command,
         ]
 

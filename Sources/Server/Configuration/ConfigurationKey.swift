@@ -149,6 +149,14 @@ public struct ConfigurationKey: Sendable {
             "open TCP connections through one worker"
         ),
         .init(
+            "changesKeptDays",
+            .integer(0...36_500),
+            ["BERTH_CHANGES_KEPT_DAYS"],
+            default: "90",
+            unit: "days",
+            "how long the entries of /v1/changes are kept; 0: for ever"
+        ),
+        .init(
             "loops",
             .integer(0...64),
             ["BERTH_LOOPS"],
