@@ -90,7 +90,7 @@ let package = Package(
             path: "Migrations",
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
-                .embedInCode("0003-replicas.sql"),
+                .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
             ],
             swiftSettings: strict
         ),
@@ -191,7 +191,10 @@ let package = Package(
             ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
-        tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
+        tests(
+            "ContractTests",
+            ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations", "Executions"]
+        ),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],
     swiftLanguageModes: [.v6]

@@ -121,6 +121,12 @@ public struct ConfigurationKey: Sendable {
             default: "local",
             "provider of environments that name none"
         ),
+        .init(
+            "outputStore",
+            .choice(["files", "database"]),
+            ["BERTH_OUTPUT_STORE"],
+            "where output and files of executions are kept; default: files, and database where several servers share one"
+        ),
         .init("baseRoot", .path, ["BERTH_BASE_ROOT"], "read-only root of local sandboxes; default: from the cache"),
         .init("cache", .path, ["BERTH_CACHE"], "downloads and the base root; default: ~/.cache/berth"),
         .init("agents", .path, ["BERTH_AGENTS"], "directory of agent programs; default: agents in the cache"),

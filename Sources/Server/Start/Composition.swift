@@ -9,7 +9,6 @@ import EventLoop
 import Executions
 import Migrations
 import OpenSSL
-import OutputStore
 import Providers
 import Replicas
 import Transport
@@ -81,7 +80,7 @@ struct Composition: Sendable {
             sealer: sealer,
             workers: registry,
             environments: environments,
-            output: SegmentOutput(SegmentStore(root: directory.outputPath)),
+            output: output(configuration, directory, database),
             workspaces: workspaces,
             time: time,
             ids: ids,
@@ -112,8 +111,8 @@ struct Composition: Sendable {
             uploads: UploadService(database: database, time: time),
             executions: executions,
             tokens: tokens,
-            incoming: try FileStore(directory: directory.uploadsPath, limit: configuration.maximumUploadBytes),
-            bundles: try FileStore(directory: directory.bundlesPath, limit: configuration.maximumUploadBytes),
+            incoming: try files("uploads", at: directory.uploadsPath, configuration, database, ids: ids, time: time),
+            bundles: try files("bundles", at: directory.bundlesPath, configuration, database, ids: ids, time: time),
             ids: ids,
             time: time,
             log: log
