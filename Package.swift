@@ -101,7 +101,7 @@ let package = Package(
             path: "Migrations",
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
-                .embedInCode("0003-replicas.sql"),
+                .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
             ],
             swiftSettings: strict
         ),
@@ -201,13 +201,16 @@ let package = Package(
             [
                 "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Database", "Executions", "Client", "Transport",
                 "EventLoop",
-                "WorkerProtocol",
+                "WorkerProtocol", "Crypto",
             ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests(
             "ContractTests",
-            ["Database", "DatabasePostgres", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]
+            [
+                "Database", "DatabasePostgres", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations",
+                "Executions",
+            ]
         ),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],

@@ -34,7 +34,7 @@ import Workspaces
             try await database.check(
                 ExecutionService.statements + EnvironmentService.statements + WorkerTokens.statements
                     + WorkspaceService.statements + ExecutionService.statements(database.dialect)
-                    + ReplicaService.statements(database.dialect)
+                    + ReplicaService.statements(database.dialect) + DatabaseOutput.statements
             )
         }
     }

@@ -8,7 +8,6 @@ import Environments
 import EventLoop
 import Executions
 import OpenSSL
-import OutputStore
 import Providers
 import Replicas
 import Transport
@@ -83,7 +82,7 @@ struct Composition: Sendable {
             sealer: sealer,
             workers: registry,
             environments: environments,
-            output: SegmentOutput(SegmentStore(root: directory.outputPath)),
+            output: output(configuration, directory, database),
             workspaces: workspaces,
             time: time,
             ids: ids,
@@ -114,8 +113,8 @@ struct Composition: Sendable {
             uploads: UploadService(database: database, time: time),
             executions: executions,
             tokens: tokens,
-            incoming: try FileStore(directory: directory.uploadsPath, limit: configuration.maximumUploadBytes),
-            bundles: try FileStore(directory: directory.bundlesPath, limit: configuration.maximumUploadBytes),
+            incoming: try files("uploads", at: directory.uploadsPath, configuration, database, ids: ids, time: time),
+            bundles: try files("bundles", at: directory.bundlesPath, configuration, database, ids: ids, time: time),
             ids: ids,
             time: time,
             log: log
@@ -145,6 +144,12 @@ struct Composition: Sendable {
             workspaces: workspaces,
             workers: workers,
             replicas: replicas,
+            forward: ReplicaForward(
+                replicas: replicas,
+                seal: try MessageSeal(keyRing, purpose: "forward"),
+                trust: try ServerAddress.trust(configuration),
+                time: time
+            ),
             hub: hub,
             files: files,
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
@@ -191,7 +196,8 @@ struct Composition: Sendable {
         if core.configuration.workerPort != 0 {
             try await http.listen(on: .tcp(host: Self.workerHost(addresses), port: core.configuration.workerPort))
         }
-        core.replicas.publish(address: urls[0])
+        let advertised = core.configuration.text("advertise")
+        core.replicas.publish(address: advertised ?? urls[0], isForWorkers: advertised != nil)
         return ServerAddress(url: urls[0], key: nil, pins: tls.map { [$0.certificate.pin] } ?? [])
     }
 
