@@ -88,7 +88,10 @@ let package = Package(
             name: "Migrations",
             dependencies: ["Database"],
             path: "Migrations",
-            resources: [.embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql")],
+            resources: [
+                .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
+                .embedInCode("0003-dead-letters.sql"),
+            ],
             swiftSettings: strict
         ),
 

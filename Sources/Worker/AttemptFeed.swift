@@ -83,7 +83,7 @@ struct AttemptFeed: Sendable {
                 let durable = min(channel.credit.durable, offset)
                 if durable > acknowledged {
                     acknowledged = durable
-                    try? spool.acknowledge(upTo: durable)
+                    attempt.services.reserve.spend { try spool.acknowledge(upTo: durable) }
                 }
             } else if case .finished(let mark) = try await spool.waitForGrowth(beyond: offset),
                 // The end may bring a tail with it.

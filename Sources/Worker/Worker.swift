@@ -46,7 +46,9 @@ struct Worker: Sendable {
             log: log,
             layout: layout,
             store: store,
+            reserve: SpaceReserve(path: layout.state + "/reserve"),
             holder: holder,
+            holderIdentity: HolderIdentity.ofParent(),
             git: git,
             files: ServerFiles(
                 targets: options.links,
@@ -61,6 +63,7 @@ struct Worker: Sendable {
         core = WorkerCore(
             services: services,
             workerID: options.workerID ?? kept,
+            stateID: kept,
             instance: options.instance,
             slots: options.slots
         )

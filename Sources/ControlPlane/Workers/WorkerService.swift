@@ -125,9 +125,13 @@ extension WorkerService {
         }
         let organization = identity.organizationID
         let workerID = try await workerID(of: hello, identity)
-        async let connecting = recordConnection(workerID, hello, identity)
-        async let resuming = attempts.resume(worker: workerID, organization: organization, attempts: hello.attempts)
-        let (connection, resumption) = (try await connecting, try await resuming)
+        let (connection, keepsBooks) = try await recordConnection(workerID, hello, identity)
+        let resumption = try await attempts.resume(
+            worker: workerID,
+            organization: organization,
+            attempts: hello.attempts,
+            keepsBooks: keepsBooks
+        )
         var candidate = WorkerCandidate(
             workerID: workerID,
             organizationID: organization,
@@ -177,12 +181,24 @@ extension WorkerService {
     }
 
     private func recordConnection(_ id: WorkerID, _ hello: WorkerMessage.Hello, _ identity: WorkerIdentity)
-        async throws -> Int64
+        async throws -> (connection: Int64, keepsBooks: Bool)
     {
         let capabilities = try WorkerStore.capabilitiesText(hello.capabilities)
         let now = time.now
         let organization = identity.organizationID
+        let isConnected = registry.isConnected(id)
         return try await feed.transaction(organization: organization) { transaction in
+            let known = try transaction.first(WorkerStore.books, organization, id)
+            let state = try known?.optionalText("state_id")
+            let keepsBooks = state == nil || state == hello.stateId
+            let began = try known?.optionalInteger("process_started_at")
+            if !keepsBooks, isConnected, let began, let ours = hello.startedAt, ours < began {
+                throw BerthError(
+                    .conflict,
+                    "another worker of this name, begun later, is connected",
+                    remedy: "give each worker a name of its own"
+                )
+            }
             let row = try transaction.first(
                 WorkerStore.connect,
                 organization,
@@ -190,11 +206,13 @@ extension WorkerService {
                 String(hello.version.prefix(100)),
                 hello.protocol,
                 capabilities,
-                now
+                now,
+                hello.stateId.map { String($0.prefix(100)) },
+                hello.startedAt
             )
             guard let row else { throw BerthError(.stale, "the worker's token was withdrawn") }
             transaction.record(NewEvent("worker.connected", subject: id, ownerID: identity.ownerID, at: now))
-            return try row.integer("connection")
+            return (try row.integer("connection"), keepsBooks)
         }
         .value
     }
