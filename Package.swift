@@ -90,7 +90,8 @@ let package = Package(
             path: "Migrations",
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
-                .embedInCode("0003-dead-letters.sql"),
+                .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
+                .embedInCode("0005-dead-letters.sql"),
             ],
             swiftSettings: strict
         ),
@@ -102,6 +103,7 @@ let package = Package(
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
+        controlPlane("Replicas", []),
 
         swiftTarget(
             "Server",
@@ -109,7 +111,7 @@ let package = Package(
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
-                "Uploads",
+                "Uploads", "Replicas",
             ]
         ),
         swiftTarget(
@@ -177,19 +179,23 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
-                "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
+                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
+                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),
         tests(
             "ServerTests",
             [
-                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Executions", "Client", "Transport", "EventLoop",
+                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Database", "Executions", "Client", "Transport",
+                "EventLoop",
                 "WorkerProtocol",
             ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
-        tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
+        tests(
+            "ContractTests",
+            ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations", "Executions"]
+        ),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],
     swiftLanguageModes: [.v6]

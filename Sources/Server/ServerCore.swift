@@ -5,6 +5,7 @@ import Database
 import Domain
 import Environments
 import Executions
+import Replicas
 import Transport
 import Workers
 import Workspaces
@@ -24,9 +25,11 @@ struct ServerCore: Sendable {
     let providers: ProviderHouse
     let workspaces: WorkspaceService
     let workers: WorkerService
+    let replicas: ReplicaService
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let followers: ExecutionFollowers
+    let changes: ChangeTails
     let draining = Draining()
     /// Bound once it exists; it needs the core for its handler.
     let http = LateBinding<HTTPServer>()

@@ -7,7 +7,8 @@ enum Commands {
         + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + WorkspaceCommands.all
         + KeyCommands.all
         + [
-            StatusCommand.command, DoctorCommand.command, ConfigCommand.command, CompletionCommand.command,
+            ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
+            CompletionCommand.command,
             VersionCommand.command,
         ]
 

@@ -13,6 +13,7 @@ public protocol AttemptBridge: Sendable {
     func resume(
         worker: WorkerID,
         organization: OrganizationID,
+        fence: WorkerFence,
         attempts: [WorkerMessage.AttemptPosition]?,
         keepsBooks: Bool
     ) async throws -> WorkerResume
@@ -21,8 +22,9 @@ public protocol AttemptBridge: Sendable {
     func personaEvent(_ key: AttemptKey, worker: WorkerID, type: String, payload: JSONValue) async throws
     /// - Parameter startedAt: when the worker said that the process exists, where that was not recorded apart.
     func completed(_ key: AttemptKey, worker: WorkerID, _ report: ExecutionReport, startedAt: Timestamp?) async throws
-    /// The attempts are gone with their worker, or it says that it does not run them.
-    func lost(_ keys: [AttemptKey], worker: WorkerID, _ reason: FailureReason) async throws
+    /// The attempts are gone with their worker, or it says that it does not run them. Nothing happens to those of a worker
+    /// that has connected anew.
+    func lost(_ keys: [AttemptKey], worker: WorkerID, _ fence: WorkerFence, _ reason: FailureReason) async throws
     /// A slot may have become free.
     func workerReady(_ worker: WorkerID) async
 

@@ -62,50 +62,30 @@ public struct WorkerService: Sendable {
     }
 
     public func giveUpLost() async throws {
-        for (worker, organization, held) in registry.takeLost(now: time.uptime) where !held.isEmpty {
+        // What it holds may be another's by now: whoever has taken it over waits for the workers as well.
+        guard registry.seat.isActing(at: time.uptime) else { return }
+        for lost in registry.takeLost(now: time.uptime) where !lost.held.isEmpty {
             let reason = FailureReason(
                 .infrastructureLost,
                 "its worker was not heard for \(ProtocolLimits.lostAfter)",
                 remedy: "run it again; 'retry: idempotent' lets Berth do so by itself"
             )
             do {
-                try await attempts.lost(held, worker: worker, reason)
+                try await attempts.lost(lost.held, worker: lost.id, lost.fence, reason)
             } catch {
-                log.error("lost worker not recorded", ["worker_id": worker, "error": "\(error)"])
+                log.error("lost worker not recorded", ["worker_id": lost.id, "error": "\(error)"])
                 let again = time.uptime + .seconds(5)
-                for key in held { registry.expect(worker, organization: organization, holding: key, lostAt: again) }
+                for key in lost.held {
+                    registry.expect(
+                        lost.id,
+                        organization: lost.organizationID,
+                        connection: lost.fence.connection,
+                        holding: key,
+                        lostAt: again
+                    )
+                }
                 try Task.checkCancellation()
             }
-        }
-    }
-
-    public func list(
-        _ organization: OrganizationID,
-        visibleTo user: UserID?,
-        after: WorkerID?,
-        limit: Int
-    ) async throws -> [WorkerRecord] {
-        let rows = try await database.read {
-            try $0.rows(WorkerStore.list, organization, user, after?.text ?? "", limit)
-        }
-        return try rows.map { row in
-            let id: WorkerID = try row.id("id")
-            let entry = registry.entry(id)
-            return WorkerRecord(
-                id: id,
-                name: try row.text("name"),
-                environmentID: try row.optionalID("environment_id"),
-                instance: try row.optionalInteger("instance"),
-                version: try row.optionalText("version"),
-                protocolVersion: try row.optionalInt("protocol"),
-                capabilities: try WorkerStore.capabilities(try row.text("capabilities")),
-                slots: entry?.slots ?? 0,
-                executions: entry?.keys.map(\.executionID) ?? [],
-                isConnected: entry?.link != nil,
-                connectedAt: try row.optionalTimestamp("connected_at"),
-                lastHeardAt: try row.optionalTimestamp("last_heard_at"),
-                createdAt: try row.timestamp("created_at")
-            )
         }
     }
 }
@@ -123,12 +103,22 @@ extension WorkerService {
         if let spoken = hello.protocol, spoken < 1 {
             throw BerthError(.protocolViolation, "hello.protocol must be 1 or more, or absent")
         }
+        guard registry.seat.isActing(at: time.uptime) else {
+            throw BerthError(
+                .unavailable,
+                "this server has lost its database's leave to act; it asks for it again",
+                isRetryable: true
+            )
+        }
         let organization = identity.organizationID
         let workerID = try await workerID(of: hello, identity)
+        // One after the other: what another server gave it before is in the books once it is connected here, and nothing
+        // is added there afterwards.
         let (connection, keepsBooks) = try await recordConnection(workerID, hello, identity)
         let resumption = try await attempts.resume(
             worker: workerID,
             organization: organization,
+            fence: WorkerFence(replicaID: registry.seat.id, connection: connection),
             attempts: hello.attempts,
             keepsBooks: keepsBooks
         )
@@ -139,7 +129,8 @@ extension WorkerService {
             instance: nil,
             capabilities: hello.capabilities,
             protocolVersion: hello.protocol,
-            freeSlots: 0
+            freeSlots: 0,
+            fence: WorkerFence(replicaID: registry.seat.id, connection: connection)
         )
         if case .environment(_, let environment, let instance) = identity.place {
             candidate.environmentID = environment
@@ -184,6 +175,7 @@ extension WorkerService {
         async throws -> (connection: Int64, keepsBooks: Bool)
     {
         let capabilities = try WorkerStore.capabilitiesText(hello.capabilities)
+        let replica = registry.seat.id
         let now = time.now
         let organization = identity.organizationID
         let isConnected = registry.isConnected(id)
@@ -192,7 +184,10 @@ extension WorkerService {
             let state = try known?.optionalText("state_id")
             let keepsBooks = state == nil || state == hello.stateId
             let began = try known?.optionalInteger("process_started_at")
-            if !keepsBooks, isConnected, let began, let ours = hello.startedAt, ours < began {
+            let isElsewhere = try known.map { row in
+                try row.optionalInteger("disconnected_at") == nil && row.optionalText("replica_id") != replica.text
+            }
+            if !keepsBooks, isConnected || isElsewhere == true, let began, let ours = hello.startedAt, ours < began {
                 throw BerthError(
                     .conflict,
                     "another worker of this name, begun later, is connected",
@@ -207,6 +202,7 @@ extension WorkerService {
                 hello.protocol,
                 capabilities,
                 now,
+                replica,
                 hello.stateId.map { String($0.prefix(100)) },
                 hello.startedAt
             )

@@ -121,6 +121,12 @@ public struct ConfigurationKey: Sendable {
             default: "local",
             "provider of environments that name none"
         ),
+        .init(
+            "outputStore",
+            .choice(["files", "database"]),
+            ["BERTH_OUTPUT_STORE"],
+            "where output and files of executions are kept; default: files, and database where several servers share one"
+        ),
         .init("baseRoot", .path, ["BERTH_BASE_ROOT"], "read-only root of local sandboxes; default: from the cache"),
         .init("cache", .path, ["BERTH_CACHE"], "downloads and the base root; default: ~/.cache/berth"),
         .init("agents", .path, ["BERTH_AGENTS"], "directory of agent programs; default: agents in the cache"),
@@ -147,6 +153,14 @@ public struct ConfigurationKey: Sendable {
             ["BERTH_MAX_WORKER_CHANNELS"],
             default: "256",
             "open TCP connections through one worker"
+        ),
+        .init(
+            "changesKeptDays",
+            .integer(0...36_500),
+            ["BERTH_CHANGES_KEPT_DAYS"],
+            default: "90",
+            unit: "days",
+            "how long the entries of /v1/changes are kept; 0: for ever"
         ),
         .init(
             "loops",
