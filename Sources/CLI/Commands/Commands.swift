@@ -8,7 +8,7 @@ enum Commands {
         + KeyCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
-            CompletionCommand.command,
+            CompletionCommand.command, MigrateCommand.command, DatabaseCopyCommand.command,
             VersionCommand.command,
         ]
 
