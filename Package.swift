@@ -156,6 +156,12 @@ let package = Package(
             exclude: ["Peers"],
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "database-bench",
+            dependencies: ["Base", "Database", "DatabasePostgres", "Migrations"],
+            path: "Benchmarks/database",
+            swiftSettings: strict
+        ),
         tests("BaseTests", []),
         .executableTarget(
             name: "log-fixture",

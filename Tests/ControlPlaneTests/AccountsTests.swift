@@ -11,7 +11,7 @@ import Testing
     private let time = SettableTime()
 
     private func withAccounts(_ body: (Accounts, Feed, any SQLDatabase) async throws -> Void) async throws {
-        try await withDatabase(time: time) { database in
+        try await withEachDatabase(time: time) { database in
             let feed = Feed(database)
             try await body(accounts(database, feed), feed, database)
         }
@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test func `every statement fits the schema`() async throws {
-        try await withDatabase { try await $0.check(Accounts.statements + Feed.statements) }
+        try await withEachDatabase { try await $0.check(Accounts.statements + Feed.statements) }
     }
 
     @Test func `the single user is made once, also by servers that start together`() async throws {

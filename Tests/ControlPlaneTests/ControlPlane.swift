@@ -27,6 +27,7 @@ struct ControlPlane: Sendable {
     let segments: SegmentStore
     let ids: IDSource
 
+    /// Runs `body` on every engine, one after the other.
     /// - Parameter connectsWorkers: every instance that starts gets a worker that says it is ready.
     static func with(
         time: any TimeSource = SystemTime(),
@@ -36,7 +37,7 @@ struct ControlPlane: Sendable {
         connectsWorkers: Bool = true,
         _ body: @escaping @Sendable (ControlPlane) async throws -> Void
     ) async throws {
-        try await withDatabase(time: time) { database in
+        try await withEachDatabase(time: time) { database in
             try await withTemporaryDirectory { directory in
                 let plane = try await make(database, directory, time, times, executionTimes, connectsWorkers)
                 try await plane.whileRunning(runs, body)

@@ -30,7 +30,7 @@ import Workspaces
     }
 
     @Test func `every statement fits the schema`() async throws {
-        try await withDatabase { database in
+        try await withEachDatabase { database in
             try await database.check(
                 ExecutionService.statements + EnvironmentService.statements + WorkerTokens.statements
                     + WorkspaceService.statements + ExecutionService.statements(database.dialect)

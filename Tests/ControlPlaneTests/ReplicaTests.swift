@@ -43,7 +43,7 @@ import Workers
     }
 
     @Test func `a server acts from its registration until its lease runs out`() async throws {
-        try await withDatabase { database in
+        try await withEachDatabase { database in
             let time = SettableTime()
             let observer = Standing()
             let replica = Self.replica(database, Self.ids.make(), observer, time: time)
@@ -61,7 +61,7 @@ import Workers
     }
 
     @Test func `a lease that the database no longer grants is lost, and won again with a new fence`() async throws {
-        try await withDatabase { database in
+        try await withEachDatabase { database in
             let observer = Standing()
             let replica = Self.replica(database, Self.ids.make(), observer)
             try await replica.begin()
@@ -76,7 +76,7 @@ import Workers
     }
 
     @Test func `two processes of one identity do not take it from each other in turns`() async throws {
-        try await withDatabase { database in
+        try await withEachDatabase { database in
             let first = Self.replica(database)
             try await first.begin()
             let second = Self.replica(database, first.seat.id)

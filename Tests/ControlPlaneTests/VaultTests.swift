@@ -13,7 +13,7 @@ import Vault
     }
 
     private func withOrganization(_ body: (any SQLDatabase, OrganizationID) async throws -> Void) async throws {
-        try await withDatabase { database in
+        try await withEachDatabase { database in
             let organization: OrganizationID = ids.make()
             try await database.write {
                 try $0.run("INSERT INTO organizations (id, name, created_at) VALUES ($1, 'o', 1)", organization)
@@ -23,7 +23,7 @@ import Vault
     }
 
     @Test func `every statement fits the schema`() async throws {
-        try await withDatabase { try await $0.check(Vault.statements) }
+        try await withEachDatabase { try await $0.check(Vault.statements) }
     }
 
     @Test func `variables survive sealing and show in no description`() async throws {

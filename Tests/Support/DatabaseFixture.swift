@@ -28,6 +28,27 @@ public func withDatabase<Result>(
     }
 }
 
+/// As ``withDatabase(on:time:_:)``, on every engine, one after the other.
+public func withEachDatabase(
+    time: any TimeSource = SystemTime(),
+    _ body: (any SQLDatabase) async throws -> Void
+) async throws {
+    for engine in DatabaseEngine.allCases {
+        do {
+            try await withDatabase(on: engine, time: time, body)
+        } catch {
+            throw EngineFailure(engine: engine, error: error)
+        }
+    }
+}
+
+struct EngineFailure: Error, CustomStringConvertible {
+    var engine: DatabaseEngine
+    var error: any Error
+
+    var description: String { "on \(engine): \(error)" }
+}
+
 /// A database of its own without any table.
 @discardableResult
 public func withEmptyDatabase<Result>(

@@ -10,6 +10,8 @@ public final class PostgresCluster: Sendable {
     public let directory: TemporaryDirectory
     private let process: ChildProcess
     private let names = Mutex(0)
+    /// So many databases at the same time, because each has its connections.
+    private let turns = Turns(16)
 
     /// - Parameter settings: such as `fsync=off`.
     public init(_ settings: [String]) async throws {
@@ -74,6 +76,8 @@ public final class PostgresCluster: Sendable {
     public func withDatabase<Result>(migrated: Bool, _ body: (_ name: String) async throws -> Result) async throws
         -> Result
     {
+        await turns.enter()
+        defer { turns.leave() }
         let name = freshName()
         try await psql("CREATE DATABASE \(name) TEMPLATE \(migrated ? Self.template : "template0")")
         let result: Result
@@ -103,5 +107,40 @@ public final class PostgresCluster: Sendable {
             return told[command, default: 0]
         }
         try await process.lines(containing: "did \(command)", atLeast: count)
+    }
+}
+
+/// Lets so many in at the same time, in the order of their coming.
+private final class Turns: Sendable {
+    private struct State {
+        var free: Int
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let state: Mutex<State>
+
+    init(_ count: Int) { state = Mutex(State(free: count)) }
+
+    func enter() async {
+        await withCheckedContinuation { continuation in
+            let isFree = state.withLock { state in
+                guard state.free == 0 else {
+                    state.free -= 1
+                    return true
+                }
+                state.waiting.append(continuation)
+                return false
+            }
+            if isFree { continuation.resume() }
+        }
+    }
+
+    func leave() {
+        let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
+            state.free += 1
+            return nil
+        }
+        next?.resume()
     }
 }

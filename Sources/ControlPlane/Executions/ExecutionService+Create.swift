@@ -71,6 +71,20 @@ extension ExecutionService {
     private func insert(_ request: NewExecution, _ id: ExecutionID, _ sealed: SealedInput, _ worker: WorkerCandidate?)
         async throws -> (StoredExecution, Bool, Int64?)
     {
+        do {
+            return try await insertOnce(request, id, sealed, worker)
+        } catch let error as BerthError where error.code == .conflict && request.idempotencyKey != nil {
+            // Another server may have taken the same key meanwhile: what it made is there to be found now.
+            return try await insertOnce(request, id, sealed, worker)
+        }
+    }
+
+    private func insertOnce(
+        _ request: NewExecution,
+        _ id: ExecutionID,
+        _ sealed: SealedInput,
+        _ worker: WorkerCandidate?
+    ) async throws -> (StoredExecution, Bool, Int64?) {
         let now = time.now
         let times = times
         let spec = try ExecutionFact.text(request.spec)
@@ -100,7 +114,7 @@ extension ExecutionService {
                 if let known {
                     return (try Self.repeated(known, hash, request, times: times, in: transaction), false)
                 }
-                try transaction.run(
+                try transaction.post(
                     ExecutionStore.insertKey,
                     request.organizationID,
                     request.ownerID,
@@ -110,7 +124,7 @@ extension ExecutionService {
                     now
                 )
             }
-            try transaction.run(
+            try transaction.post(
                 ExecutionStore.insert,
                 id,
                 request.organizationID,
@@ -134,7 +148,7 @@ extension ExecutionService {
             if let letter = request.retryOf {
                 try DeadLetterStore.markRetried(letter, as: id, request.organizationID, in: transaction)
             }
-            try transaction.run(
+            try transaction.post(
                 ExecutionStore.insertInput,
                 id,
                 request.organizationID,
@@ -145,7 +159,7 @@ extension ExecutionService {
             )
             if let claim = start.claim {
                 try held?.check(in: transaction, database.dialect)
-                try transaction.run(
+                try transaction.post(
                     ExecutionStore.insertAttempt,
                     id,
                     claim.attempt,

@@ -141,14 +141,14 @@ extension ExecutionStore {
             machine.notBefore
         )
         guard changed == 1 else { throw MovedRow("execution \(record.id)") }
-        if let heardAt, record.startedAt == nil { try connection.run(startAttempt, record.id, attempt, heardAt) }
+        if let heardAt, record.startedAt == nil { try connection.post(startAttempt, record.id, attempt, heardAt) }
         try writeAttempts(machine, over: old, effects, at: now, in: connection)
         if case .ended(let end) = machine.status {
             try writeEnd(end, of: record, report: report, at: now, in: connection)
             if machine.isDeadLetter {
                 try DeadLetterStore.add(record, at: now, until: now + machine.times.deadLetter, in: connection)
             } else {
-                try connection.run(clearSecrets, record.id, record.organizationID)
+                try connection.post(clearSecrets, record.id, record.organizationID)
             }
         }
     }
@@ -166,14 +166,14 @@ extension ExecutionStore {
             try insert(claim, of: record, in: connection)
         }
         if case .running(let claim, let startedAt, _, _) = machine.status, record.state == .assigned {
-            try connection.run(startAttempt, record.id, claim.attempt, startedAt)
+            try connection.post(startAttempt, record.id, claim.attempt, startedAt)
         }
         guard let before, machine.claim == nil else { return }
         var outcome = "requeued"
         var reason: FailureReason?
         if case .ended(let end) = machine.status { (outcome, reason) = (end.outcome.rawValue, end.failure) }
         for case .recordAttempt(_, let failure) in effects { reason = failure }
-        try connection.run(
+        try connection.post(
             endAttempt,
             record.id,
             before.attempt,
@@ -186,7 +186,7 @@ extension ExecutionStore {
     }
 
     static func insert(_ claim: AttemptClaim, of record: ExecutionRecord, in connection: any SQLConnection) throws {
-        try connection.run(
+        try connection.post(
             insertAttempt,
             record.id,
             claim.attempt,
@@ -209,7 +209,7 @@ extension ExecutionStore {
         let usage = report?.verdict?.usage
         let result = try report.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) }
         let duration = report?.durationMs ?? record.startedAt.map { (now - $0).wholeMilliseconds }
-        try connection.run(
+        try connection.post(
             recordEnd,
             record.id,
             record.organizationID,
@@ -230,7 +230,7 @@ extension ExecutionStore {
         guard let attempt = end.attempt, let report else { return }
         for (stream, mark) in [(OutputStream.stdout, report.stdout), (.stderr, report.stderr)] {
             guard let mark else { continue }
-            try connection.run(
+            try connection.post(
                 insertStream,
                 record.id,
                 attempt,

@@ -6,7 +6,7 @@ set -eu
 directory=$1
 shift
 bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
-settings="-c listen_addresses= -c shared_buffers=32MB -c max_connections=150 -c autovacuum=off -c jit=off"
+settings="-c listen_addresses= -c shared_buffers=32MB -c max_connections=300 -c autovacuum=off -c jit=off"
 for setting in "$@"; do settings="$settings -c $setting"; done
 
 # PostgreSQL does not run as root.
