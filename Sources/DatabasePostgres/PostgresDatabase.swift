@@ -28,9 +28,15 @@ public final class PostgresDatabase: SQLDatabase {
         notices.close()
     }
 
-    /// What the server calls itself, such as `15.4`. Throws as every call where it cannot be reached.
+    /// What the server calls itself, such as `15.4`. For those who set it up: a failure's message says what libpq said.
     public func serverVersion() async throws -> String {
-        try await read { try $0.first("SELECT current_setting('server_version') AS version")?.text("version") ?? "" }
+        let version: SQL = "SELECT current_setting('server_version') AS version"
+        do {
+            return try await read { try $0.first(version)?.text("version") ?? "" }
+        } catch var error as BerthError {
+            if let detail = error.detail { error.message += ": \(detail)" }
+            throw error
+        }
     }
 
     public var queues: (reads: Int, writes: Int) { (reads.depth, lanes.reduce(0) { $0 + $1.depth }) }

@@ -14,7 +14,7 @@ extension PostgresHandle {
         let parameters: [(String, String)] = [
             ("target_session_attrs", "read-write"), ("keepalives_idle", "30"), ("keepalives_interval", "10"),
             ("keepalives_count", "3"), ("tcp_user_timeout", "20000"), ("fallback_application_name", "berth"),
-            ("dbname", configuration.url.reveal()), ("client_encoding", "UTF8"), ("gssencmode", "disable"),
+            ("gssencmode", "disable"), ("dbname", configuration.url.reveal()), ("client_encoding", "UTF8"),
         ]
         let pointer = withCStrings(parameters.map(\.0)) { names in
             withCStrings(parameters.map(\.1)) { values in PQconnectStartParams(names, values, 1) }

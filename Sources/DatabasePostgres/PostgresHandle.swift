@@ -35,12 +35,15 @@ final class PostgresHandle {
     private var prepared: [SQL: Prepared] = [:]
     private var named = 0
     private var valueCounts: [SQL: Int] = [:]
+    /// How long the server may take to answer.
+    private var patience: Duration
 
     /// Takes over a connection that is up.
     init(_ pointer: OpaquePointer, _ configuration: PostgresConfiguration, time: any TimeSource) {
         self.pointer = pointer
         self.configuration = configuration
         self.time = time
+        patience = configuration.silenceLimit
     }
 
     deinit { PQfinish(pointer) }
@@ -95,8 +98,11 @@ final class PostgresHandle {
         _ = try collect([(0, true)], [PostgresCommand(sql: sql)], [sql: "s\(named)"], nil)
     }
 
-    /// Several statements without values; outside of pipeline mode, which does not take them.
+    /// Several statements without values; outside of pipeline mode, which does not take them. A large table may take an
+    /// hour to change.
     func script(_ text: String) throws {
+        patience = .seconds(3600)
+        defer { patience = configuration.silenceLimit }
         try sent(PQexitPipelineMode(pointer))
         try sent(PQsendQuery(pointer, text))
         var failure: PostgresFailure?
@@ -168,7 +174,7 @@ final class PostgresHandle {
     private func arrive(_ watch: PostgresWatch?) throws {
         var flushing = PQflush(pointer)
         guard PQisBusy(pointer) != 0 || flushing != 0 else { return }
-        let silence = time.uptime + configuration.silenceLimit
+        let silence = time.uptime + patience
         var isStopped = false
         while flushing != 0 || PQisBusy(pointer) != 0 {
             guard flushing >= 0 else { throw lost() }
@@ -211,7 +217,7 @@ final class PostgresHandle {
         shutdown(PQsocket(pointer), Int32(SHUT_RDWR))
         return ExchangeFailure(
             index: 0,
-            failure: .lost(PostgresError.lost("no answer for \(configuration.silenceLimit)"))
+            failure: .lost(PostgresError.lost("no answer for \(patience)"))
         )
     }
 }

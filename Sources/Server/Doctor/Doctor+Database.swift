@@ -12,6 +12,7 @@ extension Doctor {
             let database = try PostgresDatabase(PostgresConfiguration(url: url), time: SystemTime())
             let facts: [String: String]
             do {
+                _ = try await database.serverVersion()
                 facts = try await database.read { connection in
                     var facts: [String: String] = [:]
                     for row in try connection.rows(settings) { facts[try row.text("name")] = try row.text("setting") }

@@ -52,10 +52,11 @@ public enum DatabasePlace: Sendable, CustomStringConvertible {
     ) async throws -> Value {
         switch self {
         case .postgres(let url):
-            return try await Self.closing(
-                try PostgresDatabase(PostgresConfiguration(url: url), time: time),
-                body
-            )
+            let database = try PostgresDatabase(PostgresConfiguration(url: url), time: time)
+            return try await Self.closing(database) { opened in
+                _ = try await database.serverVersion()
+                return try await body(opened)
+            }
         case .sqlite(let path):
             guard mayMake || Files.exists(path) else {
                 throw BerthError(.notFound, "there is no database \(path)", remedy: "check --data and the path")
