@@ -45,6 +45,9 @@ end() {
     rm -rf "$directory"
 }
 trap 'trap - EXIT; end' EXIT
+trap exit TERM INT HUP
+# Who listened may be gone already: then writing fails, and the end follows.
+trap '' PIPE
 
 [ -z "$as_user" ] || chown postgres "$directory"
 $as_user "$bin/initdb" -D "$directory/data" -U berth -A trust --no-sync -E UTF8 --locale=C >/dev/null
