@@ -185,6 +185,20 @@ let package = Package(
                 "WorkerProtocol",
             ]
         ),
+        .target(
+            name: "Simulation",
+            dependencies: ["Base", "Domain", "AgentProtocol", "WorkerProtocol", "Workers"],
+            path: "Tests/Simulation",
+            exclude: ["Program"],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "simulate",
+            dependencies: ["Base", "Simulation"],
+            path: "Tests/Simulation/Program",
+            swiftSettings: strict
+        ),
+        tests("SimulationTests", ["Simulation"]),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),

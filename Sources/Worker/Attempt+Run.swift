@@ -26,13 +26,8 @@ extension Attempt {
     }
 
     /// After the worker's own death: goes on with what the holder kept.
-    /// - Parameter child: what the holder knows of the process; nil: there never was one.
-    func recover(_ child: ChildStatus?) async {
+    func recover() async {
         let began = services.time.uptime
-        guard child != nil else {
-            let error = BerthError(.infrastructureLost, "the worker died before the run began")
-            return await finish(failed(error, began: began))
-        }
         let report: ExecutionReport
         do {
             let child = try await services.holder.child(key.description)
@@ -42,6 +37,9 @@ extension Attempt {
         }
         await finish(report)
     }
+
+    /// After the worker's own death: there is nothing to go on with.
+    func recoverNothing(_ error: BerthError) async { await finish(failed(error, began: services.time.uptime)) }
 
     private func perform(_ order: AttemptOrder) async throws -> ExecutionReport {
         let workspace = WorkspaceWork(services: services, remote: order.remote)
@@ -165,6 +163,8 @@ extension Attempt {
         }
     }
 
+    static let holderLost = BerthError(.environmentLost, "the environment's holder went away while the run was on")
+
     private func failed(_ error: any Error, began: Uptime) -> ExecutionReport {
         let cause = (error as? Stopped)?.cause ?? stopCause
         let duration = (services.time.uptime - began).wholeMilliseconds
@@ -188,7 +188,7 @@ extension Attempt {
                 known.remedy = "put 'claude' on the environment's PATH"
             }
         case .unavailable:
-            known = BerthError(.environmentLost, "the environment's holder went away while the run was on")
+            known = Self.holderLost
         default: break
         }
         services.log.info("attempt failed", ["attempt": key, "code": known.code, "detail": known.detail ?? ""])

@@ -45,6 +45,8 @@ struct AttemptRecord: Sendable, Codable, Equatable {
     /// First line of the task, for a commit's subject.
     var subject: String
     var workspace: WorkspaceRequest?
+    /// The holder that it was accepted under; see `Services.holderIncarnation`.
+    var holder: String?
     /// Known from the moment the agent may start.
     var checkout: CheckoutRecord?
     /// A private directory to be wiped at the end.

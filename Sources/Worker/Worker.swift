@@ -47,6 +47,7 @@ struct Worker: Sendable {
             layout: layout,
             store: store,
             holder: holder,
+            holderIncarnation: await holder.incarnation,
             git: git,
             files: ServerFiles(
                 targets: options.links,
