@@ -48,6 +48,8 @@ public struct Route: Sendable {
     /// Whether the body is a file, read as it comes.
     public var takesBytes: Bool
     public var answer: Answer
+    /// What it answers with where the request asks for that.
+    public var otherAnswers: [Answer]
     /// Whether a call is kept in the audit trail.
     public var isAudited: Bool
 
@@ -73,6 +75,7 @@ public struct Route: Sendable {
         body: Schema? = nil,
         takesBytes: Bool = false,
         answer: Answer,
+        otherAnswers: [Answer] = [],
         isAudited: Bool = false
     ) {
         self.id = id
@@ -84,6 +87,7 @@ public struct Route: Sendable {
         self.body = body
         self.takesBytes = takesBytes
         self.answer = answer
+        self.otherAnswers = otherAnswers
         self.isAudited = isAudited
     }
 
@@ -108,6 +112,7 @@ public struct Route: Sendable {
 /// Operation names; the raw value is the OpenAPI `operationId`. The server switches over all of them.
 public enum RouteID: String, Sendable, CaseIterable {
     case executionCreate, executionList, executionGet, executionCancel, executionOutput, executionEvents, executionWait
+    case executionAttempts, deadLetterList, deadLetterGet, deadLetterRetry, deadLetterDrop
     case environmentCreate, environmentList, environmentGet, environmentWhy, environmentStart, environmentStop
     case environmentPause, environmentResume, environmentRetry, environmentDestroy
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet

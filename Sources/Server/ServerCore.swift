@@ -5,6 +5,7 @@ import Database
 import Domain
 import Environments
 import Executions
+import Replicas
 import Transport
 import Workers
 import Workspaces
@@ -24,9 +25,12 @@ struct ServerCore: Sendable {
     let providers: ProviderHouse
     let workspaces: WorkspaceService
     let workers: WorkerService
+    let replicas: ReplicaService
+    let forward: ReplicaForward
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let followers: ExecutionFollowers
+    let changes: ChangeTails
     let draining = Draining()
     /// Bound once it exists; it needs the core for its handler.
     let http = LateBinding<HTTPServer>()
@@ -44,6 +48,11 @@ struct ServerCore: Sendable {
         case .executionOutput: try await executionOutput(context)
         case .executionEvents: try await executionEvents(context)
         case .executionWait: try await executionWait(context)
+        case .executionAttempts: try await executionAttempts(context)
+        case .deadLetterList: try await deadLetterList(context)
+        case .deadLetterGet: try await deadLetterGet(context)
+        case .deadLetterRetry: try await deadLetterRetry(context)
+        case .deadLetterDrop: try await deadLetterDrop(context)
         case .environmentCreate: try await environmentCreate(context)
         case .environmentList: try await environmentList(context)
         case .environmentGet: try await environmentGet(context)

@@ -28,6 +28,7 @@ extension Attempt {
     /// After the worker's own death: goes on with what the holder kept.
     func recover() async {
         let began = services.time.uptime
+        isSpawning()
         let report: ExecutionReport
         do {
             let child = try await services.holder.child(key.description)
@@ -38,8 +39,18 @@ extension Attempt {
         await finish(report)
     }
 
-    /// After the worker's own death: there is nothing to go on with.
-    func recoverNothing(_ error: BerthError) async { await finish(failed(error, began: services.time.uptime)) }
+    /// After the worker's own death: the holder that it was accepted under tells of all that it ever made.
+    func neverBegan() async {
+        let error = BerthError(.infrastructureLost, "the worker died before the run began")
+        await finish(failed(error, began: services.time.uptime))
+    }
+
+    /// After the worker's own death: another holder than that of the acceptance knows nothing.
+    func lostWithHolder() async {
+        isSpawning()
+        let error = BerthError(.environmentLost, "the holder that had the run is gone")
+        await finish(failed(error, began: services.time.uptime))
+    }
 
     private func perform(_ order: AttemptOrder) async throws -> ExecutionReport {
         let workspace = WorkspaceWork(services: services, remote: order.remote)
@@ -57,9 +68,11 @@ extension Attempt {
         if record.agent == .claude { note("starting", "starting the agent") }
         let spools = try openSpools()
         let child: Child
+        isSpawning()
         do {
             child = try await launch.start(in: workingDirectory, key: key, services: services)
         } catch {
+            if let known = error as? BerthError, known.code != .unavailable { wasNotSpawned() }
             try spools.stdout.finish()
             try spools.stderr.finish()
             throw error
@@ -156,14 +169,13 @@ extension Attempt {
                 return true
             } catch {
                 services.log.error("end of attempt not stored", ["attempt": key, "error": "\(error)"])
+                if BerthError(wrapping: error).code == .diskFull { services.reserve.release() }
                 guard (try? await services.time.wait(for: backoff.next(SystemRandomness()))) != nil else {
                     return false
                 }
             }
         }
     }
-
-    static let holderLost = BerthError(.environmentLost, "the environment's holder went away while the run was on")
 
     private func failed(_ error: any Error, began: Uptime) -> ExecutionReport {
         let cause = (error as? Stopped)?.cause ?? stopCause
@@ -177,7 +189,12 @@ extension Attempt {
                 errorTail: "",
                 caps: record.caps
             )
-            return ExecutionReport(outcome: ending.outcome, failure: ending.failure, durationMs: duration)
+            return ExecutionReport(
+                outcome: ending.outcome,
+                failure: ending.failure,
+                durationMs: duration,
+                hasStarted: mayHaveStarted ? nil : false
+            )
         }
         var known = BerthError(wrapping: error)
         switch known.code {
@@ -188,11 +205,16 @@ extension Attempt {
                 known.remedy = "put 'claude' on the environment's PATH"
             }
         case .unavailable:
-            known = Self.holderLost
+            known = BerthError(.environmentLost, "the environment's holder went away while the run was on")
         default: break
         }
         services.log.info("attempt failed", ["attempt": key, "code": known.code, "detail": known.detail ?? ""])
-        return ExecutionReport(outcome: .failed, failure: FailureReason(known), durationMs: duration)
+        return ExecutionReport(
+            outcome: .failed,
+            failure: FailureReason(known),
+            durationMs: duration,
+            hasStarted: mayHaveStarted ? nil : false
+        )
     }
 
     /// The last 4 KiB, for a reason in words.

@@ -45,8 +45,6 @@ struct AttemptRecord: Sendable, Codable, Equatable {
     /// First line of the task, for a commit's subject.
     var subject: String
     var workspace: WorkspaceRequest?
-    /// The holder that it was accepted under; see `Services.holderIncarnation`.
-    var holder: String?
     /// Known from the moment the agent may start.
     var checkout: CheckoutRecord?
     /// A private directory to be wiped at the end.
@@ -54,6 +52,8 @@ struct AttemptRecord: Sendable, Codable, Equatable {
     /// When it must be over (CLOCK_BOOTTIME, nanoseconds); nil: no limit.
     var deadline: UInt64?
     var acceptedAt: Timestamp
+    /// Which holder was to run it; nil in what an earlier version accepted.
+    var holder: String?
     /// Why it is being ended; known before the process hears of it, so that a successor tells the same reason.
     var stopCause: StopCause?
 

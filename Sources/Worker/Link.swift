@@ -10,25 +10,31 @@ internal import WorkerProtocol
 /// comes back.
 struct Link: Sendable {
     let core: WorkerCore
-    let targets: [String]
+    let servers: ServerList
     let tokenFile: String
     let client: HTTPClient
     let randomness: any Randomness
     let silence: Silence
 
+    private static let apart = Duration.milliseconds(200)
     private var services: Services { core.services }
 
     /// Runs until its task is cancelled.
     func run() async {
         var backoff = Backoff.workerReconnect
         var turn = 0
+        var failures = 0
         while !Task.isCancelled {
+            let targets = servers.all
             let target = targets[turn % targets.count]
             turn += 1
             // Watched from before the attempt, so that no appearance falls between the attempt and the wait.
             let watch = await watch(target)
             do {
-                try await session(target) { backoff.reset() }
+                try await session(target) {
+                    backoff.reset()
+                    failures = 0
+                }
                 services.log.info("link closed", ["target": target])
             } catch is CancellationError {
                 watch?.close()
@@ -36,7 +42,10 @@ struct Link: Sendable {
             } catch {
                 services.log.info("link lost", ["target": target, "error": "\(BerthError(wrapping: error))"])
             }
-            await pause(backoff.next(randomness), watch)
+            failures += 1
+            // All are asked before the wait gets longer; a little apart, as many workers lose a server at once.
+            let hasAskedAll = failures % targets.count == 0
+            await pause(hasAskedAll ? backoff.next(randomness) : Self.apart * randomness.fraction(), watch)
             watch?.close()
         }
     }
@@ -46,7 +55,10 @@ struct Link: Sendable {
         let socket = try await open(target)
         let connection = LinkConnection(socket)
         await connection.begin()
+        // A server that does not take the worker in speaks for nobody: the others may think it lost.
+        var isTaken = false
         do {
+            let askedAt = services.time.uptime
             try await connection.send(.hello(await core.hello()))
             let first = try await withDeadline(
                 ProtocolLimits.helloDeadline,
@@ -59,15 +71,18 @@ struct Link: Sendable {
                 throw BerthError(.protocolViolation, "the server did not answer the hello with an ack")
             }
             services.log.info("link up", ["target": target])
+            isTaken = true
+            silence.heard(at: askedAt)
             isUp()
+            servers.learn(ack.servers ?? [])
             await connection.met(ack)
             try await serve(connection, ack)
         } catch {
-            silence.heard(at: await connection.lastReceived)
+            if isTaken, let moment = await connection.lastConfirmed { silence.heard(at: moment) }
             connection.close(.normal, reason: "")
             throw error
         }
-        silence.heard(at: await connection.lastReceived)
+        if let moment = await connection.lastConfirmed { silence.heard(at: moment) }
         connection.close(.normal, reason: "")
     }
 
@@ -82,6 +97,7 @@ struct Link: Sendable {
         // With the heartbeat's look at it, a living server is heard well within `selfFenceAfter`.
         configuration.pingInterval = .seconds(10)
         configuration.pongTimeout = .seconds(15)
+        configuration.pingsRegularly = true
         configuration.compression = nil
         return try await client.webSocket(url, headers: headers, configuration: configuration)
     }
@@ -129,7 +145,7 @@ struct Link: Sendable {
     private func heartbeat(_ connection: LinkConnection, every interval: Duration) async throws {
         while true {
             try await services.time.wait(for: interval)
-            silence.heard(at: await connection.lastReceived)
+            if let moment = await connection.lastConfirmed { silence.heard(at: moment) }
             try await connection.send(.heartbeat(.init(timestamp: services.time.now.milliseconds)))
         }
     }
@@ -191,7 +207,8 @@ struct Link: Sendable {
             let report = ExecutionReport(
                 outcome: .failed,
                 failure: FailureReason(BerthError(wrapping: error)),
-                durationMs: 0
+                durationMs: 0,
+                hasStarted: false
             )
             try await connection.send(
                 .complete(

@@ -12,6 +12,9 @@ internal import WorkerProtocol
 actor WorkerCore {
     nonisolated let services: Services
     nonisolated let workerID: String
+    /// Of the database of attempts.
+    nonisolated let stateID: String
+    nonisolated let startedAt: Timestamp
     nonisolated let instance: Int64?
     nonisolated let slots: Int
     private var attempts: [AttemptKey: Attempt] = [:]
@@ -23,9 +26,11 @@ actor WorkerCore {
         services.loop.serialExecutor.asUnownedSerialExecutor()
     }
 
-    init(services: Services, workerID: String, instance: Int64?, slots: Int) {
+    init(services: Services, workerID: String, stateID: String, instance: Int64?, slots: Int) {
         self.services = services
         self.workerID = workerID
+        self.stateID = stateID
+        startedAt = services.time.now
         self.instance = instance
         self.slots = slots
         (work, addWork) = AsyncStream.makeStream()
@@ -42,7 +47,7 @@ actor WorkerCore {
             switch AttemptMachine.found(
                 report: entry.report,
                 hasChild: child != nil,
-                isSameHolder: entry.record.holder == services.holderIncarnation
+                isSameHolder: entry.record.holder != nil && entry.record.holder == services.holderIdentity
             ) {
             case .ended(let report):
                 let spools = try await attempt.openSpools()
@@ -53,13 +58,8 @@ actor WorkerCore {
                 // Its predecessor died between the end and this.
                 if child != nil { try? await services.holder.forget(entry.key.description) }
             case .kept: addWork.yield { await attempt.recover() }
-            case .neverBegan:
-                addWork.yield {
-                    await attempt.recoverNothing(
-                        BerthError(.infrastructureLost, "the worker died before the run began")
-                    )
-                }
-            case .lostWithHolder: addWork.yield { await attempt.recoverNothing(Attempt.holderLost) }
+            case .neverBegan: addWork.yield { await attempt.neverBegan() }
+            case .lostWithHolder: addWork.yield { await attempt.lostWithHolder() }
             }
         }
         let keys = Set(known.map { $0.key.description })
@@ -89,7 +89,9 @@ actor WorkerCore {
             protocol: ProtocolLimits.version,
             environmentId: services.layout.environmentID,
             instance: instance,
-            attempts: positions
+            attempts: positions,
+            stateId: stateID,
+            startedAt: startedAt.milliseconds
         )
     }
 
@@ -99,6 +101,8 @@ actor WorkerCore {
         let key = try AttemptKey(wireID: assign.executionId, attempt: assign.attempt, isDocumented: isDocumented)
         guard attempts[key] == nil else { return nil }
         let order = try order(assign, key: key)
+        // What is begun must find room for its end.
+        try services.reserve.restore()
         let attempt = Attempt(key: key, record: order.record, services: services)
         // Before the first suspension, so that the same assignment cannot come in between.
         attempts[key] = attempt
@@ -134,11 +138,11 @@ actor WorkerCore {
             caps: caps,
             subject: Self.subject(assign),
             workspace: assign.workspace,
-            holder: services.holderIncarnation,
             checkout: nil,
             temporaryDirectory: "\(services.layout.temporary)/berth-\(key.executionID)-\(key.attempt)",
             deadline: timeout.map { (services.time.uptime + .milliseconds($0)).nanoseconds },
             acceptedAt: services.time.now,
+            holder: services.holderIdentity,
             stopCause: nil
         )
         return AttemptOrder(

@@ -1,7 +1,7 @@
 public import Base
 public import Database
 import Domain
-import WorkerProtocol
+public import WorkerProtocol
 
 /// What a hello was answered with.
 struct Admission: Sendable {
@@ -22,6 +22,8 @@ public struct WorkerService: Sendable {
     private let feed: Feed
     private let ids: IDSource
     private let randomness: any Randomness
+    /// Credit of an output channel.
+    let window: Int64
 
     public init(
         database: any SQLDatabase,
@@ -32,8 +34,10 @@ public struct WorkerService: Sendable {
         time: any TimeSource,
         ids: IDSource,
         randomness: any Randomness,
+        window: Int64 = ChannelFrame.initialCredit,
         log: Log
     ) {
+        self.window = window
         self.database = database
         self.feed = feed
         self.registry = registry
@@ -62,50 +66,30 @@ public struct WorkerService: Sendable {
     }
 
     public func giveUpLost() async throws {
-        for (worker, organization, held) in registry.takeLost(now: time.uptime) where !held.isEmpty {
+        // What it holds may be another's by now: whoever has taken it over waits for the workers as well.
+        guard registry.seat.isActing(at: time.uptime) else { return }
+        for lost in registry.takeLost(now: time.uptime) where !lost.held.isEmpty {
             let reason = FailureReason(
                 .infrastructureLost,
                 "its worker was not heard for \(ProtocolLimits.lostAfter)",
                 remedy: "run it again; 'retry: idempotent' lets Berth do so by itself"
             )
             do {
-                try await attempts.lost(held, worker: worker, reason)
+                try await attempts.lost(lost.held, worker: lost.id, lost.fence, reason)
             } catch {
-                log.error("lost worker not recorded", ["worker_id": worker, "error": "\(error)"])
+                log.error("lost worker not recorded", ["worker_id": lost.id, "error": "\(error)"])
                 let again = time.uptime + .seconds(5)
-                for key in held { registry.expect(worker, organization: organization, holding: key, lostAt: again) }
+                for key in lost.held {
+                    registry.expect(
+                        lost.id,
+                        organization: lost.organizationID,
+                        connection: lost.fence.connection,
+                        holding: key,
+                        lostAt: again
+                    )
+                }
                 try Task.checkCancellation()
             }
-        }
-    }
-
-    public func list(
-        _ organization: OrganizationID,
-        visibleTo user: UserID?,
-        after: WorkerID?,
-        limit: Int
-    ) async throws -> [WorkerRecord] {
-        let rows = try await database.read {
-            try $0.rows(WorkerStore.list, organization, user, after?.text ?? "", limit)
-        }
-        return try rows.map { row in
-            let id: WorkerID = try row.id("id")
-            let entry = registry.entry(id)
-            return WorkerRecord(
-                id: id,
-                name: try row.text("name"),
-                environmentID: try row.optionalID("environment_id"),
-                instance: try row.optionalInteger("instance"),
-                version: try row.optionalText("version"),
-                protocolVersion: try row.optionalInt("protocol"),
-                capabilities: try WorkerStore.capabilities(try row.text("capabilities")),
-                slots: entry?.slots ?? 0,
-                executions: entry?.keys.map(\.executionID) ?? [],
-                isConnected: entry?.link != nil,
-                connectedAt: try row.optionalTimestamp("connected_at"),
-                lastHeardAt: try row.optionalTimestamp("last_heard_at"),
-                createdAt: try row.timestamp("created_at")
-            )
         }
     }
 }
@@ -123,11 +107,25 @@ extension WorkerService {
         if let spoken = hello.protocol, spoken < 1 {
             throw BerthError(.protocolViolation, "hello.protocol must be 1 or more, or absent")
         }
+        guard registry.seat.isActing(at: time.uptime) else {
+            throw BerthError(
+                .unavailable,
+                "this server has lost its database's leave to act; it asks for it again",
+                isRetryable: true
+            )
+        }
         let organization = identity.organizationID
         let workerID = try await workerID(of: hello, identity)
-        async let connecting = recordConnection(workerID, hello, identity)
-        async let resuming = attempts.resume(worker: workerID, organization: organization, attempts: hello.attempts)
-        let (connection, resumption) = (try await connecting, try await resuming)
+        // One after the other: what another server gave it before is in the books once it is connected here, and nothing
+        // is added there afterwards.
+        let (connection, keepsBooks) = try await recordConnection(workerID, hello, identity)
+        let resumption = try await attempts.resume(
+            worker: workerID,
+            organization: organization,
+            fence: WorkerFence(replicaID: registry.seat.id, connection: connection),
+            attempts: hello.attempts,
+            keepsBooks: keepsBooks
+        )
         var candidate = WorkerCandidate(
             workerID: workerID,
             organizationID: organization,
@@ -135,7 +133,8 @@ extension WorkerService {
             instance: nil,
             capabilities: hello.capabilities,
             protocolVersion: hello.protocol,
-            freeSlots: 0
+            freeSlots: 0,
+            fence: WorkerFence(replicaID: registry.seat.id, connection: connection)
         )
         if case .environment(_, let environment, let instance) = identity.place {
             candidate.environmentID = environment
@@ -148,6 +147,7 @@ extension WorkerService {
             ack.protocol = min(spoken, ProtocolLimits.version)
             ack.heartbeatMs = ProtocolLimits.heartbeat.wholeMilliseconds
             ack.resume = resumption.points
+            if case .alone = identity.place { ack.servers = registry.seat.servers }
         }
         log.info("worker connected", ["worker_id": workerID, "name": hello.workerId, "version": hello.version])
         return Admission(workerID: workerID, connection: connection, ack: ack, held: resumption.held)
@@ -177,12 +177,28 @@ extension WorkerService {
     }
 
     private func recordConnection(_ id: WorkerID, _ hello: WorkerMessage.Hello, _ identity: WorkerIdentity)
-        async throws -> Int64
+        async throws -> (connection: Int64, keepsBooks: Bool)
     {
         let capabilities = try WorkerStore.capabilitiesText(hello.capabilities)
+        let replica = registry.seat.id
         let now = time.now
         let organization = identity.organizationID
+        let isConnected = registry.isConnected(id)
         return try await feed.transaction(organization: organization) { transaction in
+            let known = try transaction.first(WorkerStore.books, organization, id)
+            let state = try known?.optionalText("state_id")
+            let keepsBooks = state == nil || state == hello.stateId
+            let began = try known?.optionalInteger("process_started_at")
+            let isElsewhere = try known.map { row in
+                try row.optionalInteger("disconnected_at") == nil && row.optionalText("replica_id") != replica.text
+            }
+            if !keepsBooks, isConnected || isElsewhere == true, let began, let ours = hello.startedAt, ours < began {
+                throw BerthError(
+                    .conflict,
+                    "another worker of this name, begun later, is connected",
+                    remedy: "give each worker a name of its own"
+                )
+            }
             let row = try transaction.first(
                 WorkerStore.connect,
                 organization,
@@ -190,11 +206,14 @@ extension WorkerService {
                 String(hello.version.prefix(100)),
                 hello.protocol,
                 capabilities,
-                now
+                now,
+                replica,
+                hello.stateId.map { String($0.prefix(100)) },
+                hello.startedAt
             )
             guard let row else { throw BerthError(.stale, "the worker's token was withdrawn") }
             transaction.record(NewEvent("worker.connected", subject: id, ownerID: identity.ownerID, at: now))
-            return try row.integer("connection")
+            return (try row.integer("connection"), keepsBooks)
         }
         .value
     }

@@ -77,6 +77,14 @@ public struct WorkerSession: Sendable {
         return lastHeardAt
     }
 
+    /// Something came in that was no message, such as a ping.
+    public mutating func heard(at moment: Uptime) {
+        if case .live(let isDocumentedPeer, let heardAt) = state {
+            state = .live(isDocumentedPeer: isDocumentedPeer, heardAt: max(heardAt, moment))
+        }
+        lastHeardAt = lastHeardAt.map { max($0, moment) }
+    }
+
     private mutating func end() {
         if case .live(_, let heardAt) = state { lastHeardAt = heardAt }
         state = .closed

@@ -75,12 +75,18 @@ public struct Configuration: Sendable {
     /// 0: the server decides.
     public var loops: Int { Int(integer("loops")) }
     public var maximumWorkerChannels: Int { Int(integer("maxWorkerChannels")) }
+    /// nil: for ever.
+    var changesKept: Duration? {
+        let days = integer("changesKeptDays")
+        return days == 0 ? nil : .seconds(days * 86_400)
+    }
     public var workerPort: Int { Int(integer("workerPort")) }
 
     /// Every setting with its source; secrets redacted.
     public func rows() -> [(key: ConfigurationKey, value: String?, source: String)] {
         ConfigurationKey.all.map { key in
-            let value = text(key.name)
+            var value = text(key.name)
+            if key.name == "database" { value = value.map(Self.shown(database:)) }
             return (key, key.isSecret && value != nil ? "<redacted>" : value, source(of: key.name))
         }
     }

@@ -1,5 +1,6 @@
 import API
 import Base
+import Database
 import Domain
 import EventLoop
 import Transport
@@ -89,8 +90,21 @@ struct FrontDoor: Sendable {
             serverLog: log
         )
         if !request.rawQuery.isEmpty { try context.checkQuery() }
-        let response = try await server.respond(context)
+        let response = try await respond(context)
         if place.route.isAudited, let caller { audit(context, caller, status: response.status) }
+        return response
+    }
+
+    /// The answer to a change names the number from which on followers of the feed have seen it.
+    private func respond(_ context: RequestContext) async throws -> HTTPResponse {
+        guard context.route.method != .get, let caller = context.caller else {
+            return try await server.respond(context)
+        }
+        let receipt = FeedReceipt(caller.organizationID)
+        var response = try await FeedReceipt.$current.withValue(receipt) { try await server.respond(context) }
+        // Nothing was left to change, or it is no event: what holds now is seen by then.
+        let seq = if let seq = receipt.seq { seq } else { try await server.feed.position(caller.organizationID) }
+        response.headers.set("berth-seq", "\(seq)")
         return response
     }
 
@@ -106,6 +120,7 @@ struct FrontDoor: Sendable {
     }
 
     private func authenticate(_ request: HTTPRequest) async throws -> Principal {
+        if let word = request.headers[ForwardedCaller.header] { return try server.forward.principal(word, request) }
         guard let token = Self.bearer(request) else {
             throw BerthError(
                 .unauthenticated,

@@ -1,4 +1,5 @@
 import Base
+import OpenSSL
 
 /// Runs schedules of one tier.
 package struct Simulation: Sendable {
@@ -18,11 +19,14 @@ package struct Simulation: Sendable {
     }
 
     package let tier: Tier
-    package var bugs: Set<Bug> = []
+    /// Of the services' tier: one per simulation, used by one thread at a time.
+    private let store: ScheduleStore?
+    package var mistakes: Set<Mistake> = []
 
-    package init(_ tier: Tier, bugs: Set<Bug> = []) {
+    package init(_ tier: Tier, mistakes: Set<Mistake> = []) throws {
         self.tier = tier
-        self.bugs = bugs
+        self.mistakes = mistakes
+        store = tier == .services ? try ScheduleStore() : nil
     }
 
     /// One schedule. Throws `Failure`.
@@ -34,19 +38,27 @@ package struct Simulation: Sendable {
     ) throws {
         let plan = Plan(seed: seed, without: without)
         guard !plan.orders.isEmpty else { return }
-        let world = try makeWorld(plan, tracer)
+        guard let store else {
+            return try run(World(plan, mistakes: mistakes, tracer: tracer) { MachineServer($0) }, into: &coverage)
+        }
+        try store.begin()
+        defer { store.rollBack() }
+        let world = World(plan, mistakes: mistakes, digest: Self.digest, tracer: tracer) { ServicesServer($0, store) }
+        defer { (world.server as? ServicesServer)?.end() }
+        try run(world, into: &coverage)
+    }
+
+    private func run(_ world: World, into coverage: inout Coverage) throws {
         do {
             try world.run()
         } catch let breach as Breach {
-            tracer?("BREACH \(breach)")
-            throw Failure(seed: seed, without: without, breach: breach, events: world.events)
+            world.trace("BREACH \(breach)")
+            throw Failure(seed: world.plan.seed, without: world.plan.without, breach: breach, events: world.events)
         }
         coverage.add(world.coverage)
     }
 
-    private func makeWorld(_ plan: Plan, _ tracer: ((String) -> Void)?) throws -> World {
-        World(plan, bugs: bugs, tracer: tracer) { MachineServer($0) }
-    }
+    private static func digest(_ bytes: [UInt8]) -> String { Hex.encode(SHA256.hash(bytes)) }
 
     /// The same rule broken by as few parts of the plan as can be found by leaving out one after the other.
     package func shrink(_ failure: Failure) -> Failure {

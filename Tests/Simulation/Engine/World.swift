@@ -36,10 +36,11 @@ final class World {
     static let fewestEvents = 200
 
     let plan: Plan
-    let bugs: Set<Bug>
+    let mistakes: Set<Mistake>
     let oracle: Oracle
     private(set) var workers: [SimWorker] = []
-    private(set) var server: (any SimServer)!
+    private let makeServer: (World) -> any SimServer
+    private(set) lazy var server: any SimServer = makeServer(self)
     private(set) var now = Plan.start
     /// What a jump of the server's clock added.
     private(set) var wallOffset: Int64 = 0
@@ -58,20 +59,20 @@ final class World {
 
     init(
         _ plan: Plan,
-        bugs: Set<Bug> = [],
+        mistakes: Set<Mistake> = [],
         digest: @escaping ([UInt8]) -> String = { _ in "" },
         tracer: ((String) -> Void)? = nil,
-        server: (World) throws -> any SimServer
-    ) rethrows {
+        server: @escaping (World) -> any SimServer
+    ) {
+        makeServer = server
         self.plan = plan
-        self.bugs = bugs
+        self.mistakes = mistakes
         self.digest = digest
         self.tracer = tracer
         oracle = Oracle(plan)
         paths = [Path](repeating: Path(), count: Plan.workers)
         dice = Dice(plan.seed, 5)
         workers = (0..<Plan.workers).map { SimWorker(self, index: $0, slots: plan.slots[$0]) }
-        self.server = try server(self)
     }
 
     // MARK: - What parts see
@@ -150,6 +151,7 @@ final class World {
         now = at
         events += 1
         try guarded { try perform(event) }
+        try guarded { try server.settle() }
     }
 
     private func guarded(_ body: () throws -> Void) throws {
@@ -210,6 +212,7 @@ final class World {
         guard let item = connection.takeUp(), server.isUp, connection.serverLife == server.life,
             !connection.serverHasLeft
         else { return }
+        connection.heardAt = now
         if case .ping(let sentAt) = item { return connection.sendDown(.pong(pingSentAt: sentAt), self) }
         try server.receive(item, on: connection)
     }

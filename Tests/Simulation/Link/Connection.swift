@@ -30,6 +30,8 @@ final class Connection {
     /// Whether anything that is sent now still arrives.
     private(set) var isUpOpen = true
     private(set) var isDownOpen = true
+    /// When the server last took anything in.
+    var heardAt: Int64 = 0
     /// Each end's own view.
     var workerHasLeft = false
     var serverHasLeft = false

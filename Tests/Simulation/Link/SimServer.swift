@@ -25,6 +25,9 @@ protocol SimServer: AnyObject {
     func gone(_ connection: Connection) throws
     func step(_ step: ServerStep) throws
 
+    /// Lets everything run that can, at this moment.
+    func settle() throws
+
     /// For people and for the coverage table; nil before it is created.
     func stateNumber(_ order: Int) -> Int?
     func orderName(of id: ExecutionID) -> String
@@ -41,6 +44,8 @@ enum ServerStep {
     case giveUpLost
     case expire(Connection)
     case recordStarts(Connection)
-    /// A timer of the services'.
-    case timer
+    /// The model's late commit.
+    case sync
+    /// A wait of the services' is over.
+    case wake(UInt64)
 }

@@ -50,15 +50,21 @@ extension MachineServer {
     func dispatch() throws {
         var isWaiting = false
         for row in rows.compactMap({ $0 }) {
-            guard case .queued(_, let attempts, _) = row.machine.status else { continue }
+            guard case .queued(_, let attempts, let notBefore, _) = row.machine.status else { continue }
+            if let notBefore, notBefore > world.wall {
+                isWaiting = true
+                continue
+            }
             let free = Self.workerIDs.filter { freeSlots($0) > 0 }
                 .max { (freeSlots($0), $1) < (freeSlots($1), $0) }
             guard let worker = free else {
                 isWaiting = true
                 continue
             }
-            let attempt = world.bugs.contains(.reuseAttemptNumber) ? max(1, attempts) : attempts + 1
+            let attempt = world.mistakes.contains(.reuseAttemptNumber) ? max(1, attempts) : attempts + 1
             try settle { try assign(row, attempt, to: worker) }
+            // The database was busy.
+            if rows[row.order.index]?.machine.state == .queued { isWaiting = true }
         }
         guard isWaiting else { return }
         dispatchAt = world.now + 5000
@@ -70,9 +76,11 @@ extension MachineServer {
         entries[worker]?.held[row.id] = attempt
         do {
             try change(row.id) { machine in
-                if world.bugs.contains(.reuseAttemptNumber), case .queued(let since, _, let deadline) = machine.status {
+                if world.mistakes.contains(.reuseAttemptNumber),
+                    case .queued(let since, _, _, let deadline) = machine.status
+                {
                     machine = ExecutionMachine(
-                        status: .queued(since: since, attempts: attempt - 1, deadlineAt: deadline),
+                        status: .queued(since: since, attempts: attempt - 1, notBefore: nil, deadlineAt: deadline),
                         times: machine.times,
                         retry: machine.retry,
                         timeoutMs: machine.timeoutMs
@@ -133,7 +141,7 @@ extension MachineServer {
 
     /// What workers hold by the books is expected back within 90 s.
     func recover() throws {
-        guard !world.bugs.contains(.deadlineNotRearmed) else { return }
+        guard !world.mistakes.contains(.deadlineNotRearmed) else { return }
         let lostAt = world.uptime + ProtocolLimits.lostAfter
         for row in rows.compactMap({ $0 }) {
             guard let claim = row.machine.claim else { continue }
@@ -167,11 +175,12 @@ extension MachineServer {
         let reason = FailureReason(.infrastructureLost, why)
         do {
             try change(key.executionID, worker: worker) { machine in
-                if world.bugs.contains(.retryAfterStart), let claim = machine.claim, machine.cancelRequest == nil {
+                if world.mistakes.contains(.retryAfterStart), let claim = machine.claim, machine.cancelRequest == nil {
                     machine = ExecutionMachine(
                         status: .queued(
                             since: world.wall,
                             attempts: claim.attempt,
+                            notBefore: nil,
                             deadlineAt: world.wall + machine.times.queued
                         ),
                         times: machine.times,

@@ -22,6 +22,7 @@ extension MachineServer {
 
     func gone(_ connection: Connection) throws {
         guard let link = links[connection.number] else { return }
+        link.session.heard(at: Self.uptime(connection.heardAt))
         let heardAt = link.session.disconnected()
         links[connection.number] = nil
         guard let worker = link.worker, var entry = entries[worker], entry.number == link.number else { return }
@@ -79,7 +80,7 @@ extension MachineServer {
             entries[worker]?.slots = slots
             entries[worker]?.isReady = true
             ring()
-            if !world.bugs.contains(.cancelLostOnReconnect) { try repeatCancels(worker) }
+            if !world.mistakes.contains(.cancelLostOnReconnect) { try repeatCancels(worker) }
         case .started(let key):
             guard !link.begun.contains(where: { $0.key == key }) else { return }
             link.begun.append((key, world.wall))
@@ -166,8 +167,8 @@ extension MachineServer {
             return true
         }
         let row = index(key.executionID).flatMap { rows[$0] }
-        if world.bugs.contains(.dropTheFence) { return row?.machine.claim != nil }
-        return world.bugs.contains(.endAcceptedTwice) && row?.machine.state.isTerminal == true
+        if world.mistakes.contains(.dropTheFence) { return row?.machine.claim != nil }
+        return world.mistakes.contains(.endAcceptedTwice) && row?.machine.state.isTerminal == true
     }
 
     private func repeatCancels(_ worker: WorkerID) throws {
@@ -195,11 +196,11 @@ extension MachineServer {
     }
 
     private func fenced(_ key: AttemptKey, _ machine: ExecutionMachine) -> Int {
-        world.bugs.contains(.dropTheFence) ? machine.claim?.attempt ?? key.attempt : key.attempt
+        world.mistakes.contains(.dropTheFence) ? machine.claim?.attempt ?? key.attempt : key.attempt
     }
 
     private func completed(_ key: AttemptKey, _ worker: WorkerID, _ report: ExecutionReport) throws {
-        if world.bugs.contains(.endAcceptedTwice), let index = index(key.executionID), let row = rows[index],
+        if world.mistakes.contains(.endAcceptedTwice), let index = index(key.executionID), let row = rows[index],
             case .ended(let end) = row.machine.status, end.attempt != nil
         {
             let second = ExecutionEnd(outcome: report.outcome, attempt: key.attempt, endedAt: world.wall)
@@ -226,7 +227,7 @@ extension MachineServer {
             guard owner == worker else { throw BerthError.stale("worker", held: worker, current: owner) }
             return
         }
-        if world.bugs.contains(.dropTheFence) { return }
+        if world.mistakes.contains(.dropTheFence) { return }
         guard let index = index(key.executionID), let claim = rows[index]?.machine.claim, claim.attempt == key.attempt,
             claim.workerID == worker
         else { throw BerthError.stale("attempt", held: key, current: "ended, or another") }
@@ -240,7 +241,7 @@ extension MachineServer {
     }
 
     private func file(_ key: AttemptKey) -> AttemptKey {
-        world.bugs.contains(.dedupeByExecution) ? AttemptKey(key.executionID, 1) : key
+        world.mistakes.contains(.dedupeByExecution) ? AttemptKey(key.executionID, 1) : key
     }
 
     private func append(_ key: AttemptKey, _ stream: OutputStream, at offset: Int64, _ bytes: ArraySlice<UInt8>) throws
@@ -260,7 +261,7 @@ extension MachineServer {
         }
         streams[place] += fresh
         files[file(key)] = streams
-        if world.bugs.contains(.acknowledgeBeforeStoring) { add(.timer, after: 300) }
+        if world.mistakes.contains(.acknowledgeBeforeStoring) { add(.sync, after: 300) }
         let headBytes = index(key.executionID).flatMap { rows[$0]?.order.headBytes } ?? 0
         try world.oracle.output(key, place, streams[place], headBytes: headBytes, mark: nil)
         try point()

@@ -88,13 +88,14 @@ final class MachineServer: SimServer {
         tornWrite = nil
         dispatchAt = nil
         deadlinesAt = nil
-        if world.bugs.contains(.forgetToSync) { rows = syncedRows }
-        if world.bugs.contains(.acknowledgeBeforeStoring) { files = syncedFiles }
+        if world.mistakes.contains(.forgetToSync) { rows = syncedRows }
+        if world.mistakes.contains(.acknowledgeBeforeStoring) { files = syncedFiles }
     }
 
     func dieAfter(points: Int) { pointsLeft = points }
     func storageFails(until: Int64) { failsUntil = until }
     func tearNextWrite(keeping: Int) { tornWrite = keeping }
+    func settle() {}
 
     /// Between two effects: the process may end here.
     func point() throws {
@@ -122,14 +123,18 @@ final class MachineServer: SimServer {
         case .deadlines: try keepDeadlines()
         case .giveUpLost: try giveUpLost()
         case .expire(let connection):
-            guard let link = links[connection.number], let deadline = link.session.deadline else { return }
+            guard let link = links[connection.number] else { return }
+            link.session.heard(at: Self.uptime(connection.heardAt))
+            guard let deadline = link.session.deadline else { return }
             if world.uptime < deadline { return add(.expire(connection), at: deadline) }
             try perform(link.session.expire(now: world.uptime), connection)
         case .recordStarts(let connection): try recordStarts(connection)
-        case .timer: sync()
+        case .sync: sync()
+        case .wake: break
         }
     }
 
+    static func uptime(_ milliseconds: Int64) -> Uptime { Uptime(nanoseconds: UInt64(milliseconds) * 1_000_000) }
     func add(_ step: ServerStep, at: Uptime) {
         world.add(.server(life: life, step), at: Int64(at.nanoseconds / 1_000_000))
     }
@@ -153,7 +158,8 @@ final class MachineServer: SimServer {
             throw BerthError(.notFound, "there is no such execution")
         }
         try requireStorage()
-        if let worker, let claim = row.machine.claim, claim.workerID != worker, !world.bugs.contains(.dropTheFence) {
+        if let worker, let claim = row.machine.claim, claim.workerID != worker, !world.mistakes.contains(.dropTheFence)
+        {
             throw BerthError.stale("worker", held: worker, current: claim.workerID)
         }
         let before = row.machine
@@ -162,7 +168,7 @@ final class MachineServer: SimServer {
             try point()
             if case .ended(let end) = row.machine.status, let report, end.attempt != nil { row.report = report }
             rows[index] = row
-            if world.bugs.contains(.forgetToSync) { add(.timer, after: 300) } else { syncedRows = rows }
+            if world.mistakes.contains(.forgetToSync) { add(.sync, after: 300) } else { syncedRows = rows }
             world.trace("server: order \(index) is \(row.machine.state), attempt \(row.machine.claim?.attempt ?? 0)")
             try world.oracle.stored(index, row.machine, report: row.report, at: world.now)
             try requireReachedCancel(index, before, row)
@@ -194,9 +200,9 @@ final class MachineServer: SimServer {
             case .releaseSlot(let claim):
                 let key = AttemptKey(row.id, claim.attempt)
                 live[key] = nil
-                if !world.bugs.contains(.slotLeaked) { release(claim.workerID, key) }
+                if !world.mistakes.contains(.slotLeaked) { release(claim.workerID, key) }
                 ring()
-            case .recordEnd: break
+            case .recordEnd, .recordAttempt: break
             }
         }
     }

@@ -3,15 +3,15 @@ import FoundationEssentials
 import Glibc
 import Simulation
 
-/// `simulate machines|services [--seed N] [--schedules N] [--bug NAME] [--without 1,2] [--trace] [--json]`
+/// `simulate machines|services [--seed N] [--schedules N] [--jobs N] [--mistake NAME] [--without 1,2] [--trace] [--json]`
 ///
 /// Exits 1 at the first schedule that breaks a rule, after finding the few parts of it that are needed and printing what
 /// happens in it.
 @main
 enum Program {
-    static func main() {
+    static func main() async {
         do {
-            exit(try Invocation(Array(CommandLine.arguments.dropFirst())).run())
+            exit(try await Invocation(Array(CommandLine.arguments.dropFirst())).run())
         } catch {
             StandardError.print("simulate: \(error)")
             exit(2)
@@ -26,11 +26,12 @@ enum StandardError {
     }
 }
 
-struct Invocation {
+struct Invocation: Sendable {
     var tier = Simulation.Tier.machines
     var seed: UInt64 = 1
     var schedules: UInt64 = 1000
-    var bugs: Set<Bug> = []
+    var jobs: UInt64 = 1
+    var mistakes: Set<Mistake> = []
     var without: Set<Int> = []
     var isTracing = false
     var isJSON = false
@@ -51,18 +52,19 @@ struct Invocation {
             switch argument {
             case "--seed": seed = try number(argument)
             case "--schedules": schedules = try number(argument)
+            case "--jobs": jobs = max(1, try number(argument))
             case "--without": without = Set(try value(argument).split(separator: ",").compactMap { Int($0) })
             case "--trace": isTracing = true
             case "--json": isJSON = true
-            case "--bug":
-                guard let bug = Bug(rawValue: try value(argument)) else {
+            case "--mistake":
+                guard let mistake = Mistake(rawValue: try value(argument)) else {
                     throw BerthError(
                         .invalidValue,
-                        "there is no such bug to plant",
-                        remedy: "one of " + Bug.allCases.map(\.rawValue).joined(separator: ", ")
+                        "there is no such mistake to plant",
+                        remedy: "one of " + Mistake.allCases.map(\.rawValue).joined(separator: ", ")
                     )
                 }
-                bugs.insert(bug)
+                mistakes.insert(mistake)
             default:
                 guard let named = Simulation.Tier(rawValue: argument) else {
                     throw BerthError(.invalidValue, "'\(argument)' is neither 'machines' nor 'services' nor an option")
@@ -72,30 +74,52 @@ struct Invocation {
         }
     }
 
-    func run() throws -> Int32 {
-        let simulation = Simulation(tier, bugs: bugs)
-        var coverage = Coverage()
+    func run() async throws -> Int32 {
         let began = SystemTime().uptime
-        for number in 0..<(isTracing ? 1 : schedules) {
-            do {
-                try simulation.run(
-                    seed: seed + number,
-                    without: without,
-                    into: &coverage,
-                    tracer: isTracing ? { print($0) } : nil
-                )
-            } catch let failure as Simulation.Failure {
-                report(simulation, failure, after: number + 1)
-                return 1
-            }
+        do {
+            let coverage = try await isTracing ? trace() : all()
+            let seconds = Double((SystemTime().uptime - began).wholeMilliseconds) / 1000
+            print(Report(tier: tier, seed: seed, seconds: seconds, coverage: coverage).text(asJSON: isJSON))
+            return 0
+        } catch let failure as Simulation.Failure {
+            try report(failure)
+            return 1
         }
-        let seconds = Double((SystemTime().uptime - began).wholeMilliseconds) / 1000
-        print(Report(tier: tier, seed: seed, seconds: seconds, coverage: coverage).text(asJSON: isJSON))
-        return 0
     }
 
-    private func report(_ simulation: Simulation, _ failure: Simulation.Failure, after count: UInt64) {
-        StandardError.print("schedule \(count), seed \(failure.seed): \(failure.breach)")
+    private func trace() throws -> Coverage {
+        var coverage = Coverage()
+        try Simulation(tier, mistakes: mistakes).run(seed: seed, without: without, into: &coverage) { print($0) }
+        return coverage
+    }
+
+    /// Each job takes every `jobs`-th seed.
+    private func all() async throws -> Coverage {
+        try await withThrowingTaskGroup(of: Coverage.self) { group in
+            for job in 0..<jobs {
+                group.addTask { [self] in
+                    let simulation = try Simulation(tier, mistakes: mistakes)
+                    var coverage = Coverage()
+                    for number in stride(from: job, to: schedules, by: Int(jobs)) {
+                        try Task.checkCancellation()
+                        try simulation.run(
+                            seed: seed + number,
+                            without: without,
+                            into: &coverage
+                        )
+                    }
+                    return coverage
+                }
+            }
+            var coverage = Coverage()
+            for try await part in group { coverage.add(part) }
+            return coverage
+        }
+    }
+
+    private func report(_ failure: Simulation.Failure) throws {
+        let simulation = try Simulation(tier, mistakes: mistakes)
+        StandardError.print("schedule \(failure.seed - seed + 1), seed \(failure.seed): \(failure.breach)")
         if isTracing { return }
         let least = simulation.shrink(failure)
         var unused = Coverage()

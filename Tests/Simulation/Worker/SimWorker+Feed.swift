@@ -3,7 +3,7 @@ import Domain
 import WorkerProtocol
 
 /// One attempt as it is told over one connection.
-struct Feed {
+struct SimFeed {
     struct Channel {
         let number: UInt32
         var cursor: OutputCursor
@@ -69,7 +69,7 @@ extension SimWorker {
     private func open(_ place: Int) {
         let key = feeds[place].key
         feeds[place].channels = OutputStream.allCases.enumerated().map { index, stream in
-            let start = feeds[place].starts[index] + (world.bugs.contains(.resumeFromWrongOffset) ? 1 : 0)
+            let start = feeds[place].starts[index] + (world.mistakes.contains(.resumeFromWrongOffset) ? 1 : 0)
             let number = nextChannel
             nextChannel += 1
             send(
@@ -83,7 +83,7 @@ extension SimWorker {
                     )
                 )
             )
-            return Feed.Channel(
+            return SimFeed.Channel(
                 number: number,
                 cursor: OutputCursor(from: start),
                 limit: start + World.window,

@@ -50,7 +50,9 @@ extension SimWorker {
     }
 
     func accept(_ assign: ServerMessage.Assign) throws {
-        guard let id = try? ExecutionID(assign.executionId), let index = Int(assign.prompt) else {
+        guard let id = try? ExecutionID(assign.executionId),
+            let index = Int(assign.agent?.command?.first ?? assign.prompt)
+        else {
             throw Breach(rule: "assignments are whole", words: "an assignment of \(assign.executionId)")
         }
         let key = AttemptKey(id, assign.attempt ?? 1)
@@ -96,7 +98,7 @@ extension SimWorker {
         store { $0.append(Row(key: run.key, order: run.order, holderLife: holder.life, deadline: deadline)) }
         if let deadline { add(.runs(run.key, .deadline), after: deadline - world.now) }
         run.stage = .preparing
-        if let number, number == connection?.number { feeds.append(Feed(run.key, stdout: 0, stderr: 0)) }
+        if let number, number == connection?.number { feeds.append(SimFeed(run.key, stdout: 0, stderr: 0)) }
         if run.machine.stopCause != nil { return finish(run, failed(run)) }
         add(.runs(run.key, .prepared), after: Int64(run.order.preparationMs))
     }
@@ -205,7 +207,12 @@ extension SimWorker {
             isHolderLost
             ? FailureReason(.environmentLost, "the environment's holder went away while the run was on")
             : FailureReason(.infrastructureLost, "the worker died before the run began")
-        return ExecutionReport(outcome: .failed, failure: reason, durationMs: 0)
+        return ExecutionReport(
+            outcome: .failed,
+            failure: reason,
+            durationMs: 0,
+            hasStarted: isHolderLost ? nil : false
+        )
     }
 
     private func finish(_ run: Run, _ report: ExecutionReport) {

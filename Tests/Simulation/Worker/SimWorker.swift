@@ -42,13 +42,15 @@ final class SimWorker {
     var isGone = false
     var runs: [Run] = []
     var unneeded: [AttemptKey] = []
-    var feeds: [Feed] = []
+    var feeds: [SimFeed] = []
     private(set) var connection: Connection?
     /// When the server acknowledged the hello of this connection.
     private(set) var greetedAt: Int64?
     private var isGreeted: Bool { greetedAt != nil }
     private var pingSentAt: Int64?
     private var lastReceived: Int64 = 0
+    private var lastConfirmed: Int64 = 0
+    private var helloAt: Int64 = 0
     private var backoff = Backoff.workerReconnect
     var nextChannel: UInt32 = 1
 
@@ -104,7 +106,15 @@ final class SimWorker {
     private func fence() throws {
         let limit = heardOnDisk + Self.fenceAfter
         if world.now < limit { return add(.fence, after: limit - world.now) }
-        if world.bugs.contains(.neverFencesItself) { return }
+        if world.mistakes.contains(.neverFencesItself) { return }
+        if let greetedAt, greetedAt + 1000 < world.now, runs.contains(where: { !$0.machine.hasEnded }),
+            world.hasBeenReachable(index, forMs: 20_000)
+        {
+            throw Breach(
+                rule: "a worker that has its server does not fence itself",
+                words: "worker \(index), connected since \(greetedAt - Plan.start)"
+            )
+        }
         if runs.contains(where: { !$0.machine.hasEnded }) { world.trace("worker \(index) fences itself") }
         for run in runs { try stop(run, .fenced) }
         add(.fence, after: 5000)
@@ -121,6 +131,8 @@ final class SimWorker {
         feeds = []
         nextChannel = 1
         lastReceived = world.now
+        lastConfirmed = 0
+        helloAt = world.now
         pingSentAt = nil
         let positions = runs.sorted { ($0.key.executionID, $0.key.attempt) < ($1.key.executionID, $1.key.attempt) }
             .map { run in
@@ -156,17 +168,15 @@ final class SimWorker {
         if let sent = pingSentAt {
             if lastReceived < sent, world.now - sent >= 15_000 { return linkLost("no pong") }
             if lastReceived < sent { return add(.ping, after: sent + 15_000 - world.now) }
-            pingSentAt = nil
         }
-        if lastReceived + 10_000 > world.now { return add(.ping, after: lastReceived + 10_000 - world.now) }
         pingSentAt = world.now
         connection.sendUp(.ping(sentAt: world.now), world)
-        add(.ping, after: 15_000)
+        add(.ping, after: 10_000)
     }
 
     private func heartbeat() {
         guard isGreeted else { return }
-        heard(at: lastReceived)
+        heard(at: lastConfirmed)
         send(.heartbeat(.init(timestamp: world.wall.milliseconds)))
         add(.heartbeat, after: ProtocolLimits.heartbeat.wholeMilliseconds)
     }
@@ -181,7 +191,7 @@ final class SimWorker {
 
     private func leave(closesPath: Bool) {
         guard let connection else { return }
-        if isUp { heard(at: lastReceived) }
+        if isUp { heard(at: lastConfirmed) }
         if closesPath { world.workerLeft(connection) }
         self.connection = nil
         greetedAt = nil
@@ -195,7 +205,7 @@ final class SimWorker {
         guard isUp, self.connection === connection else { return }
         lastReceived = world.now
         switch item {
-        case .pong: break
+        case .pong(let sentAt): lastConfirmed = max(lastConfirmed, sentAt)
         case .close(let code): linkLost("closed with \(code)")
         case .frame(let frame): try receive(frame)
         case .message(let message): try receive(message)
@@ -206,6 +216,7 @@ final class SimWorker {
         switch message {
         case .ack(let ack):
             greetedAt = world.now
+            heard(at: helloAt)
             backoff.reset()
             add(.heartbeat, after: ProtocolLimits.heartbeat.wholeMilliseconds)
             for point in ack.resume ?? [] { try answer(point) }
@@ -225,7 +236,7 @@ final class SimWorker {
         let key = AttemptKey(point.executionId, point.attempt)
         guard let run = run(key) else { return }
         switch point.action {
-        case .resume: feeds.append(Feed(key, stdout: point.stdout, stderr: point.stderr))
+        case .resume: feeds.append(SimFeed(key, stdout: point.stdout, stderr: point.stderr))
         case .forget: try forget(key)
         case .kill: try abandon(run)
         }

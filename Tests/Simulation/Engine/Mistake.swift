@@ -1,6 +1,6 @@
 /// Mistakes that are planted to see them caught. They live in the simulation alone: in the model of the server, in the
 /// simulated worker, or in what is wrapped around the shipped services.
-package enum Bug: String, Sendable, CaseIterable {
+package enum Mistake: String, Sendable, CaseIterable {
     /// A worker's word counts for whatever attempt is current.
     case dropTheFence
     /// Bytes are acknowledged that are not stored yet.
