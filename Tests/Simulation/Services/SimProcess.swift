@@ -13,6 +13,8 @@ final class SimProcess: TimeSource, Randomness, @unchecked Sendable {
     private var dice: Dice
     private var sleepers: [UInt64: Sleeper] = [:]
     private var count: UInt64 = 0
+    /// How slow the machine is in this life.
+    private let longestPauseMs: Int
     /// Effects until the process ends.
     var pointsLeft: Int?
     /// Bytes of the next write of output that are stored; then the process ends.
@@ -23,6 +25,7 @@ final class SimProcess: TimeSource, Randomness, @unchecked Sendable {
         self.world = world
         self.life = life
         dice = Dice(world.plan.seed, 7, life)
+        longestPauseMs = [5, 30, 30, 300, 2000][dice.within(0...4)]
     }
 
     // MARK: - Time and chance
@@ -56,7 +59,7 @@ final class SimProcess: TimeSource, Randomness, @unchecked Sendable {
     /// The process may be interrupted here by others of its tasks, and may end here.
     func effect() async throws {
         try requireAlive()
-        if dice.chance(percent: 25) { try await wait(for: .milliseconds(dice.within(1...30))) }
+        if dice.chance(percent: 25) { try await wait(for: .milliseconds(dice.within(1...longestPauseMs))) }
         try requireAlive()
         try point()
     }
