@@ -138,7 +138,9 @@ final class World {
         try guarded { try server.start() }
         for worker in workers { try worker.start() }
         let calmAt = (plan.faults.map { $0.at + Int64($0.durationMs) } + plan.orders.map(\.at)).max() ?? now
-        let limit = calmAt + 1_500_000
+        // Deadlines and waits before a retry are moments of the wall clock: set back, it delays them by as much.
+        let setBack = plan.faults.filter { $0.kind == .clockBack }.reduce(0) { $0 + Int64($1.durationMs) }
+        let limit = calmAt + setBack + 1_500_000
         while let at = agenda.nextAt, at <= limit {
             if now > calmAt, events >= Self.fewestEvents, isAtRest { break }
             try step()
