@@ -46,10 +46,18 @@ actor WorkerCore {
             let child = children.first { $0.id == entry.key.description }
             switch AttemptMachine.found(report: entry.report, hasChild: child != nil) {
             case .ended(let report):
-                let spools = try await attempt.openSpools()
-                // Of an empty stream no file tells that it has ended.
-                try spools.stdout.finish()
-                try spools.stderr.finish()
+                do {
+                    let spools = try await attempt.openSpools()
+                    // Of an empty stream no file tells that it has ended.
+                    try spools.stdout.finish()
+                    try spools.stderr.finish()
+                } catch {
+                    // Told without its output; the server cuts the marks to what it has.
+                    services.log.error(
+                        "output of an ended attempt is lost",
+                        ["attempt": entry.key, "error": "\(error)"]
+                    )
+                }
                 await attempt.hasEnded(report)
             case .kept, .neverBegan: addWork.yield { await attempt.recover(child) }
             }

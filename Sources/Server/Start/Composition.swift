@@ -86,6 +86,7 @@ struct Composition: Sendable {
             workspaces: workspaces,
             time: time,
             ids: ids,
+            times: configuration.executionTimes,
             log: log
         )
         relay.bind(executions)
