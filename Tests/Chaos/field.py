@@ -79,13 +79,24 @@ class Postgres:
         return [pid for pid in processes("postgres", lambda pid: parent(pid) == self.process.pid)]
 
     def kill(self):
+        """The postmaster, and then what of its family has not noticed: one that waits for a frozen client never does."""
+        family = self.backends()
         send(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        deadline = time.monotonic() + 1
+        while left := [pid for pid in processes("postgres", lambda pid: pid in family)]:
+            if time.monotonic() > deadline:
+                for pid in left:
+                    send(pid, signal.SIGKILL)
+            time.sleep(0.02)
 
     def close(self):
         if self.process and self.process.poll() is None:
             send(self.process.pid, signal.SIGINT)
-            self.process.wait(20)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -273,11 +284,25 @@ class Field:
         """The holder of a standing worker: the process itself, or what its wrapper became."""
         return [worker.process.pid]
 
+    def again(self):
+        try:
+            if self.postgres and self.postgres.process.poll() is not None:
+                self.postgres.start()
+            self.server.start()
+        except (Failed, OSError):
+            pass
+
     def close(self):
         for worker in self.standing:
             worker.close()
         if self.server:
+            if self.server.process and self.server.process.poll() is not None:
+                # Once more, to take down what it made.
+                self.again()
+            holders = self.server.holders()
             self.server.close()
+            for pid in holders & set(processes("berth-hold", lambda pid: True)):
+                send(pid, signal.SIGKILL)
         if self.network:
             self.network.close()
         if self.postgres:

@@ -51,7 +51,12 @@ import WorkerProtocol
         #expect(try await place.run("echo", "next").1.outcome == .completed)
     }
 
-    private static let counting = "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); sleep 0.01; done"
+    /// 60 KB, many pages, in three seconds.
+    private static let counting = "i=0; while [ $i -lt 300 ]; do printf '%0200d\\n' $i; i=$((i+1)); sleep 0.01; done"
+    private static let counted = (0..<300).map { number in
+        String(repeating: "0", count: 200 - "\(number)".count) + "\(number)\n"
+    }
+    .joined()
 
     /// Returns once the worker has found no room.
     private static func fill(_ place: WorkerFixture) async throws {
@@ -71,7 +76,7 @@ import WorkerProtocol
         try await check(Self.inside(place) + ["rm", place.directory.file("state/fill")])
         let report = try await place.server.report(id)
         #expect(report.outcome == .completed)
-        #expect(await place.server.text(id) == (0..<300).map { "line \($0)\n" }.joined())
+        #expect(await place.server.text(id) == Self.counted)
         #expect(try await place.run("echo", "next").1.outcome == .completed)
     }
 
@@ -85,7 +90,7 @@ import WorkerProtocol
         let report = try await place.server.report(id)
         #expect(report.outcome == .cancelled || report.failure?.code == .diskFull)
         let text = await place.server.text(id)
-        #expect((0..<300).map { "line \($0)\n" }.joined().hasPrefix(text))
+        #expect(Self.counted.hasPrefix(text))
         #expect(report.stdout?.totalBytes == Int64(text.utf8.count))
         // The reserve went to that end, so that nothing new is taken on.
         let refused: ExecutionID = place.ids.make()

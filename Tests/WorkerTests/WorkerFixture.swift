@@ -34,10 +34,11 @@ final class WorkerFixture: Sendable {
         loop.start()
         server = PlainServer(path: directory.file("run/link.sock"), loop: loop)
         if startingServer { try await server.start() }
+        let state = directory.file("state")
         let mount = disk.map { size in
             [
                 "unshare", "-m", "--propagation", "private", "sh", "-c",
-                "mount -t tmpfs -o size=\(size),mode=700 none \"$0\" && exec \"$@\"", directory.file("state"),
+                "mount -t tmpfs -o size=\(size),mode=700 none \"$0\" && exec \"$@\"", state,
             ]
         }
         holder = try ChildProcess(
