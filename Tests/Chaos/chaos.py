@@ -54,6 +54,10 @@ class Chaos:
         with self.lock:
             self.broken.append(f"run {run.number} ({run.id}): {words}" if run else words)
         self.say(f"  BROKEN {self.broken[-1]}")
+        if run and run.id:
+            folder = pathlib.Path("out/chaos")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{run.id}.txt").write_text(f"{self.broken[-1]}\n{self.field.evidence(run.id)}")
 
     # Work: as many executions as wanted, each replaced when it has ended.
 
@@ -104,10 +108,15 @@ class Chaos:
         self.side.append(thread)
 
     def taken(self, name=None):
-        """What runs in this place, or is on its way there, may fail: its machine is lost. nil: everywhere."""
+        """What runs in this place, or is on its way there, may fail: its machine is lost. None: everywhere. The workers
+        that stand alone are one place: the server chooses between them."""
+        hit = next((place for place in self.field.places if place.name == name), None)
         with self.lock:
+            for place in self.field.places:
+                if hit is None or place is hit or place.is_standing and hit.is_standing:
+                    place.killed_at = time.monotonic()
             for run in self.runs:
-                if run.status is None and (name is None or run.place.name == name):
+                if run.status is None and run.place.killed_at > run.begun - 5:
                     run.lost = True
 
     def injure(self):
@@ -208,6 +217,8 @@ class Chaos:
                     self.cancel_one()
                 if sum(self.counts.values()) % 50 == 0:
                     self.say(f"{self.kills()} kills, {len(self.runs)} executions, {len(self.broken)} broken")
+        except KeyboardInterrupt:
+            self.say("interrupted")
         finally:
             self.stop.set()
         for thread in self.side + threads:
@@ -265,8 +276,8 @@ class Chaos:
     def close(self):
         self.stop.set()
         if self.broken and (self.field.server.data / "server.log").exists():
-            log = pathlib.Path("out/chaos-server.log")
-            log.parent.mkdir(exist_ok=True)
+            log = pathlib.Path("out/chaos/server.log")
+            log.parent.mkdir(parents=True, exist_ok=True)
             log.write_bytes((self.field.server.data / "server.log").read_bytes())
         data = str(self.field.server.data)
         self.field.close()

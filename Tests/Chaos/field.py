@@ -75,6 +75,11 @@ class Postgres:
                 raise Failed((self.directory / "log").read_text()[-2000:])
             time.sleep(0.05)
 
+    def rows(self, query):
+        return subprocess.run(
+            ["psql", "-h", str(self.directory), "-U", "berth", "-At", "berth", "-c", query], capture_output=True, text=True
+        ).stdout
+
     def backends(self):
         return [pid for pid in processes("postgres", lambda pid: parent(pid) == self.process.pid)]
 
@@ -107,6 +112,8 @@ class Place:
 
     def __init__(self, name):
         self.name = name
+        # When its holder was killed last (monotonic).
+        self.killed_at = -1e9
 
 
 class StandingWorker(Place):
@@ -283,6 +290,19 @@ class Field:
     def below(worker):
         """The holder of a standing worker: the process itself, or what its wrapper became."""
         return [worker.process.pid]
+
+    def evidence(self, ident):
+        """What the database has of an execution, for whoever looks into a breach."""
+        if not self.postgres:
+            return ""
+        return "".join(
+            self.postgres.rows(query) for query in (
+                f"SELECT * FROM execution_attempts WHERE execution_id = '{ident}' ORDER BY attempt",
+                f"SELECT seq, type, payload, recorded_at FROM events WHERE subject = '{ident}' ORDER BY seq",
+                "SELECT attempt, stream, start_offset, end_offset, length(bytes), md5(bytes), xmin FROM output_chunks "
+                f"WHERE execution_id = '{ident}' ORDER BY 1, 2, 3",
+            )
+        )
 
     def again(self):
         try:

@@ -21,6 +21,7 @@ class Run:
     def __init__(self, number, ident, lines, place, repeats):
         self.number, self.id, self.lines, self.place, self.repeats = number, ident, lines, place, repeats
         self.is_agent = place.is_standing
+        self.begun = time.monotonic()
         self.lost = False
         self.cancelled = False
         # The server took the cancel before the end: nothing else may be recorded.
@@ -73,6 +74,8 @@ class Run:
         self.compared = len(stored)
         if self.status != "completed":
             code = (answer.get("failure") or {}).get("code")
+            # Given to a machine that was dying already.
+            self.lost = self.lost or self.place.killed_at > self.begun - 5
             excused = self.status == "cancelled" and self.cancelled or self.status == "failed" and self.lost and code in LOST
             if not excused:
                 breaches.append(f"ended as {self.status}: {answer.get('failure')}")
