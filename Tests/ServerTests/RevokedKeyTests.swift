@@ -12,7 +12,7 @@ import Transport
             let made = try await server.request("POST", "/v1/keys", body: #"{"name":"short"}"#)
             let id = try #require(made.body?["key"]?["id"]?.string)
             let token = try #require(made.body?["token"]?.string)
-            let guest = try BerthClient(url: server.url, key: token, loop: server.client.loop)
+            let guest = try BerthClient(url: server.url, key: Secret(token), loop: server.loop)
             var theirs = guest.changes(ChangeQuery(), from: .after(0))
             var ours = server.client.changes(ChangeQuery(), from: .after(0))
             _ = try await theirs.next()
