@@ -40,8 +40,10 @@ class Server:
     With `tls`, the path of a certificate for 127.0.0.1 and of its key, it speaks TLS.
     """
 
-    def __init__(self, *flags, data=None, tls=None):
+    def __init__(self, *flags, data=None, tls=None, hosts=("127.0.0.1",)):
         self.flags = list(flags)
+        # Listens at each of them; it is spoken to at the first.
+        self.hosts = hosts
         self.trust = None
         if tls:
             self.flags += ["--tls-certificate", str(tls[0]), "--tls-key", str(tls[1])]
@@ -60,9 +62,10 @@ class Server:
                 probe.bind(("127.0.0.1", 0))
                 self.port = probe.getsockname()[1]
         log = open(self.data / "server.log", "ab")
+        listen = ",".join(f"{host}:{self.port}" for host in self.hosts)
         begin = time.monotonic()
         self.process = subprocess.Popen(
-            [str(BIN / "berth"), "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}", *self.flags],
+            [str(BIN / "berth"), "serve", "--data", str(self.data), "--listen", listen, *self.flags],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )
         log.close()

@@ -34,6 +34,13 @@ extension Schema {
     /// Refuses `value` with the path of the first field that does not fit, such as `config.timeoutMs`.
     public func check(_ value: JSONValue, at path: String = "") throws(BerthError) {
         switch (self, value) {
+        case (.string, .string(let text)) where text.utf8.contains(0):
+            throw BerthError(
+                .invalidValue,
+                "text must not contain the NUL character",
+                field: path.isEmpty ? nil : path,
+                remedy: "leave U+0000 out"
+            )
         case (.any, _), (.boolean, .bool), (.number, .integer), (.number, .number): return
         case (.string(_, let values, _), .string(let text)):
             guard values.isEmpty || values.contains(text) else {
@@ -58,6 +65,7 @@ extension Schema {
             for (index, value) in values.enumerated() { try element.check(value, at: "\(path)[\(index)]") }
         case (.map(let element), .object(let members)):
             for key in members.keys.sorted() {
+                try Schema.string().check(.string(key), at: path)
                 if let value = members[key] { try element.check(value, at: Self.join(path, key)) }
             }
         case (.object(_, let members), .object(let given)):

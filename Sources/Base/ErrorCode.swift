@@ -95,6 +95,8 @@ extension ErrorCode {
             .repositoryEmpty, .repositoryCredentials, .hostKey, .pushRejected:
             422
         case .quotaExceeded, .rateLimited: 429
+        // Of no RFC; nobody reads it, because the client has hung up.
+        case .cancelled: 499
         case .network, .certificate, .endpointFailed, .repositoryUnreachable, .environmentLost, .infrastructureLost: 502
         case .unavailable: 503
         case .timedOut: 504

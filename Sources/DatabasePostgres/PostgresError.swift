@@ -92,7 +92,8 @@ enum PostgresError {
             field: "database",
             remedy: remedy,
             detail: detail,
-            isRetryable: true
+            // The others stay until somebody changes a setting.
+            isRetryable: ["53300", "57P03"].contains(state)
         )
     }
 

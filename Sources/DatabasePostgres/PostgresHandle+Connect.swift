@@ -90,6 +90,7 @@ extension PostgresHandle {
         }
         guard PQsetnonblocking(pointer, 1) == 0, PQenterPipelineMode(pointer) == 1 else { throw lost() }
         try script(Self.setting(role))
+        if role == .writer { serverRun = try text(TransactionMark.runQuery) }
     }
 
     private static func setting(_ role: Role) -> String {

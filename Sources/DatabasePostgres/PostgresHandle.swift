@@ -37,6 +37,8 @@ final class PostgresHandle {
     private var valueCounts: [SQL: Int] = [:]
     /// How long the server may take to answer.
     private var patience: Duration
+    /// Which run of the server this is; nil where nobody asks. See ``TransactionMark``.
+    var serverRun: String?
 
     /// Takes over a connection that is up.
     init(_ pointer: OpaquePointer, _ configuration: PostgresConfiguration, time: any TimeSource) {
@@ -51,6 +53,13 @@ final class PostgresHandle {
     var processID: Int32 { PQbackendPID(pointer) }
     var isUp: Bool { PQstatus(pointer) == CONNECTION_OK }
     var hasManyStatements: Bool { prepared.count >= configuration.statements }
+
+    /// The one text that a query answers with.
+    func text(_ sql: SQL, _ values: String...) throws -> String? {
+        let results = try exchange([PostgresCommand(sql: sql, values: values.map { .text($0) })])
+        guard let result = results.first, result.rowCount == 1 else { return nil }
+        return try result.row(0, columns(of: sql, result)).optionalText("answer")
+    }
 
     /// Runs commands in order with one round trip; each gets one result. The first that fails ends the exchange.
     func exchange(_ commands: [PostgresCommand], watch: PostgresWatch? = nil) throws -> [PostgresResult] {

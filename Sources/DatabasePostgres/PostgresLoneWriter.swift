@@ -48,28 +48,28 @@ struct PostgresLoneWriter {
                 throw error
             }
             link.drop()
-            settle([job], session.transactionID)
+            settle([job], session.mark)
         }
     }
 
     /// Finds out whether a COMMIT came through before its connection was lost, and acts on it.
-    func settle(_ jobs: [any DatabaseJob], _ transactionID: String?) {
-        switch transactionID.map(outcome(of:)) ?? .undone {
+    func settle(_ jobs: [any DatabaseJob], _ mark: TransactionMark?) {
+        switch mark.map(outcome(of:)) ?? .undone {
         case .committed: for job in jobs { job.finish(nil) }
         case .undone: for job in jobs { run(job) }
         case .unknown:
-            let error = PostgresError.unknownOutcome("transaction \(transactionID ?? "")")
+            let error = PostgresError.unknownOutcome("transaction \(mark?.id ?? "")")
             for job in jobs { job.finish(error) }
         }
     }
 
     private enum Outcome { case committed, undone, unknown }
 
-    private func outcome(of transactionID: String) -> Outcome {
+    private func outcome(of mark: TransactionMark) -> Outcome {
         let deadline = time.uptime + configuration.settleLimit
         while time.uptime < deadline {
             do {
-                switch try status(of: transactionID) {
+                switch try status(of: mark) {
                 case "committed": return .committed
                 case "aborted": return .undone
                 // Its process in the server has not noticed yet.
@@ -85,12 +85,15 @@ struct PostgresLoneWriter {
         return .unknown
     }
 
-    private func status(of transactionID: String) throws -> String? {
+    private func status(of mark: TransactionMark) throws -> String? {
         let handle = try link.open()
-        let results = try handle.exchange([PostgresCommand(sql: Self.statusOf, values: [.text(transactionID)])])
-        guard let result = results.first, result.rowCount == 1 else { return nil }
-        return try result.row(0, handle.columns(of: Self.statusOf, result)).optionalText("status")
+        if handle.serverRun != mark.run {
+            switch try handle.text(TransactionMark.recoveredQuery, mark.position) {
+            case "known": break
+            case "lost": return "aborted"
+            default: return nil
+            }
+        }
+        return try handle.text(TransactionMark.statusQuery, mark.id)
     }
-
-    private static let statusOf: SQL = "SELECT pg_xact_status(CAST(CAST($1 AS TEXT) AS xid8)) AS status"
 }

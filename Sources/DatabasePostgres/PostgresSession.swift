@@ -11,8 +11,8 @@ final class PostgresSession {
     /// Pending commands before this one belong to transactions that were told that they are done.
     private var ownStart = 0
     private var hasBegun = false
-    /// The transaction's number in the server, once it changed something: tells later what became of it.
-    private(set) var transactionID: String?
+    /// Once it changed something.
+    private(set) var mark: TransactionMark?
 
     init(_ handle: PostgresHandle, isWriting: Bool, isLookup: Bool = false) throws {
         self.handle = handle
@@ -35,10 +35,10 @@ final class PostgresSession {
     /// Runs what waits and then `command`; returns its result.
     func run(_ command: PostgresCommand, watch: PostgresWatch?) throws -> PostgresResult {
         var commands = pending + [command]
-        let asksForID = isWriting && transactionID == nil && hasBegun && !command.sql.text.hasPrefix("SELECT")
-        if asksForID { commands.append(PostgresCommand(sql: Self.currentID)) }
+        let asksForID = isWriting && mark == nil && hasBegun && !command.sql.text.hasPrefix("SELECT")
+        if asksForID { commands.append(PostgresCommand(sql: TransactionMark.query)) }
         let results = try exchange(commands, watch: watch)
-        if asksForID, let answer = results.last { transactionID = try id(answer) }
+        if asksForID, let answer = results.last { mark = try mark(answer) }
         return results[commands.count - (asksForID ? 2 : 1)]
     }
 
@@ -53,10 +53,10 @@ final class PostgresSession {
 
     /// The end of a transaction that changes; true unless there was nothing to commit.
     func commit() throws {
-        if pending.count > (hasBegun ? 1 : 0), transactionID == nil {
+        if pending.count > (hasBegun ? 1 : 0), mark == nil {
             // Only posted commands: ask for the number before the outcome can be lost.
-            let results = try exchange(pending + [PostgresCommand(sql: Self.currentID)], watch: nil)
-            if let answer = results.last { transactionID = try id(answer) }
+            let results = try exchange(pending + [PostgresCommand(sql: TransactionMark.query)], watch: nil)
+            if let answer = results.last { mark = try mark(answer) }
         }
         let results = try exchange(pending + [PostgresCommand(sql: "COMMIT")], watch: nil)
         guard results.last?.tag == "COMMIT" else {
@@ -87,12 +87,13 @@ final class PostgresSession {
         }
     }
 
-    private func id(_ result: PostgresResult) throws -> String? {
+    private func mark(_ result: PostgresResult) throws -> TransactionMark? {
         guard result.rowCount == 1 else { return nil }
-        return try result.row(0, handle.columns(of: Self.currentID, result)).optionalText("id")
+        return try TransactionMark(
+            result.row(0, handle.columns(of: TransactionMark.query, result)),
+            run: handle.serverRun
+        )
     }
-
-    private static let currentID: SQL = "SELECT CAST(pg_current_xact_id_if_assigned() AS TEXT) AS id"
 }
 
 /// A posted statement of an earlier closure in the same group failed: each has to run alone.

@@ -27,8 +27,8 @@ struct PostgresWriter {
                 case .undone(let jobs):
                     for job in jobs { alone.run(job) }
                     waiting = []
-                case .unknown(let jobs, let transactionID):
-                    alone.settle(jobs, transactionID)
+                case .unknown(let jobs, let mark):
+                    alone.settle(jobs, mark)
                     waiting = []
                 }
             }
@@ -43,7 +43,7 @@ struct PostgresWriter {
         /// Nothing of the group remains in the database.
         case undone([any DatabaseJob])
         /// The connection broke in the COMMIT.
-        case unknown([any DatabaseJob], String?)
+        case unknown([any DatabaseJob], TransactionMark?)
     }
 
     private func runTransaction(of jobs: [any DatabaseJob], on link: PostgresLink) -> GroupEnd {
@@ -91,7 +91,7 @@ struct PostgresWriter {
         } catch {
             if case .lost? = (error as? ExchangeFailure)?.failure {
                 link.drop()
-                return .unknown(done + failed.map(\.job), session.transactionID)
+                return .unknown(done + failed.map(\.job), session.mark)
             }
             do { try session.rollBack() } catch { link.drop() }
             return .undone(done + failed.map(\.job))

@@ -32,6 +32,7 @@ struct ServerCore: Sendable {
     let followers: ExecutionFollowers
     let changes: ChangeTails
     let draining = Draining()
+    let sessions = OpenSessions()
     /// Bound once it exists; it needs the core for its handler.
     let http = LateBinding<HTTPServer>()
 

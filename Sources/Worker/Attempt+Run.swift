@@ -20,9 +20,18 @@ extension Attempt {
         do {
             report = try await perform(order)
         } catch {
+            await endProcess()
             report = failed(error, began: began)
         }
         await finish(report)
+    }
+
+    /// Nobody watches it any more: it may not outlive the end that is told of it.
+    private func endProcess() async {
+        let id = key.description
+        guard mayHaveStarted, !Task.isCancelled else { return }
+        try? await services.holder.terminate(id, grace: ProtocolLimits.killGrace)
+        _ = try? await services.holder.exit(of: id)
     }
 
     /// After the worker's own death: goes on with what the holder kept.
@@ -34,6 +43,7 @@ extension Attempt {
             let child = try await services.holder.child(key.description)
             report = try await supervise(child, order: nil)
         } catch {
+            await endProcess()
             report = failed(error, began: began)
         }
         await finish(report)
@@ -149,6 +159,8 @@ extension Attempt {
     }
 
     private func finish(_ report: ExecutionReport) async {
+        // The worker stops: what runs goes on, and a successor takes it up.
+        guard !Task.isCancelled else { return }
         // Nothing runs any more that could use the directory: it goes while the end is written.
         async let wiped: Void = PrivateDirectory.wipe(record.temporaryDirectory)
         guard await store(report) else { return }

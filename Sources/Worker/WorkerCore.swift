@@ -50,10 +50,18 @@ actor WorkerCore {
                 isSameHolder: entry.record.holder != nil && entry.record.holder == services.holderIdentity
             ) {
             case .ended(let report):
-                let spools = try await attempt.openSpools()
-                // Of an empty stream no file tells that it has ended.
-                try spools.stdout.finish()
-                try spools.stderr.finish()
+                do {
+                    let spools = try await attempt.openSpools()
+                    // Of an empty stream no file tells that it has ended.
+                    try spools.stdout.finish()
+                    try spools.stderr.finish()
+                } catch {
+                    // Told without its output; the server cuts the marks to what it has.
+                    services.log.error(
+                        "output of an ended attempt is lost",
+                        ["attempt": entry.key, "error": "\(error)"]
+                    )
+                }
                 await attempt.hasEnded(report)
                 // Its predecessor died between the end and this.
                 if child != nil { try? await services.holder.forget(entry.key.description) }

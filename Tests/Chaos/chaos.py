@@ -1,16 +1,14 @@
 #!/usr/bin/env python3
-"""Kills and stops the shipped server and workers at random moments while executions write numbered lines.
+"""Kills, stops, starves and cuts off the shipped programs at random moments while executions stream numbered lines.
 
-    CHAOS_ROUNDS=20  CHAOS_SEED=(random, printed)  CHAOS_PROVIDER=local
+    chaos.py [--kills 500] [--streams 50] [--seed N] [--database sqlite|postgres] [--provider local] [--json]
 
-Now and then a holder is killed, and its whole instance with it: what ran there fails, or runs again where it asked for
-`retry: idempotent`. What must hold: every execution reaches exactly one recorded end and ran once per attempt at most; the stored bytes of each completed
-one, and what a viewer saw who reconnected through it all, are the bytes that were written; nothing runs on at the end.
+What must hold: every execution reaches exactly one recorded end; the stored bytes of each completed one, and what a viewer
+saw who reconnected through it all, are the bytes that its process wrote by its own digest, and those of any other are a
+beginning of them; nothing starts more often than its policy and its attempts allow; nothing runs on at the end.
 """
 
-import base64
-import hashlib
-import http.client
+import argparse
 import json
 import os
 import pathlib
@@ -21,247 +19,287 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "Benchmarks"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from berth_server import Failed, Server, processes
+from berth_server import Failed
+from children import WRITER
+from field import Field, send
+from runs import ENDED, Run
 
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "20"))
-SEED = int(os.environ.get("CHAOS_SEED", random.SystemRandom().randrange(1 << 32)))
-PROVIDER = os.environ.get("CHAOS_PROVIDER", "local")
-ENDED = ("completed", "failed", "cancelled", "timedOut")
-TOKEN = f"chaos-{SEED}-{os.getpid()}"
-STARTS = f"/var/tmp/{TOKEN}"
-
-# Arguments: a token to be found by, the run's number, how many lines, the wait after every tenth in seconds.
-WRITER = f"""
-import hashlib, sys, time
-_, token, number, lines, pause = sys.argv
-with open('{STARTS}', 'a') as starts: starts.write(number + '\\n')
-digest = hashlib.sha256()
-for line in range(int(lines)):
-    text = ('%s %08d ' % (number, line) + 'x' * (line % 400) + '\\n').encode()
-    digest.update(text)
-    sys.stdout.buffer.write(text)
-    if line % 10 == 0:
-        sys.stdout.buffer.flush()
-        time.sleep(float(pause))
-sys.stdout.buffer.flush()
-sys.stderr.write(digest.hexdigest())
-"""
-
-
-class Run:
-    """One execution and what its viewer saw of it."""
-
-    def __init__(self, number, ident, repeats=False):
-        self.number = number
-        self.id = ident
-        self.repeats = repeats
-        self.lost = False
-        self.cancelled = False
-        self.seen = hashlib.sha256()
-        self.seen_bytes = 0
-        self.ends = 0
-        self.viewer = None
-
-    def watch(self, server):
-        def follow():
-            after = None
-            deadline = time.monotonic() + 180
-            while not self.ends and time.monotonic() < deadline:
-                try:
-                    for ident, name, data in server.events(self.id, "raw=true&streams=stdout", after, timeout=30):
-                        if name == "stdout":
-                            block = base64.b64decode(json.loads(data)["base64"])
-                            self.seen.update(block)
-                            self.seen_bytes += len(block)
-                        elif name == "end":
-                            self.ends += 1
-                        after = ident or after
-                except (OSError, http.client.HTTPException, Failed):
-                    time.sleep(0.02)
-
-        self.viewer = threading.Thread(target=follow, daemon=True)
-        self.viewer.start()
+KILLS = {"server": 5, "worker": 5, "database": 5, "holder": 1}
+OTHERS = {"stop server": 2, "stop worker": 2, "stop holder": 1, "stop database": 1, "cut network": 2, "fill disk": 1}
 
 
 class Chaos:
-    def __init__(self):
-        self.dice = random.Random(SEED)
-        self.server = Server()
-        self.environments = []
+    def __init__(self, options):
+        self.options = options
+        self.dice = random.Random(options.seed)
+        self.token = f"chaos-{options.seed}-{os.getpid()}"
+        self.starts = f"/var/tmp/{self.token}"
+        self.field = Field(self.token, options.database, options.environments, options.provider)
+        self.lock = threading.Lock()
         self.runs = []
+        self.open = set()
         self.broken = []
-        self.injuries = {}
+        self.counts = {}
+        self.stop = threading.Event()
+        self.side = []
+        self.streaming = []
+
+    def say(self, text):
+        if not self.options.json:
+            print(text, flush=True)
 
     def breach(self, run, words):
-        self.broken.append(f"run {run.number} ({run.id}): {words}" if run else words)
-        print(f"  BROKEN {self.broken[-1]}", flush=True)
+        with self.lock:
+            self.broken.append(f"run {run.number} ({run.id}): {words}" if run else words)
+        self.say(f"  BROKEN {self.broken[-1]}")
+        if run and run.id:
+            folder = pathlib.Path("out/chaos")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{run.id}.txt").write_text(f"{self.broken[-1]}\n{self.field.evidence(run.id)}")
 
-    def call(self, method, path, body=None, seconds=60):
-        """Asks again while the server is away."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return self.server.call(method, path, body)
-            except (OSError, http.client.HTTPException):
-                if time.monotonic() > deadline:
-                    raise Failed(f"{method} {path}: no answer for {seconds} s")
-                time.sleep(0.01)
+    # Work: as many executions as wanted, each replaced when it has ended.
 
     def begin(self):
-        self.server.start()
-        for number in range(2):
-            name = f"chaos-{number}"
-            self.call("POST", "/v1/environments", {"name": name, "provider": PROVIDER})
-            self.server.environment(name)
-            self.environments.append(name)
+        with self.lock:
+            number = len(self.runs)
+            place = self.dice.choice(self.field.places)
+            lines, pause = self.dice.randint(0, 6000), self.dice.choice([0.002, 0.005, 0.01, 0.03])
+            repeats = not place.is_standing and self.dice.random() < 0.3
+            run = Run(number, None, lines, place, repeats)
+            self.runs.append(run)
+        if place.is_standing:
+            text = f"{self.token} {number} {lines} {pause} {place.directory}/starts"
+            body, path = {"prompt": text, "personaId": "chaos"}, "/api/execute"
+        else:
+            command = ["python3", "-c", WRITER, self.token, str(number), str(lines), str(pause), self.starts]
+            body = {"command": command, "environment": place.name, "retry": "idempotent" if repeats else "never"}
+            path = "/v1/executions"
+        answer = self.field.call("POST", path, body, key=f"{self.token}-{number}")
+        run.id = answer.get("id") or answer["executionId"]
+        return run
 
-    def holders(self):
-        found = set()
-        for record in self.server.data.glob("environments/*/instance"):
-            found |= {int(line.split()[1]) for line in record.read_text().splitlines() if line.startswith("holder ")}
-        return found & set(processes("berth-hold", lambda pid: True))
+    def follow(self):
+        while not self.stop.is_set():
+            run = None
+            try:
+                run = self.begin()
+                run.watch(self.field.server, self.stop)
+                with self.lock:
+                    self.open.add(run)
+                run.is_over.wait(300)
+                for words in run.judge(self.field):
+                    self.breach(run, words)
+            except Exception as error:  # whatever it is, it is told
+                self.breach(run, f"{type(error).__name__}: {error}")
+            finally:
+                with self.lock:
+                    self.open.discard(run)
 
-    def workers(self):
-        holders = self.holders()
+    # Injuries.
 
-        def under(pid):
-            return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]) in holders
+    def count(self, kind):
+        self.counts[kind] = self.counts.get(kind, 0) + 1
 
-        return sorted(processes("berth-worker", under))
+    def aside(self, body, *arguments):
+        thread = threading.Thread(target=body, args=arguments, daemon=True)
+        thread.start()
+        self.side.append(thread)
 
-    def injure(self, runs):
-        kind = self.dice.choice(
-            ["kill server", "kill worker", "kill worker", "stop worker", "stop server", "kill both"] * 2 + ["kill holder"]
-        )
-        self.injuries[kind] = self.injuries.get(kind, 0) + 1
-        pause = self.dice.uniform(0.05, 1.5)
-        victims = self.workers()
-        victim = self.dice.choice(victims) if victims else None
-        if kind in ("kill worker", "kill both") and victim:
-            self.send(victim, signal.SIGKILL)
-        if kind in ("kill server", "kill both"):
-            self.server.kill()
-            time.sleep(self.dice.choice([0, pause]))
-            self.server.start()
-        if kind == "kill holder":
-            for run in runs:
-                run.lost = True
-            self.send(self.dice.choice(sorted(self.holders()) or [0]), signal.SIGKILL)
-        if kind == "stop worker" and victim:
-            self.send(victim, signal.SIGSTOP)
-            time.sleep(pause)
-            self.send(victim, signal.SIGCONT)
-        if kind == "stop server":
-            self.send(self.server.process.pid, signal.SIGSTOP)
-            time.sleep(pause)
-            self.send(self.server.process.pid, signal.SIGCONT)
-        return kind
+    def taken(self, name=None):
+        """What runs in this place, or is on its way there, may fail: its machine is lost. None: everywhere. The workers
+        that stand alone are one place: the server chooses between them."""
+        hit = next((place for place in self.field.places if place.name == name), None)
+        with self.lock:
+            for place in self.field.places:
+                if hit is None or place is hit or place.is_standing and hit.is_standing:
+                    place.killed_at = time.monotonic()
+            for run in self.runs:
+                if run.status is None and run.place.killed_at > run.begun - 5:
+                    run.lost = True
+
+    def injure(self):
+        field, pause = self.field, self.dice.uniform(0.05, 1.2)
+        weights = {f"kill {name}": weight for name, weight in KILLS.items()} | OTHERS
+        if not field.postgres:
+            weights = {kind: weight for kind, weight in weights.items() if "database" not in kind}
+        kind = self.dice.choices(list(weights), weights.values())[0]
+        verb, target = kind.split()
+        if target == "server":
+            if verb == "kill":
+                field.server.kill()
+                time.sleep(self.dice.choice([0, 0, pause]))
+                field.server.start()
+            else:
+                self.freeze([field.server.process.pid], pause)
+        elif target == "worker":
+            victims = field.workers()
+            if not victims:
+                return
+            victim = self.dice.choice(victims)
+            send(victim, signal.SIGKILL) if verb == "kill" else self.aside(self.freeze, [victim], pause)
+        elif target == "database":
+            if verb == "kill":
+                victims = [field.postgres.process.pid]
+                if self.dice.random() < 0.3:
+                    victims = field.postgres.backends() or victims
+                victim = self.dice.choice(victims)
+                if victim == field.postgres.process.pid:
+                    field.postgres.kill()
+                    time.sleep(self.dice.choice([0, 0, pause]))
+                    field.postgres.start()
+                else:
+                    send(victim, signal.SIGKILL)
+            else:
+                self.freeze([field.postgres.process.pid, *field.postgres.backends()], pause)
+        elif target == "holder":
+            self.injure_holder(verb, pause)
+        elif kind == "cut network":
+            self.aside(field.network.cut, pause * 3)
+        elif kind == "fill disk":
+            self.aside(next(worker for worker in field.standing if worker.disk).fill, pause * 2)
+        self.count(kind)
+
+    def injure_holder(self, verb, pause):
+        field = self.field
+        far = next(worker for worker in field.standing if worker.network)
+        holders = list(field.holders().items()) + [(pid, "far") for pid in field.below(far)]
+        pid, ident = self.dice.choice(holders)
+        if verb == "stop":
+            return self.aside(self.freeze, [pid], pause)
+        self.taken(self.name(ident))
+        send(pid, signal.SIGKILL)
+        if ident == "far":
+            far.process.wait()
+            far.keep()
+
+    def name(self, ident):
+        """Of a place, from what the directory of its environment is called."""
+        if ident == "far":
+            return ident
+        known = self.field.call("GET", "/v1/environments?limit=200")["items"]
+        return next((item["name"] for item in known if item["id"] == ident), None)
 
     @staticmethod
-    def send(pid, number):
+    def freeze(pids, seconds):
+        for pid in pids:
+            send(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        for pid in pids:
+            send(pid, signal.SIGCONT)
+
+    def cancel_one(self):
+        with self.lock:
+            candidates = [run for run in self.open if run.id and not run.cancelled]
+            if not candidates:
+                return
+            run = self.dice.choice(sorted(candidates, key=lambda run: run.number))
+            run.cancelled = True
+        answer = self.field.call("POST", f"/v1/executions/{run.id}/cancel")
+        run.must_cancel = answer["status"] not in ENDED
+        self.count("cancel")
+
+    # The whole.
+
+    def execute(self):
+        threads = [threading.Thread(target=self.follow, daemon=True) for _ in range(self.options.streams)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + self.options.seconds
         try:
-            if pid:
-                os.kill(pid, number)
-        except ProcessLookupError:
-            pass
+            while self.kills() < self.options.kills and time.monotonic() < deadline:
+                time.sleep(self.dice.uniform(0, self.options.gap))
+                with self.lock:
+                    self.streaming.append(len(self.open))
+                self.injure()
+                if self.dice.random() < 0.1:
+                    self.cancel_one()
+                if sum(self.counts.values()) % 50 == 0:
+                    self.say(f"{self.kills()} kills, {len(self.runs)} executions, {len(self.broken)} broken")
+        except KeyboardInterrupt:
+            self.say("interrupted")
+        finally:
+            self.stop.set()
+        for thread in self.side + threads:
+            thread.join(400)
+        self.finish()
 
-    def round(self, number):
-        began = time.monotonic()
-        runs = []
-        for _ in range(self.dice.randint(3, 7)):
-            count, pause = self.dice.randint(0, 6000), self.dice.choice([0, 0.002, 0.005, 0.01])
-            ordinal = len(self.runs)
-            repeats = self.dice.random() < 0.3
-            ident = self.call("POST", "/v1/executions", {
-                "command": ["python3", "-c", WRITER, TOKEN, str(ordinal), str(count), str(pause)],
-                "environment": self.dice.choice(self.environments),
-                "retry": "idempotent" if repeats else "never",
-            })["id"]
-            run = Run(ordinal, ident, repeats)
-            run.watch(self.server)
-            runs.append(run)
-            self.runs.append(run)
-        kinds = []
-        for _ in range(self.dice.randint(1, 3)):
-            time.sleep(self.dice.uniform(0, 0.8))
-            kinds.append(self.injure(runs))
-            if self.dice.random() < 0.2:
-                run = self.dice.choice(runs)
-                run.cancelled = True
-                self.call("POST", f"/v1/executions/{run.id}/cancel")
-        statuses = [self.judge(run) for run in runs]
-        counts = ", ".join(f"{statuses.count(status)} {status}" for status in ENDED if status in statuses)
-        print(f"round {number}: {', '.join(kinds)}: {counts} ({time.monotonic() - began:.1f} s)", flush=True)
-
-    def judge(self, run):
-        deadline = time.monotonic() + 150
-        while True:
-            answer = self.call("GET", f"/v1/executions/{run.id}/wait?timeoutMs=10000")
-            if answer["status"] in ENDED:
-                break
-            if time.monotonic() > deadline:
-                self.breach(run, f"is {answer['status']} after 150 s")
-                return answer["status"]
-        run.end = {key: answer.get(key) for key in ("status", "endedAt", "exitCode", "attempt")}
-        if answer["status"] != "completed":
-            may_fail = run.lost and not run.repeats and answer["status"] == "failed"
-            if not may_fail and (answer["status"] != "cancelled" or not run.cancelled):
-                self.breach(run, f"ended as {answer['status']}: {answer.get('failure')}")
-            return answer["status"]
-        stored = self.output(run, "stdout")
-        written = self.output(run, "stderr").decode()
-        kept = hashlib.sha256(stored).hexdigest()
-        if kept != written:
-            self.breach(run, f"{len(stored)} stored bytes have digest {kept}, written were {written[:80]!r}")
-        if answer["report"]["stdout"]["sha256"] != kept:
-            self.breach(run, f"the report tells digest {answer['report']['stdout']['sha256']}, stored is {kept}")
-        run.viewer.join(60)
-        if run.ends != 1:
-            self.breach(run, f"its viewer saw {run.ends} ends")
-        elif run.seen.hexdigest() != kept and answer["attempt"] == 1:
-            self.breach(run, f"its viewer saw {run.seen_bytes} bytes, not the {len(stored)} stored")
-        return "completed"
-
-    def output(self, run, stream):
-        stored = b""
-        while True:
-            page = self.call("GET", f"/v1/executions/{run.id}/output?stream={stream}&offset={len(stored)}")
-            if not page:
-                return stored
-            stored += page if isinstance(page, bytes) else json.dumps(page).encode()
+    def kills(self):
+        return sum(count for kind, count in self.counts.items() if kind.startswith("kill"))
 
     def finish(self):
-        """Ends stay what they were; each run started once at most; nothing runs on."""
+        """Ends stay what they were; each attempt started once at most; nothing runs on."""
         for run in self.runs:
-            now = self.call("GET", f"/v1/executions/{run.id}")
-            for key, value in getattr(run, "end", {}).items():
+            if run.id is None:
+                continue
+            now = self.field.call("GET", f"/v1/executions/{run.id}")
+            for key, value in run.end.items():
                 if now.get(key) != value:
                     self.breach(run, f"its end changed: {key} was {value}, is {now.get(key)}")
-        starts = []
-        for environment in self.environments:
-            ended = self.server.run(["sh", "-c", f"cat {STARTS} || true"], environment)
-            run = Run(-1, ended["id"])
-            starts += self.output(run, "stdout").decode().split()
-        if PROVIDER != "local":
-            starts = starts[: len(starts) // len(self.environments)]
-            pathlib.Path(STARTS).unlink(missing_ok=True)
+        starts = self.collect()
         for run in self.runs:
-            count = starts.count(str(run.number))
-            attempts = getattr(run, "end", {}).get("attempt", 1)
-            if count > attempts or count == 0 and not (run.cancelled or run.lost):
-                self.breach(run, f"started {count} times in {attempts} attempts")
-        self.vanish(TOKEN, "an execution's process")
-        data = str(self.server.data)
-        self.server.close()
-        self.vanish(data, "a process of the server's directory")
+            mine = [start for start in starts if start[0] == str(run.number)]
+            if len(set(mine)) < len(mine):
+                self.breach(run, f"an attempt started twice: {mine}")
+            if len(mine) > 1 and not run.repeats:
+                self.breach(run, f"started {len(mine)} times although its policy says never")
+            if run.status == "completed" and not mine:
+                self.breach(run, "completed without a start")
+        self.vanish(self.token, "an execution's process")
+
+    def collect(self):
+        found = []
+        for place in self.field.places:
+            if place.is_standing:
+                try:
+                    found += [tuple(line.split()) for line in (place.directory / "starts").read_text().splitlines()]
+                except FileNotFoundError:
+                    continue
+            elif self.options.provider == "local" or place is self.field.places[0]:
+                path = "/v1/executions"
+                body = {"command": ["sh", "-c", f"cat {self.starts} || true"], "environment": place.name}
+                probe = Run(-1, self.field.call("POST", path, body)["id"], 0, place, False)
+                while self.field.call("GET", f"/v1/executions/{probe.id}/wait?timeoutMs=10000")["status"] not in ENDED:
+                    continue
+                found += [tuple(line.split()) for line in probe.output(self.field, "stdout").decode().splitlines()]
+        pathlib.Path(self.starts).unlink(missing_ok=True)
+        return found
 
     def vanish(self, text, words):
-        deadline = time.monotonic() + 10
-        while found := [pid for pid in commands(text)]:
+        deadline = time.monotonic() + 15
+        while found := list(commands(text)):
             if time.monotonic() > deadline:
                 return self.breach(None, f"{words} is left: {found}")
             time.sleep(0.05)
+
+    def close(self):
+        self.stop.set()
+        if self.broken and (self.field.server.data / "server.log").exists():
+            log = pathlib.Path("out/chaos/server.log")
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_bytes((self.field.server.data / "server.log").read_bytes())
+        data = str(self.field.server.data)
+        self.field.close()
+        self.vanish(data, "a process of the server's directory")
+
+    def report(self, seconds):
+        ends = {}
+        for run in self.runs:
+            ends[run.status or "none"] = ends.get(run.status or "none", 0) + 1
+        return {
+            "seed": self.options.seed,
+            "database": self.options.database,
+            "seconds": round(seconds, 1),
+            "injuries": dict(sorted(self.counts.items())),
+            "kills": self.kills(),
+            "executions": len(self.runs),
+            "streaming": round(sum(self.streaming) / max(1, len(self.streaming)), 1),
+            "repeated": sum(run.attempt > 1 for run in self.runs),
+            "ends": ends,
+            "bytesCompared": sum(run.compared for run in self.runs),
+            "violations": self.broken,
+        }
 
 
 def commands(text):
@@ -275,25 +313,42 @@ def commands(text):
                 continue
 
 
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--streams", type=int, default=50)
+    parser.add_argument("--environments", type=int, default=5)
+    parser.add_argument("--gap", type=float, default=0.8, help="longest wait between injuries, seconds")
+    parser.add_argument("--seconds", type=float, default=1800, help="injures no longer than this")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--provider", default="local")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
 def main():
-    chaos = Chaos()
-    print(f"chaos: {ROUNDS} rounds, CHAOS_SEED={SEED}", flush=True)
+    chosen = options()
+    chaos = Chaos(chosen)
+    chaos.say(f"chaos: seed {chosen.seed}, {chosen.kills} kills, {chosen.streams} streams, {chosen.database}")
+    began = time.monotonic()
     try:
-        chaos.begin()
-        for number in range(1, ROUNDS + 1):
-            chaos.round(number)
-        chaos.finish()
+        chaos.execute()
     except Failed as failure:
         chaos.breach(None, str(failure))
     finally:
-        if chaos.broken and (chaos.server.data / "server.log").exists():
-            log = pathlib.Path("out/chaos-server.log")
-            log.parent.mkdir(exist_ok=True)
-            log.write_bytes((chaos.server.data / "server.log").read_bytes())
-        chaos.server.close()
-    injuries = ", ".join(f"{count} {kind}" for kind, count in sorted(chaos.injuries.items()))
-    print(f"chaos: {len(chaos.runs)} executions through {injuries}: {len(chaos.broken)} broken", flush=True)
+        chaos.close()
+    report = chaos.report(time.monotonic() - began)
+    if chosen.json:
+        print(json.dumps(report))
+    else:
+        for name, value in report.items():
+            for key, count in value.items() if isinstance(value, dict) else [("", value)]:
+                print(f"{name:14} {key:16} {len(count) if isinstance(count, list) else count}")
+        for words in report["violations"]:
+            print(f"BROKEN {words}")
     return 1 if chaos.broken else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func `a repository that never answers ends by its own deadline and leaves nothing running`() async throws {
-        try await withServer { berth, _ in
+        try await withServer(flags: ["--set", "maxFailures=1"]) { berth, _ in
             let silent = try await ScriptedPeer("silent_server.py", [])
             let result = try await Self.run(berth, "http://127.0.0.1:\(silent.port)/app.git", silent.port)
             #expect(result.status == 68, "\(result.errors)")

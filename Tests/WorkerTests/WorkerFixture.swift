@@ -14,9 +14,13 @@ final class WorkerFixture: Sendable {
     let ids = IDSource(time: SystemTime(), randomness: SystemRandomness())
     private let holder: ChildProcess
 
-    init(path: String = "/usr/local/bin:/usr/bin:/bin", arguments: [String] = [], startingServer: Bool = true)
-        async throws
-    {
+    /// - Parameter disk: size of a disk of its own for the worker's state, as mount(8) writes it; needs root.
+    init(
+        path: String = "/usr/local/bin:/usr/bin:/bin",
+        arguments: [String] = [],
+        startingServer: Bool = true,
+        disk: String? = nil
+    ) async throws {
         directory = try TemporaryDirectory("worker")
         for name in ["run", "state", "home"] {
             try FileManager.default.createDirectory(
@@ -30,8 +34,15 @@ final class WorkerFixture: Sendable {
         loop.start()
         server = PlainServer(path: directory.file("run/link.sock"), loop: loop)
         if startingServer { try await server.start() }
-        holder = try ChildProcess(
+        let state = directory.file("state")
+        let mount = disk.map { size in
             [
+                "unshare", "-m", "--propagation", "private", "sh", "-c",
+                "mount -t tmpfs -o size=\(size),mode=700 none \"$0\" && exec \"$@\"", state,
+            ]
+        }
+        holder = try ChildProcess(
+            (mount ?? []) + [
                 BuiltProduct.path("berth-hold"), "--socket", directory.file("run/hold.sock"), "--grace", "100",
                 "--worker", BuiltProduct.path("berth-worker"), "--link", directory.file("run/link.sock"),
                 "--token-file", directory.file("run/token"), "--state", directory.file("state"),

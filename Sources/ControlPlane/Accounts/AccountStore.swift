@@ -152,8 +152,13 @@ enum AccountStore {
         UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)
         """
 
+    static let lapsedKey: SQL = """
+        SELECT id FROM api_keys WHERE id = $1 AND (revoked_at IS NOT NULL OR expires_at <= $2)
+        """
+
     static let statements = [
-        selectSingleUser, insertOrganization, insertFeed, insertUser, insertMember, insertSetting, insertKey, selectKey,
+        lapsedKey, selectSingleUser, insertOrganization, insertFeed, insertUser, insertMember, insertSetting, insertKey,
+        selectKey,
         selectKeys, selectKeyByID, revokeKey, touchKey,
     ]
 }

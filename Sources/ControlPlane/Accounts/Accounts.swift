@@ -113,6 +113,14 @@ public struct Accounts: Sendable {
         }
     }
 
+    /// Which of these keys are good no more.
+    public func lapsed(among keys: [APIKeyID]) async throws -> [APIKeyID] {
+        let now = time.now
+        return try await database.read { connection in
+            try keys.filter { try connection.first(AccountStore.lapsedKey, $0, now) != nil }
+        }
+    }
+
     /// Revoking twice is no error. Throws `notFound` for a key that the principal cannot see.
     /// Returns the feed's position, nil when it was revoked before.
     @discardableResult

@@ -29,7 +29,7 @@ public actor WorkerLink {
     /// A text frame.
     public func receive(text bytes: [UInt8]) async {
         do {
-            guard let message = try MessageCodec.decode(WorkerMessage.self, from: bytes) else { return }
+            guard let message = try MessageCodec.decodeStorable(bytes) else { return }
             await perform(session.receive(message, now: service.time.uptime))
         } catch {
             await perform(session.receiveMalformed(error))

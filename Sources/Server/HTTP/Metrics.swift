@@ -49,7 +49,7 @@ final class RequestMeter: Sendable {
     /// Every status that the server gives; others count as 0.
     static let statuses = [
         200, 201, 202, 204, 206, 101, 301, 302, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 412, 413, 415, 416,
-        417, 422, 426, 428, 429, 431, 500, 501, 502, 503, 504, 507,
+        417, 422, 426, 428, 429, 431, 499, 500, 501, 502, 503, 504, 507,
     ]
     /// Upper bounds of the classes of duration in microseconds; one more class is above them all.
     static let bounds: [Int64] = [

@@ -63,6 +63,7 @@ extension ServerCore {
         return HTTPResponse(
             headers: ["cache-control": "no-store"],
             body: .events { [self] writer in
+                sessions.add(writer, key: principal.keyID)
                 metrics.add(.eventStreams, 1)
                 defer { metrics.add(.eventStreams, -1) }
                 let seat = try changes.enter(principal.organizationID, loop: writer.loop)
@@ -88,6 +89,7 @@ extension ServerCore {
         return HTTPResponse(
             status: 101,
             body: .webSocket(subprotocol: nil, configuration: settings) { [self] socket in
+                sessions.add(socket, key: principal.keyID)
                 metrics.add(.eventStreams, 1)
                 defer { metrics.add(.eventStreams, -1) }
                 let seat = try changes.enter(principal.organizationID, loop: socket.loop)

@@ -103,7 +103,8 @@ extension ServerCore {
         let cursor = ExecutionCursor(choice, from: position)
         return HTTPResponse(
             headers: ["cache-control": "no-store"],
-            body: .events { [followers, metrics] writer in
+            body: .events { [followers, metrics, sessions] writer in
+                sessions.add(writer, key: principal.keyID)
                 metrics.add(.eventStreams, 1)
                 defer { metrics.add(.eventStreams, -1) }
                 let seat = try followers.enter(id, principal.organizationID, choice, loop: writer.loop)

@@ -31,6 +31,7 @@ extension ServerCore {
         let id: APIKeyID = try context.id("keyId")
         let principal = try context.principal
         try await accounts.revokeKey(id, by: principal)
+        sessions.sever(id)
         guard let key = try await accounts.keys(of: principal).first(where: { $0.id == id }) else {
             throw BerthError(.notFound, "there is no API key \(id)")
         }

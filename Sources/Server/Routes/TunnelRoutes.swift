@@ -98,9 +98,14 @@ extension ServerCore {
             error.remedy = "start the program that listens there, on its loopback address or on all addresses"
             throw error
         }
+        let key = try context.principal.keyID
         return HTTPResponse(
             status: 101,
-            body: .webSocketHandOver(to: link.channels.loop, configuration: OpenChannel.webSocket) { channel.serve($0) }
+            body: .webSocketHandOver(to: link.channels.loop, configuration: OpenChannel.webSocket) {
+                [sessions] socket in
+                sessions.add(socket, key: key)
+                channel.serve(socket)
+            }
         )
     }
 }

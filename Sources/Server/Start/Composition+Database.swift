@@ -23,12 +23,30 @@ extension Composition {
             return (database, ring)
         }
         let database = try PostgresDatabase(PostgresConfiguration(url: url), time: time)
-        let version = try await database.serverVersion()
-        log.info("database", ["engine": "postgres", "version": version])
-        try await migrator.migrate(database)
+        try await whileUnavailable(time, log) {
+            let version = try await database.serverVersion()
+            log.info("database", ["engine": "postgres", "version": version])
+            try await migrator.migrate(database)
+        }
         let ring = try await sharedKeys(database, configuration, directory, randomness)
         try await DeploymentKey.verify(ring, in: database, at: time.now)
         return (database, ring)
+    }
+
+    /// A database that is on its way up, as after a crash of both, is waited for.
+    private static func whileUnavailable(_ time: any TimeSource, _ log: Log, _ body: () async throws -> Void)
+        async throws
+    {
+        let limit = time.uptime + .seconds(60)
+        while true {
+            do {
+                return try await body()
+            } catch let error as BerthError where error.code == .unavailable && error.isRetryable {
+                guard time.uptime < limit else { throw error }
+                log.warning("waiting for the database", ["error": error.message])
+                try await time.wait(for: .milliseconds(500))
+            }
+        }
     }
 
     /// A new key is made only for a database that no server has used.

@@ -86,6 +86,7 @@ struct Composition: Sendable {
             workspaces: workspaces,
             time: time,
             ids: ids,
+            times: configuration.executionTimes,
             log: log
         )
         relay.bind(executions)
@@ -222,6 +223,9 @@ struct Composition: Sendable {
             group.addTask { [self] in try await keeping("feed") { try await core.feed.run(time: core.time) } }
         }
         group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
+        group.addTask { [self] in
+            try await keeping("sessions") { try await core.sessions.run(core.accounts, time: core.time) }
+        }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
         group.addTask { [self] in try await keeping("lease") { try await core.replicas.run() } }
         group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }

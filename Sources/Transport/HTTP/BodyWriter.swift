@@ -47,6 +47,12 @@ public final class BodyWriter: @unchecked Sendable {
         }
     }
 
+    /// Ends the connection with the body unfinished. On any thread.
+    func close() {
+        let stream = stream
+        stream.loop.execute { stream.close(Socket.closedError) }
+    }
+
     public func write(_ text: String) async throws { try await write(Array(text.utf8)) }
 
     /// On the loop.

@@ -30,6 +30,9 @@ public final class EventWriter: Sendable {
     /// Returns when ``offer(_:)`` would not refuse for slowness; throws once the client is gone.
     public func drained() async throws { try await body.drained(to: Self.roomBytes) }
 
+    /// Ends the connection; the client may come back. On any thread.
+    public func close() { body.close() }
+
     /// Returns when the client has taken enough for more. `event` and `id` must be one line; `data` may be several.
     public func send(event: String? = nil, id: String? = nil, data: String) async throws {
         var encoder = EventEncoder()
