@@ -36,6 +36,11 @@ struct ChunkTally: Sendable {
 }
 
 extension LiveAttempts {
+    /// Those of one execution; one at most, but for an attempt whose end has not been heard of.
+    func keys(of execution: ExecutionID) -> [AttemptKey] {
+        attempts.withLock { $0.keys.filter { $0.executionID == execution } }.sorted { $0.attempt < $1.attempt }
+    }
+
     func held(by worker: WorkerID) -> [AttemptKey] {
         attempts.withLock { $0.filter { $0.value.workerID == worker }.map(\.key) }
             .sorted { ($0.executionID, $0.attempt) < ($1.executionID, $1.attempt) }

@@ -190,8 +190,17 @@ extension WorkerService {
                 replica
             )
             guard let row else { throw BerthError(.stale, "the worker's token was withdrawn") }
-            transaction.record(NewEvent("worker.connected", subject: id, ownerID: identity.ownerID, at: now))
-            return try row.integer("connection")
+            let connection = try row.integer("connection")
+            transaction.record(
+                NewEvent(
+                    "worker.connected",
+                    subject: id,
+                    ownerID: identity.ownerID,
+                    payload: try JSONColumn.text(ConnectedFact(replicaId: replica, connection: connection)),
+                    at: now
+                )
+            )
+            return connection
         }
         .value
     }
@@ -217,4 +226,10 @@ extension WorkerService {
             log.warning("disconnection not recorded", ["worker_id": id, "error": "\(error)"])
         }
     }
+}
+
+/// The payload of `worker.connected`.
+struct ConnectedFact: Codable {
+    var replicaId: ReplicaID
+    var connection: Int64
 }

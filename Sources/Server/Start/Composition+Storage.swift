@@ -10,13 +10,17 @@ extension Composition {
         configuration.text("outputStore").map { $0 == "database" } ?? database.dialect.isShared
     }
 
-    static func output(_ configuration: Configuration, _ directory: DataDirectory, _ database: any SQLDatabase)
-        -> any OutputStoring
-    {
+    static func output(
+        _ configuration: Configuration,
+        _ directory: DataDirectory,
+        _ database: any SQLDatabase,
+        time: any TimeSource
+    ) -> any OutputStoring {
         guard keepsInDatabase(configuration, database) else {
             return SegmentOutput(SegmentStore(root: directory.outputPath))
         }
-        return DatabaseOutput(database)
+        let output = DatabaseOutput(database)
+        return database.wakeUps.map { TellingOutput(output, $0, time: time) } ?? output
     }
 
     static func files(
