@@ -14,16 +14,22 @@ public struct Migrator: Sendable {
     /// database is ahead of this program or was made by other migrations.
     @discardableResult
     public func migrate(_ database: any SQLDatabase) async throws -> [Int] {
+        let lock = database.dialect.schemaLock
         for (index, migration) in migrations.enumerated() where migration.version != index + 1 {
             throw BerthError(.internal, "migrations are not numbered 1, 2, 3, …", detail: migration.name)
         }
-        try await database.write { try $0.run(Self.createTable) }
+        let createTable = database.dialect.migrationText(Self.createTable)
+        try await database.write { connection in
+            if let lock { try connection.executeScript(lock) }
+            try connection.executeScript(createTable)
+        }
         let applied = try await database.read { try self.verify(try $0.rows(Self.selectAll)) }
         var performed: [Int] = []
         for migration in migrations.dropFirst(applied) {
             let text = database.dialect.migrationText(migration.sql)
             let now = time.now
             let isNew = try await database.write { connection in
+                if let lock { try connection.executeScript(lock) }
                 // Another replica may have come first.
                 guard try self.verify(try connection.rows(Self.selectAll)) < migration.version else { return false }
                 try connection.executeScript(text)
@@ -60,7 +66,7 @@ public struct Migrator: Sendable {
         return rows.count
     }
 
-    private static let createTable: SQL = """
+    private static let createTable = """
         CREATE TABLE IF NOT EXISTS schema_migrations (
             version BIGINT NOT NULL PRIMARY KEY,
             name TEXT NOT NULL,

@@ -12,7 +12,7 @@ import Workspaces
 
 /// The services wired as the server does, on a database of their own, with a provider that a test scripts.
 struct ControlPlane: Sendable {
-    let database: SQLiteDatabase
+    let database: any SQLDatabase
     let feed: Feed
     let sealer: Sealer
     let organization: OrganizationID
@@ -44,7 +44,7 @@ struct ControlPlane: Sendable {
     }
 
     private static func make(
-        _ database: SQLiteDatabase,
+        _ database: any SQLDatabase,
         _ directory: String,
         _ time: any TimeSource,
         _ times: EnvironmentTimes,

@@ -7,7 +7,7 @@ import Testing
     private let ids = IDSource(time: SystemTime(), randomness: SystemRandomness())
     private let now = Timestamp(milliseconds: 1)
 
-    private func withFeed(_ body: (Feed, OrganizationID, SQLiteDatabase) async throws -> Void) async throws {
+    private func withFeed(_ body: (Feed, OrganizationID, any SQLDatabase) async throws -> Void) async throws {
         try await withDatabase { database in
             let organization: OrganizationID = ids.make()
             try await database.write { connection in

@@ -12,7 +12,8 @@ import Testing
         sql: "ALTER TABLE a ADD COLUMN n INTEGER; CREATE TABLE b (x TEXT) STRICT;"
     )
 
-    private func expectApplied(_ versions: [Int], _ migrations: [Migration], in database: SQLiteDatabase) async throws {
+    private func expectApplied(_ versions: [Int], _ migrations: [Migration], in database: any SQLDatabase) async throws
+    {
         let applied = try await Migrator(migrations, time: SystemTime()).migrate(database)
         #expect(applied == versions)
     }

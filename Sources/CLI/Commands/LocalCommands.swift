@@ -124,7 +124,7 @@ enum DoctorCommand {
         examples: [Example(line: "berth doctor", about: "Before the first run")]
     ) { arguments, terminal in
         let configuration = try Surroundings.configuration(arguments, terminal)
-        let findings = Doctor.examine(configuration, loop: terminal.loop)
+        let findings = (await Doctor.database(configuration) + Doctor.examine(configuration, loop: terminal.loop))
             .filter { !arguments.has("quiet") || $0.level != .good }
         if arguments.has("json") {
             terminal.writeBytes(try JSONBody.encode(findings, pretty: true) + Array("\n".utf8), toError: false)
