@@ -19,6 +19,7 @@ extension ExecutionService {
             if isOver {
                 live.remove(key)
                 if workers.release(worker, key) { dispatchBell.ring() }
+                await workers.cancel(key, at: worker)
                 await workers.forget(key, at: worker)
             } else if fact.isCancelling == true {
                 await workers.cancel(key, at: worker)

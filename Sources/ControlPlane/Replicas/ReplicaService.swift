@@ -47,7 +47,9 @@ public struct ReplicaService: Sendable {
     /// Takes the place of an earlier process of this server, before it begins to act. The caller knows that there is
     /// none any more: it holds the lock of the data directory.
     public func begin() async throws {
-        _ = try await register(store.begin)
+        _ = try await register { [store] connection, id, address, version, duration in
+            try connection.first(store.begin, id, address, version, duration)
+        }
         _ = try await adopt()
     }
 
@@ -134,7 +136,7 @@ public struct ReplicaService: Sendable {
             let now = time.uptime
             seat.change { isGranted ? $0.renewed(sentAt: sentAt, now: now) : $0.refused() }
             if !isGranted { await standDown() }
-        } else if try await !register(store.beginAgain) {
+        } else if try await !registerAgain() {
             log.error(
                 "another server uses the identity of this data directory; this one does nothing until it has ended",
                 ["replica_id": seat.id]
@@ -145,12 +147,24 @@ public struct ReplicaService: Sendable {
         await observer.adopted()
     }
 
+    private typealias Registration =
+        @Sendable (
+            _ connection: any SQLConnection, ReplicaID, _ address: String?, _ version: String, _ duration: Int64
+        ) throws -> Row?
+
+    private func registerAgain() async throws -> Bool {
+        let last = seat.lastFence ?? 0
+        return try await register { [store] connection, id, address, version, duration in
+            try connection.first(store.beginAgain, id, address, version, duration, last)
+        }
+    }
+
     /// Returns false when another process holds the lease of this id.
-    private func register(_ statement: SQL) async throws -> Bool {
+    private func register(_ registration: @escaping Registration) async throws -> Bool {
         let sentAt = time.uptime
         let (id, address, version) = (seat.id, address.value, version)
         let fence = try await database.write { connection in
-            try connection.first(statement, id, address, version, ReplicaLease.duration.wholeMilliseconds)?
+            try registration(connection, id, address, version, ReplicaLease.duration.wholeMilliseconds)?
                 .integer("fence")
         }
         guard let fence else { return false }

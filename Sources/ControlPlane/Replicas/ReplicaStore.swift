@@ -6,7 +6,7 @@ import Domain
 struct ReplicaStore: Sendable {
     /// Takes over what an earlier process of the same server left.
     let begin: SQL
-    /// As `begin`, but only where nobody holds the lease.
+    /// As `begin`, but only where no other process has registered since, or that one's lease has run out.
     let beginAgain: SQL
     /// The fence is in the statement, and so is the time: what has run out is not renewed.
     let renew: SQL
@@ -28,7 +28,9 @@ struct ReplicaStore: Sendable {
                 ended_at = NULL
             """
         begin = insert + replace + " RETURNING fence"
-        beginAgain = insert + replace + " WHERE replicas.expires_at <= excluded.renewed_at RETURNING fence"
+        beginAgain =
+            insert + replace
+            + " WHERE replicas.expires_at <= excluded.renewed_at OR replicas.fence = $5 RETURNING fence"
         renew =
             "UPDATE replicas SET address = $4, renewed_at = " + now + ", expires_at = " + now
             + " + $3 WHERE id = $1 AND fence = $2 AND expires_at > " + now + " RETURNING fence"
@@ -39,7 +41,8 @@ struct ReplicaStore: Sendable {
             + now + "))"
         anyUnowned = "SELECT 1 AS found FROM workers WHERE" + unowned + " LIMIT 1"
         adoptWorkers =
-            "UPDATE workers SET replica_id = $1 WHERE" + unowned
+            "UPDATE workers SET replica_id = $1, disconnected_at = COALESCE(disconnected_at, " + now + ") WHERE"
+            + unowned
             + " AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND fence = $2 AND expires_at > " + now + ")"
     }
 

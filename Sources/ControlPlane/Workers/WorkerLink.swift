@@ -141,6 +141,7 @@ public actor WorkerLink {
         switch action {
         case .becomeReady(let slots):
             service.registry.becomeReady(worker, connection: connection, slots: slots)
+            try await service.recordReady(worker, identity, connection: connection, slots: slots)
             if case .environment(_, let environment, let instance) = identity.place {
                 try await service.instances.workerReady(
                     environment,

@@ -205,6 +205,13 @@ extension WorkerService {
         .value
     }
 
+    /// Other servers tell of it by its row.
+    func recordReady(_ id: WorkerID, _ identity: WorkerIdentity, connection: Int64, slots: Int) async throws {
+        guard registry.seat.isShared else { return }
+        let organization = identity.organizationID
+        try await database.write { try $0.run(WorkerStore.ready, organization, id, connection, slots) }
+    }
+
     func disconnected(_ id: WorkerID, _ identity: WorkerIdentity, connection: Int64, heardAt: Uptime?) async {
         let lostAt = (heardAt ?? time.uptime) + ProtocolLimits.lostAfter
         guard registry.disconnect(id, connection: connection, lostAt: lostAt) else { return }

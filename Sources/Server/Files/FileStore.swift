@@ -97,10 +97,12 @@ struct FileStore: Sendable {
 
     /// Names of complete files; what a killed server left half-written is removed.
     func sweepParts() -> [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        let names = names()
         for name in names where name.hasSuffix(".part") { remove(name) }
         return names.filter { !$0.hasSuffix(".part") }.sorted()
     }
+
+    func names() -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [] }
 
     private static func failure() -> BerthError {
         let isFull = errno == ENOSPC || errno == EDQUOT

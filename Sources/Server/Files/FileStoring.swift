@@ -15,8 +15,11 @@ protocol FileStoring: Sendable {
     func remove(_ name: String) async throws
     /// Removes what killed servers left. Returns the names of complete files of this machine.
     func sweep() async throws -> [String]
+    /// From time to time: removes what can be had again.
+    func tidy(at now: Timestamp)
 }
 
 extension FileStore: FileStoring {
     func sweep() async throws -> [String] { sweepParts() }
+    func tidy(at now: Timestamp) {}
 }

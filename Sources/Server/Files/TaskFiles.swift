@@ -126,6 +126,8 @@ struct TaskFiles: Sendable {
                 try Task.checkCancellation()
                 log.error("uploads not swept", ["error": "\(error)"])
             }
+            incoming.tidy(at: time.now)
+            bundles.tidy(at: time.now)
             try await time.wait(for: .seconds(60))
         }
     }

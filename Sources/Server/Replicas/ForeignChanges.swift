@@ -3,6 +3,7 @@ import Base
 import Database
 import Environments
 import Executions
+import Replicas
 import Synchronization
 import Workers
 
@@ -17,6 +18,7 @@ final class ForeignChanges: Sendable {
     private let executions: ExecutionService
     private let environments: EnvironmentService
     private let workers: WorkerService
+    private let replicas: ReplicaService
     private let time: any TimeSource
     private let news = News()
     /// Up to where each organization's events were carried; nil before the first look. What was before this server began
@@ -29,6 +31,7 @@ final class ForeignChanges: Sendable {
         executions: ExecutionService,
         environments: EnvironmentService,
         workers: WorkerService,
+        replicas: ReplicaService,
         time: any TimeSource
     ) {
         self.database = database
@@ -36,6 +39,7 @@ final class ForeignChanges: Sendable {
         self.executions = executions
         self.environments = environments
         self.workers = workers
+        self.replicas = replicas
         self.time = time
         database.wakeUps?.listen(Feed.topic) { [news] in news.hear($0) }
     }
@@ -54,6 +58,8 @@ final class ForeignChanges: Sendable {
             if mayHaveMissed || time.uptime - polledAt >= Self.pollInterval {
                 do {
                     goals = try await all()
+                    // Nobody else could have changed anything.
+                    if told.isEmpty, !mayHaveMissed, try await replicas.living().count <= 1 { skip(to: goals) }
                 } catch {
                     news.hear(nil)
                     throw error
@@ -66,6 +72,10 @@ final class ForeignChanges: Sendable {
             }
             try await news.bell.wait(after: count, until: polledAt + Self.pollInterval, time: time)
         }
+    }
+
+    private func skip(to goals: [OrganizationID: Int64]) {
+        positions.withLock { $0?.merge(goals) { max($0, $1) } }
     }
 
     private func all() async throws -> [OrganizationID: Int64] {
@@ -123,7 +133,9 @@ private final class News: Sendable {
                 state.mayHaveMissed = true
                 return
             }
-            guard let organization = try? OrganizationID(wakeUp.subject), let seq = Int64(wakeUp.payload) else { return }
+            guard let organization = try? OrganizationID(wakeUp.subject), let seq = Int64(wakeUp.payload) else {
+                return
+            }
             state.told[organization] = max(state.told[organization] ?? 0, seq)
         }
         bell.ring()

@@ -1,3 +1,4 @@
+import Database
 import Replicas
 
 // What keeps the servers of one database together.
@@ -11,6 +12,7 @@ extension Composition {
             executions: core.executions,
             environments: core.environments,
             workers: core.workers,
+            replicas: core.replicas,
             time: core.time
         )
         let watch = OutputWatch(wakeUps, executions: core.executions, time: core.time)
