@@ -4,6 +4,7 @@ import Base
 import Database
 import Domain
 import OpenSSL
+import Replicas
 import Transport
 import WorkerProtocol
 
