@@ -102,6 +102,7 @@ let package = Package(
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
                 .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
+                .embedInCode("0005-dead-letters.sql"),
             ],
             swiftSettings: strict
         ),
@@ -137,7 +138,7 @@ let package = Package(
             "CLI",
             [
                 "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport",
-                "EventLoop", "Relay",
+                "EventLoop", "Relay", "Database", "Migrations",
                 "Server", "Worker",
             ]
         ),

@@ -162,4 +162,11 @@ public protocol SQLDialect: Sendable {
 
     /// Whether several servers may use one database.
     var isShared: Bool { get }
+
+    /// A question: `table_name`, `column_name` and `key_place` (from 1 in the primary key, 0 outside of it) of every
+    /// column, in the tables' order of columns.
+    var tableColumns: SQL { get }
+
+    /// A question: `table_name` and the `parent` that rows of it refer to.
+    var tableParents: SQL { get }
 }

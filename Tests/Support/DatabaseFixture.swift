@@ -28,6 +28,18 @@ public func withDatabase<Result>(
     }
 }
 
+/// A database of its own without any table.
+@discardableResult
+public func withEmptyDatabase<Result>(
+    on engine: DatabaseEngine,
+    _ body: (any SQLDatabase) async throws -> Result
+) async throws -> Result {
+    switch engine {
+    case .sqlite: try await withEmptyDatabase { try await body($0) }
+    case .postgres: try await withPostgres { try await body($0) }
+    }
+}
+
 /// A SQLite database of its own without any table.
 @discardableResult
 public func withEmptyDatabase<Result>(

@@ -84,7 +84,7 @@ enum ServeCommand {
             .value("config", "FILE", "Settings, JSON5; default: ~/.config/berth/config.json5 where it exists."),
             .value("set", "NAME=VALUE", "Any setting of 'berth config'.", repeats: true),
         ]
-        + ["data", "listen", "workerPort", "tlsCertificate", "tlsKey", "provider", "logLevel"]
+        + ["data", "database", "listen", "workerPort", "tlsCertificate", "tlsKey", "provider", "logLevel"]
         .compactMap { ConfigurationKey.named($0) }
         .map { .value($0.flag, $0.name == "data" ? "DIR" : "VALUE", $0.about) }
 

@@ -99,14 +99,3 @@ public final class SQLiteDatabase: SQLDatabase {
         }
     }
 }
-
-/// STRICT tables know INTEGER (64 bits) and no BIGINT.
-struct SQLiteDialect: SQLDialect {
-    var name: String { "sqlite" }
-    var schemaLock: String? { nil }
-    func migrationText(_ text: String) -> String { text.replacing("BIGINT", with: "INTEGER") }
-    var now: SQL { "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)" }
-    /// A writing transaction holds the whole file.
-    var holdingRows: SQL { "" }
-    var isShared: Bool { false }
-}
