@@ -46,9 +46,9 @@ struct SharedFileCopies: FileStoring {
         if let file { copies.remove(Self.copy(name, file.sha256)) }
     }
 
-    /// Copies are only copies: all go.
-    func sweep() async throws -> [String] {
-        for name in copies.sweepParts() { copies.remove(name) }
+    /// Requests are taken already: what is new may be theirs.
+    func sweep(at now: Timestamp) async throws -> [String] {
+        tidy(at: now)
         try await shared.sweep()
         return []
     }
