@@ -38,8 +38,10 @@ final class ReplicaInstallation: Sendable {
     }
 
     /// - Parameter listen: where an earlier one of the same name did.
-    func serve(_ name: String, listen: String = "127.0.0.1:0") async throws -> Server {
-        let place = try Installation(variables: variables, data: folder.file(name))
+    func serve(_ name: String, listen: String = "127.0.0.1:0", variables more: [String: String] = [:]) async throws
+        -> Server
+    {
+        let place = try Installation(variables: variables.merging(more) { $1 }, data: folder.file(name))
         let process = try await place.serve(listen: listen)
         let line = try await process.line(containing: "berth is listening on ", on: .stderr)
         return Server(place: place, process: process, url: String(line.split(separator: " ").last ?? ""))

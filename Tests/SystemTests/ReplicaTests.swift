@@ -78,7 +78,7 @@ import Transport
             let sleeping = try await setup.run("sleep", at: far)
             let asleep = try setup.starting("logs", "-f", "--raw", sleeping, at: [far])
             _ = try await asleep.line(containing: "asleep")
-            _ = try await setup.call("/v1/executions/\(sleeping)/cancel", "{}", method: "POST", at: far)
+            _ = try await setup.call("/v1/executions/\(sleeping)/cancel", method: "POST", at: far)
             let ended = try await setup.call("/v1/executions/\(sleeping)/wait?timeoutMs=12000", at: far)
             #expect(ended["status"]?.string == "cancelled", "\(ended)")
             _ = try await asleep.exit(within: .seconds(30))
@@ -134,6 +134,29 @@ import Transport
             await client.close()
             peer.signal(9)
             throw error
+        }
+    }
+
+    @Test func `an environment of one server is used, stopped and started through another`() async throws {
+        try await ReplicaInstallation.with { setup in
+            let near = try await setup.serve("near", variables: ["BERTH_PROVIDER": "host"])
+            let far = try await setup.serve("far", variables: ["BERTH_PROVIDER": "host"])
+            func exec(_ server: ReplicaInstallation.Server) async throws -> String {
+                let process = try setup.starting("exec", "--", "sh", "-c", "echo here $((20 + 3))", at: [server])
+                let status = try await process.exit(within: .seconds(60))
+                #expect(status == 0, "\(String(decoding: process.standardError, as: UTF8.self))")
+                return String(decoding: process.standardOutput, as: UTF8.self)
+            }
+            #expect(try await exec(near) == "here 23\n")
+            #expect(try await exec(far) == "here 23\n")
+            for (verb, state) in [("stop", "stopped"), ("start", "running"), ("destroy", "destroyed")] {
+                let command = try setup.starting("env", verb, "personal", "--json", at: [far])
+                let status = try await command.exit(within: .seconds(60))
+                let text = String(decoding: command.standardOutput, as: UTF8.self)
+                #expect(status == 0 && text.contains("\"\(state)\""), "\(verb): \(text)")
+                if verb == "start" { #expect(try await exec(far) == "here 23\n") }
+            }
+            try await setup.end(near.process, far.process)
         }
     }
 

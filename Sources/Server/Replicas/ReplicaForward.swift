@@ -50,8 +50,11 @@ struct ReplicaForward: Sendable {
                 url,
                 headers: headers,
                 configuration: OpenChannel.webSocket,
-                refused: { try await Self.refusal($0) }
+                refused: { throw Refused(error: try await Self.refusal($0)) }
             )
+        } catch let refused as Refused {
+            await client.close()
+            throw refused.error
         } catch let error as BerthError where error.code == .network || error.code == .timedOut {
             await client.close()
             throw BerthError(
@@ -69,6 +72,11 @@ struct ReplicaForward: Sendable {
                 await client.close()
             }
         )
+    }
+
+    /// The other server's own answer, whatever its code.
+    private struct Refused: Error {
+        var error: BerthError
     }
 
     /// Passes messages both ways until both have ended.
