@@ -65,13 +65,23 @@ struct ReplicaForward: Sendable {
                 isRetryable: true
             )
         }
+        let held = FarSocket(far)
         return HTTPResponse(
             status: 101,
             body: .webSocket(subprotocol: nil, configuration: OpenChannel.webSocket) { near in
-                await Self.join(near, far)
+                await Self.join(near, held.socket)
                 await client.close()
             }
         )
+    }
+
+    /// Closed when the caller does not come for it.
+    private final class FarSocket: Sendable {
+        let socket: WebSocket
+
+        init(_ socket: WebSocket) { self.socket = socket }
+
+        deinit { socket.close(code: .goingAway, reason: "the other side is gone") }
     }
 
     /// The other server's own answer, whatever its code.
