@@ -13,6 +13,8 @@ public struct ReplicaLease: Sendable, Equatable {
         case held(fence: Int64, until: Uptime)
         /// Ran out, or was refused: nothing is done until the next registration.
         case lost(fence: Int64)
+        /// Given back: the server stops.
+        case ended
     }
 
     public private(set) var state: State = .unregistered
@@ -26,7 +28,7 @@ public struct ReplicaLease: Sendable, Equatable {
     /// Of the lease that was held last.
     public var lastFence: Int64? {
         switch state {
-        case .unregistered: nil
+        case .unregistered, .ended: nil
         case .held(let fence, _), .lost(let fence): fence
         }
     }
@@ -41,6 +43,7 @@ public struct ReplicaLease: Sendable, Equatable {
 
     /// - Parameter sentAt: before the request was sent; the database's own count began later.
     public mutating func registered(fence: Int64, sentAt: Uptime) {
+        guard state != .ended else { return }
         state = .held(fence: fence, until: sentAt + Self.duration)
     }
 
@@ -54,6 +57,8 @@ public struct ReplicaLease: Sendable, Equatable {
     public mutating func refused() {
         if case .held(let fence, _) = state { state = .lost(fence: fence) }
     }
+
+    public mutating func end() { state = .ended }
 
     /// Returns true once: when it has run out.
     public mutating func expire(now: Uptime) -> Bool {

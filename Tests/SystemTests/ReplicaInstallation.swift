@@ -57,9 +57,10 @@ final class ReplicaInstallation: Sendable {
             \(script)
             echo '{"type":"result","subtype":"success","is_error":false,"result":"4","session_id":"s1","num_turns":1}'
             """,
-            to: "bin/claude"
+            to: "claude.sh"
         )
-        try await check(["chmod", "755", folder.file("bin/claude")])
+        // By another process: one that is just being started by a test beside this one would hold the file open for writing.
+        try await check(["install", "-D", "-m", "755", folder.file("claude.sh"), folder.file("bin/claude")])
         let path = folder.file("bin") + ":" + (ChildProcess.plainEnvironment["PATH"] ?? "")
         let worker = try ChildProcess(
             [

@@ -45,7 +45,7 @@ import Transport
         #expect(counted(stored) == written)
         #expect(written.utf8.count { $0 == UInt8(ascii: "\n") } == lines)
         let changes = try await setup.call("/v1/changes?subject=\(id)&limit=1000", at: server)
-        let ends = (changes["items"]?.array ?? []).compactMap { $0["type"]?.string }
+        let ends = (changes["changes"]?.array ?? []).compactMap { $0["type"]?.string }
             .filter { ["execution.completed", "execution.failed", "execution.cancelled"].contains($0) }
         #expect(ends == ["execution.completed"], "\(changes)")
     }

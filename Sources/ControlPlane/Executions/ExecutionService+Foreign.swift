@@ -13,9 +13,10 @@ extension ExecutionService {
             return
         }
         if state == .queued { dispatchBell.ring() }
-        for key in live.keys(of: id) {
+        let attempt = fact.attempt ?? 0
+        for key in live.keys(of: id, upTo: attempt) {
             guard let worker = live[key]?.workerID else { continue }
-            let isOver = state.isTerminal || state == .queued || key.attempt < fact.attempt ?? 0
+            let isOver = state.isTerminal || state == .queued || key.attempt < attempt
             if isOver {
                 live.remove(key)
                 if workers.release(worker, key) { dispatchBell.ring() }
@@ -36,7 +37,12 @@ extension ExecutionService {
     }
 
     /// Executions that somebody watches here and no worker of this server runs.
-    public var watchedElsewhere: [ExecutionID] { bells.living.filter { live.keys(of: $0).isEmpty } }
+    public var watchedElsewhere: [ExecutionID] {
+        let watched = bells.living
+        guard !watched.isEmpty else { return [] }
+        let own = live.executions
+        return watched.filter { !own.contains($0) }
+    }
 
     /// Rings when somebody begins to watch an execution.
     public var watchBegan: Wakeup { bells.made }

@@ -101,8 +101,9 @@ public struct ReplicaService: Sendable {
 
     /// At shutdown: passes on at once what this server holds.
     public func end() async {
-        guard let fence = seat.fence else { return }
-        seat.change { $0.refused() }
+        let fence = seat.fence
+        seat.change { $0.end() }
+        guard let fence else { return }
         do {
             try await database.write { [store, seat] in try $0.run(store.end, seat.id, fence) }
         } catch {
@@ -126,6 +127,7 @@ public struct ReplicaService: Sendable {
 
     /// One look at the lease: renewed, or won again where it was lost; and at what the dead have left.
     public func renew() async throws {
+        guard !seat.hasEnded else { return }
         let sentAt = time.uptime
         if let fence = seat.fence {
             let address = address.value
