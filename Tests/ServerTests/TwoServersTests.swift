@@ -3,6 +3,7 @@ import Base
 import Client
 import Domain
 import EventLoop
+import Synchronization
 import TestSupport
 import Testing
 import Transport
@@ -118,6 +119,50 @@ import Transport
             #expect(try await after.hear("assign")["executionId"]?.string == id)
             try await after.complete(id)
             after.socket.close()
+        }
+    }
+
+    @Test func `what waits for any worker is taken once, by a worker of either server`() async throws {
+        try await Self.with { first, second in
+            let count = 40
+            let taken = Mutex<[String: Int]>([:])
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                var sockets: [WebSocket] = []
+                for (server, name) in [(first, "w1"), (second, "w2")] {
+                    let worker = try await DocumentedWorker.connect(
+                        to: server.url,
+                        token: RunningServer.workerToken,
+                        id: name,
+                        client: server.http
+                    )
+                    _ = try await worker.introduce()
+                    sockets.append(worker.socket)
+                    group.addTask {
+                        try await worker.ready()
+                        while case .text(let text)? = try await worker.socket.receive() {
+                            let message = try JSONValue(parsing: Array(text.utf8))
+                            guard message["type"]?.string == "assign", let id = message["executionId"]?.string else {
+                                continue
+                            }
+                            taken.withLock { $0[id, default: 0] += 1 }
+                            try await worker.complete(id)
+                            try await worker.ready()
+                        }
+                    }
+                }
+                var ids: [String] = []
+                for number in 0..<count { ids.append(try await Self.run(at: number % 2 == 0 ? first : second)) }
+                for (number, id) in ids.enumerated() {
+                    let other = number % 2 == 0 ? second : first
+                    let ended = try await other.request("GET", "/v1/executions/\(id)/wait?timeoutMs=20000")
+                    #expect(ended.body?["status"]?.string == "completed", "\(id)")
+                    #expect(ended.body?["attempt"]?.integer == 1)
+                }
+                for socket in sockets { socket.close() }
+                try await group.waitForAll()
+                #expect(taken.withLock { $0 }.count == count)
+                #expect(taken.withLock { $0 }.values.allSatisfy { $0 == 1 })
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 import Base
 import EventLoop
 import FoundationEssentials
+import Glibc
 import TestSupport
 import Testing
 import Transport
@@ -178,6 +179,28 @@ import Transport
             )
             try await Self.check(id, setup, second, file: file, lines: 3000)
             try await setup.end(worker, second.process)
+        }
+    }
+
+    @Test func `a server that is frozen past its lease loses its workers and takes nothing back from them`()
+        async throws
+    {
+        try await ReplicaInstallation.with { setup in
+            let first = try await setup.serve("first")
+            let second = try await setup.serve("second")
+            let file = setup.folder.file("written")
+            let worker = try await setup.worker([first, second], agent: Self.counting(18_000, in: file))
+            let id = try await setup.run("count", at: first)
+            let viewer = try setup.starting("logs", "-f", "--raw", id, at: [second])
+            _ = try await viewer.line(containing: "\"n\":000500")
+            first.process.signal(SIGSTOP)
+            _ = try await second.process.line(containing: "workers taken over", on: .stderr)
+            _ = try await second.process.line(containing: "worker connected", on: .stderr, within: .seconds(60))
+            first.process.signal(SIGCONT)
+            _ = try await first.process.line(containing: "lease lost", on: .stderr)
+            #expect(try await viewer.exit(within: .seconds(90)) == 0)
+            try await Self.check(id, setup, first, file: file, lines: 18_000)
+            try await setup.end(worker, first.process, second.process)
         }
     }
 

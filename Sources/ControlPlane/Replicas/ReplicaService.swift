@@ -75,14 +75,24 @@ public struct ReplicaService: Sendable {
 
     private func renewLoop() async throws {
         while true {
-            let next = time.uptime + ReplicaLease.renewalInterval
+            var next = time.uptime + ReplicaLease.renewalInterval
             do {
                 try await renew()
+                // One that dies is taken over in the moment in which its lease runs out.
+                if let left = try await nextLoss() { next = min(next, time.uptime + left + .milliseconds(1)) }
             } catch {
                 try Task.checkCancellation()
                 log.warning("lease not renewed", ["error": "\(error)"])
             }
             try await time.wait(until: next)
+        }
+    }
+
+    private func nextLoss() async throws -> Duration? {
+        guard seat.isShared else { return nil }
+        let id = seat.id
+        return try await database.read { [store] connection in
+            try connection.first(store.nextLoss, id)?.optionalInteger("left_ms").map { .milliseconds($0) }
         }
     }
 

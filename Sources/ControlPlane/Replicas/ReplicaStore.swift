@@ -12,6 +12,8 @@ struct ReplicaStore: Sendable {
     let renew: SQL
     let end: SQL
     let living: SQL
+    /// How long the lease lasts that runs out next, of another server.
+    let nextLoss: SQL
     let anyUnowned: SQL
     /// Workers whose server is gone pass to this one, as long as its own lease holds.
     let adoptWorkers: SQL
@@ -36,6 +38,8 @@ struct ReplicaStore: Sendable {
             + " + $3 WHERE id = $1 AND fence = $2 AND expires_at > " + now + " RETURNING fence"
         end = "UPDATE replicas SET ended_at = " + now + ", expires_at = " + now + " WHERE id = $1 AND fence = $2"
         living = "SELECT id, address, version, started_at FROM replicas WHERE expires_at > " + now + " ORDER BY id"
+        nextLoss =
+            "SELECT MIN(expires_at) - " + now + " AS left_ms FROM replicas WHERE id <> $1 AND expires_at > " + now
         let unowned: SQL =
             " revoked_at IS NULL AND (replica_id IS NULL OR replica_id NOT IN (SELECT id FROM replicas WHERE expires_at > "
             + now + "))"
@@ -46,5 +50,5 @@ struct ReplicaStore: Sendable {
             + " AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND fence = $2 AND expires_at > " + now + ")"
     }
 
-    var statements: [SQL] { [begin, beginAgain, renew, end, living, anyUnowned, adoptWorkers] }
+    var statements: [SQL] { [begin, beginAgain, renew, end, living, nextLoss, anyUnowned, adoptWorkers] }
 }
