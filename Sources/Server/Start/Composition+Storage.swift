@@ -14,9 +14,13 @@ extension Composition {
         _ configuration: Configuration,
         _ directory: DataDirectory,
         _ database: any SQLDatabase,
-        time: any TimeSource
+        time: any TimeSource,
+        log: Log
     ) -> any OutputStoring {
         guard keepsInDatabase(configuration, database) else {
+            if database.dialect.isShared {
+                log.warning("output is kept in files, which no other server of the database can show")
+            }
             return SegmentOutput(SegmentStore(root: directory.outputPath))
         }
         let output = DatabaseOutput(database)

@@ -82,7 +82,7 @@ struct Composition: Sendable {
             sealer: sealer,
             workers: registry,
             environments: environments,
-            output: output(configuration, directory, database, time: time),
+            output: output(configuration, directory, database, time: time, log: log),
             workspaces: workspaces,
             time: time,
             ids: ids,
