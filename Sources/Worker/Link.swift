@@ -55,7 +55,7 @@ struct Link: Sendable {
         let socket = try await open(target)
         let connection = LinkConnection(socket)
         await connection.begin()
-        // A server that does not take the worker in speaks for nobody: the others may think it lost.
+        // A server that refuses the worker has given it up, or may no longer act for it.
         var isTaken = false
         do {
             try await connection.send(.hello(await core.hello()))
@@ -76,12 +76,18 @@ struct Link: Sendable {
             await connection.met(ack)
             try await serve(connection, ack)
         } catch {
-            if isTaken { silence.heard(at: await connection.lastReceived) }
+            if isTaken { silence.heard(at: await connection.lastReceived) } else { await hearTrouble(of: connection) }
             connection.close(.normal, reason: "")
             throw error
         }
         silence.heard(at: await connection.lastReceived)
         connection.close(.normal, reason: "")
+    }
+
+    /// One that cannot take the worker in just now says so with 1011: it waits for the worker as before.
+    private func hearTrouble(of connection: LinkConnection) async {
+        guard await connection.closeCode == .internalError else { return }
+        silence.heard(at: await connection.lastReceived)
     }
 
     private func open(_ target: String) async throws -> WebSocket {
