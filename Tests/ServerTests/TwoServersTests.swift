@@ -125,7 +125,7 @@ import Transport
     @Test func `what waits for any worker is taken once, by a worker of either server`() async throws {
         try await Self.with { first, second in
             let count = 40
-            let taken = Mutex<[String: Int]>([:])
+            let taken = Tally()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 var sockets: [WebSocket] = []
                 for (server, name) in [(first, "w1"), (second, "w2")] {
@@ -137,18 +137,8 @@ import Transport
                     )
                     _ = try await worker.introduce()
                     sockets.append(worker.socket)
-                    group.addTask {
-                        try await worker.ready()
-                        while case .text(let text)? = try await worker.socket.receive() {
-                            let message = try JSONValue(parsing: Array(text.utf8))
-                            guard message["type"]?.string == "assign", let id = message["executionId"]?.string else {
-                                continue
-                            }
-                            taken.withLock { $0[id, default: 0] += 1 }
-                            try await worker.complete(id)
-                            try await worker.ready()
-                        }
-                    }
+                    let willing = WillingWorker(worker: worker, taken: taken)
+                    group.addTask { try await willing.run() }
                 }
                 var ids: [String] = []
                 for number in 0..<count { ids.append(try await Self.run(at: number % 2 == 0 ? first : second)) }
@@ -160,8 +150,8 @@ import Transport
                 }
                 for socket in sockets { socket.close() }
                 try await group.waitForAll()
-                #expect(taken.withLock { $0 }.count == count)
-                #expect(taken.withLock { $0 }.values.allSatisfy { $0 == 1 })
+                #expect(taken.counts.count == count)
+                #expect(taken.counts.values.allSatisfy { $0 == 1 })
             }
         }
     }
@@ -204,6 +194,31 @@ import Transport
                 #expect(refused.status == 503)
                 #expect(refused.headers["retry-after"] != nil)
             }
+        }
+    }
+}
+
+/// How often each was seen.
+private final class Tally: Sendable {
+    private let seen = Mutex<[String: Int]>([:])
+
+    func add(_ name: String) { seen.withLock { $0[name, default: 0] += 1 } }
+    var counts: [String: Int] { seen.withLock { $0 } }
+}
+
+/// One worker's side: takes whatever it is given, says at once that it is done.
+private struct WillingWorker: Sendable {
+    let worker: DocumentedWorker
+    let taken: Tally
+
+    func run() async throws {
+        try await worker.ready()
+        while case .text(let text)? = try await worker.socket.receive() {
+            let message = try JSONValue(parsing: Array(text.utf8))
+            guard message["type"]?.string == "assign", let id = message["executionId"]?.string else { continue }
+            taken.add(id)
+            try await worker.complete(id)
+            try await worker.ready()
         }
     }
 }
