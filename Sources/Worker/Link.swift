@@ -58,6 +58,7 @@ struct Link: Sendable {
         // A server that refuses the worker has given it up, or may no longer act for it.
         var isTaken = false
         do {
+            let askedAt = services.time.uptime
             try await connection.send(.hello(await core.hello()))
             let first = try await withDeadline(
                 ProtocolLimits.helloDeadline,
@@ -71,23 +72,18 @@ struct Link: Sendable {
             }
             services.log.info("link up", ["target": target])
             isTaken = true
+            silence.heard(at: askedAt)
             isUp()
             servers.learn(ack.servers ?? [])
             await connection.met(ack)
             try await serve(connection, ack)
         } catch {
-            if isTaken { silence.heard(at: await connection.lastReceived) } else { await hearTrouble(of: connection) }
+            if isTaken, let moment = await connection.lastConfirmed { silence.heard(at: moment) }
             connection.close(.normal, reason: "")
             throw error
         }
-        silence.heard(at: await connection.lastReceived)
+        if let moment = await connection.lastConfirmed { silence.heard(at: moment) }
         connection.close(.normal, reason: "")
-    }
-
-    /// One that cannot take the worker in just now says so with 1011: it waits for the worker as before.
-    private func hearTrouble(of connection: LinkConnection) async {
-        guard await connection.closeCode == .internalError else { return }
-        silence.heard(at: await connection.lastReceived)
     }
 
     private func open(_ target: String) async throws -> WebSocket {
@@ -101,6 +97,7 @@ struct Link: Sendable {
         // With the heartbeat's look at it, a living server is heard well within `selfFenceAfter`.
         configuration.pingInterval = .seconds(10)
         configuration.pongTimeout = .seconds(15)
+        configuration.pingsRegularly = true
         configuration.compression = nil
         return try await client.webSocket(url, headers: headers, configuration: configuration)
     }
@@ -148,7 +145,7 @@ struct Link: Sendable {
     private func heartbeat(_ connection: LinkConnection, every interval: Duration) async throws {
         while true {
             try await services.time.wait(for: interval)
-            silence.heard(at: await connection.lastReceived)
+            if let moment = await connection.lastConfirmed { silence.heard(at: moment) }
             try await connection.send(.heartbeat(.init(timestamp: services.time.now.milliseconds)))
         }
     }
