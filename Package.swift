@@ -199,7 +199,8 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
+                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Uploads",
+                "Domain",
                 "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),
