@@ -90,7 +90,7 @@ let package = Package(
             path: "Migrations",
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
-                .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
+                .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"), .embedInCode("0005-jobs.sql"),
             ],
             swiftSettings: strict
         ),
@@ -98,6 +98,7 @@ let package = Package(
         controlPlane("Accounts", ["Crypto"]),
         controlPlane("Vault", ["Crypto"]),
         controlPlane("Environments", []),
+        controlPlane("Jobs", []),
         controlPlane("Executions", ["Crypto", "OpenSSL", "OutputStore", "WorkerProtocol"]),
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
@@ -109,7 +110,7 @@ let package = Package(
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
+                "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
                 "Uploads", "Replicas",
             ]
         ),
@@ -178,7 +179,7 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
+                "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
                 "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),

@@ -126,3 +126,9 @@ public protocol SQLDialect: Sendable {
     /// Whether several servers may use one database.
     var isShared: Bool { get }
 }
+
+extension SQLDialect {
+    /// As ``holdingRows``, but passes over rows that another transaction holds: for queues. An engine with one writer has
+    /// none.
+    public var skippingHeldRows: SQL { isShared ? " FOR UPDATE SKIP LOCKED" : "" }
+}

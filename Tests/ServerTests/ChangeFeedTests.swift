@@ -177,7 +177,7 @@ import Transport
                 #expect(try await server.client.lastChange() >= seq, "\(route.id)")
             }
             // What an environment that does not run cannot do.
-            #expect(Set(refused).isSubset(of: [.environmentPause, .environmentRetry, .environmentResume]))
+            #expect(Set(refused).isSubset(of: [.environmentPause, .environmentRetry, .environmentResume, .jobRetry]))
         }
     }
 

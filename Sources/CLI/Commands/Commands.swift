@@ -4,7 +4,7 @@ import Base
 enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
-        + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all + KeyCommands.all
+        + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all + JobCommands.all + KeyCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
             CompletionCommand.command,

@@ -7,6 +7,7 @@ import Domain
 import Environments
 import EventLoop
 import Executions
+import Jobs
 import Migrations
 import OpenSSL
 import Providers
@@ -62,12 +63,21 @@ struct Composition: Sendable {
         let links = LinkSockets(loops: loops, hub: hub, ids: ids, log: log)
         let house = try providers(configuration, links: links, loop: loops[0], time: time)
         let relay = EnvironmentRelay()
+        let jobs = JobService(
+            database: database,
+            seat: seat,
+            time: time,
+            ids: ids,
+            randomness: randomness,
+            log: log
+        )
         let environments = EnvironmentService(
             database: database,
             feed: feed,
             instances: house,
             workers: tokens,
             observer: relay,
+            jobs: jobs,
             time: time,
             ids: ids,
             replica: seat.id,
@@ -138,6 +148,7 @@ struct Composition: Sendable {
             accounts: accounts,
             executions: executions,
             environments: environments,
+            jobs: jobs,
             providers: house,
             workspaces: workspaces,
             workers: workers,
@@ -224,7 +235,11 @@ struct Composition: Sendable {
         group.addTask { [self] in
             // Sockets first: workers that lived on come back before their absence counts.
             await links.reopen(in: environmentsPath)
-            try await keeping("environments") { try await core.environments.run() }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await keeping("environments") { try await core.environments.run() } }
+                group.addTask { try await keeping("jobs") { try await core.jobs.run(core.environments) } }
+                try await group.waitForAll()
+            }
         }
     }
 
@@ -245,6 +260,7 @@ struct Composition: Sendable {
     /// No new work; workers are told to come back; open requests have `limit` to end.
     func drain(atMost limit: Duration) async {
         core.draining.begin()
+        await core.jobs.handBack()
         core.followers.stop()
         core.changes.stop()
         await core.workers.closeAll(reason: "the server is stopping")
