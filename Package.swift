@@ -188,7 +188,7 @@ let package = Package(
             [
                 "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Database", "Executions", "Client", "Transport",
                 "EventLoop",
-                "WorkerProtocol",
+                "WorkerProtocol", "Crypto",
             ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),

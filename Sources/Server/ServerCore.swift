@@ -28,6 +28,7 @@ struct ServerCore: Sendable {
     let workspaces: WorkspaceService
     let workers: WorkerService
     let replicas: ReplicaService
+    let forward: ReplicaForward
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let followers: ExecutionFollowers

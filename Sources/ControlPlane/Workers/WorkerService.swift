@@ -142,6 +142,7 @@ extension WorkerService {
             ack.protocol = min(spoken, ProtocolLimits.version)
             ack.heartbeatMs = ProtocolLimits.heartbeat.wholeMilliseconds
             ack.resume = resumption.points
+            if case .alone = identity.place { ack.servers = registry.seat.servers }
         }
         log.info("worker connected", ["worker_id": workerID, "name": hello.workerId, "version": hello.version])
         return Admission(workerID: workerID, connection: connection, ack: ack, held: resumption.held)

@@ -51,9 +51,13 @@ enum WorkerStore {
         WHERE organization_id = $1 AND (id = $2 OR name = $2) AND environment_id IS NULL AND revoked_at IS NULL
         """
 
+    static let replicaOf: SQL = "SELECT replica_id FROM workers WHERE id = $1"
+    static let replicaIn: SQL = "SELECT replica_id FROM workers WHERE environment_id = $1 AND instance = $2"
+
     /// For the test that prepares every statement.
     static let statements = [
         insertForInstance, revokeEarlier, byToken, insertAlone, connect, disconnect, list, byID, standing,
+        replicaOf, replicaIn,
     ]
 
     static func identity(_ row: Row) throws -> WorkerIdentity {

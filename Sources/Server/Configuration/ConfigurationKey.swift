@@ -105,7 +105,7 @@ public struct ConfigurationKey: Sendable {
             "server",
             .text,
             ["BERTH_SERVER", "BERTH_URL", "ORCHESTRATOR_URL"],
-            "for the CLI and workers: URL of the server"
+            "for the CLI and workers: URL of the server; several with commas, of one deployment"
         ),
         .init(
             "executionMode",
@@ -120,6 +120,13 @@ public struct ConfigurationKey: Sendable {
             ["BERTH_PROVIDER", "VM_PROVIDER"],
             default: "local",
             "provider of environments that name none"
+        ),
+        .init(
+            "advertise",
+            .text,
+            ["BERTH_ADVERTISE"],
+            "URL under which the other servers of its database, and workers, reach this one; default: its first address, "
+                + "of which workers are not told"
         ),
         .init(
             "outputStore",

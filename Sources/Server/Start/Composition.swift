@@ -153,6 +153,12 @@ struct Composition: Sendable {
             workspaces: workspaces,
             workers: workers,
             replicas: replicas,
+            forward: ReplicaForward(
+                replicas: replicas,
+                seal: try MessageSeal(keyRing, purpose: "forward"),
+                trust: try ServerAddress.trust(configuration),
+                time: time
+            ),
             hub: hub,
             files: files,
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
@@ -199,7 +205,8 @@ struct Composition: Sendable {
         if core.configuration.workerPort != 0 {
             try await http.listen(on: .tcp(host: Self.workerHost(addresses), port: core.configuration.workerPort))
         }
-        core.replicas.publish(address: urls[0])
+        let advertised = core.configuration.text("advertise")
+        core.replicas.publish(address: advertised ?? urls[0], isForWorkers: advertised != nil)
         return ServerAddress(url: urls[0], key: nil, pins: tls.map { [$0.certificate.pin] } ?? [])
     }
 
