@@ -90,7 +90,7 @@ let package = Package(
             path: "Migrations",
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
-                .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"), .embedInCode("0005-jobs.sql"),
+                .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"), .embedInCode("0006-jobs.sql"),
             ],
             swiftSettings: strict
         ),

@@ -1,9 +1,10 @@
 import Base
 import Database
 import Domain
-import Jobs
 import Synchronization
 import TestSupport
+
+@testable import Jobs
 
 /// Queues on a database of their own, with work that a test scripts.
 struct JobFixture: Sendable {
