@@ -13,7 +13,7 @@ import Workspaces
 
 /// The services wired as the server does, on a database of their own, with a provider that a test scripts.
 struct ControlPlane: Sendable {
-    let database: SQLiteDatabase
+    let database: any SQLDatabase
     let feed: Feed
     let sealer: Sealer
     let organization: OrganizationID
@@ -40,23 +40,25 @@ struct ControlPlane: Sendable {
         time: any TimeSource = SystemTime(),
         times: EnvironmentTimes = EnvironmentTimes(),
         policies: [JobQueue: JobPolicy] = quickly,
+        executionTimes: ExecutionTimes = ExecutionTimes(),
         runs: Bool = true,
         connectsWorkers: Bool = true,
         _ body: @escaping @Sendable (ControlPlane) async throws -> Void
     ) async throws {
         try await withDatabase(time: time) { database in
             try await withTemporaryDirectory { directory in
-                let plane = try await make(database, directory, time, times, policies, connectsWorkers)
+                let plane = try await make(database, directory, time, times, executionTimes, policies, connectsWorkers)
                 try await plane.whileRunning(runs, body)
             }
         }
     }
 
     private static func make(
-        _ database: SQLiteDatabase,
+        _ database: any SQLDatabase,
         _ directory: String,
         _ time: any TimeSource,
         _ times: EnvironmentTimes,
+        _ executionTimes: ExecutionTimes,
         _ policies: [JobQueue: JobPolicy],
         _ connectsWorkers: Bool
     ) async throws -> ControlPlane {
@@ -123,6 +125,7 @@ struct ControlPlane: Sendable {
             workspaces: workspaces,
             time: time,
             ids: ids,
+            times: executionTimes,
             log: log
         )
         relay.bind(executions)
