@@ -29,7 +29,7 @@ public enum EnvironmentOperation: String, Sendable, Codable, CaseIterable, Custo
     public var description: String { rawValue }
 
     /// Where its job waits, as documented.
-    public var queue: JobQueue { self == .provision ? .provision : .control }
+    public var queue: WorkQueue { self == .provision ? .provision : .control }
 
     /// Whether its job also does this: the first boot goes with the laying of the files.
     public func covers(_ operation: EnvironmentOperation) -> Bool {

@@ -85,7 +85,7 @@ struct ServerCore: Sendable {
         case .jobRetry: try await jobRetry(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))
         case .ready: try await ready()
-        case .metrics: metricsText()
+        case .metrics: await metricsText()
         case .version: try version()
         case .openAPI: try Self.openAPI()
         case .compatibilityExecute: try await compatibilityExecute(context)

@@ -30,7 +30,7 @@ struct ControlPlane: Sendable {
     let ids: IDSource
 
     /// The documented queues with waits that a test can afford.
-    static let quickly: [JobQueue: JobPolicy] = [
+    static let quickly: [WorkQueue: JobPolicy] = [
         .provision: JobPolicy(concurrency: 2, maximumAttempts: 3, firstWait: .milliseconds(5), kept: 100),
         .control: JobPolicy(concurrency: 5, maximumAttempts: 2, firstWait: .milliseconds(5), kept: 50),
     ]
@@ -39,7 +39,7 @@ struct ControlPlane: Sendable {
     static func with(
         time: any TimeSource = SystemTime(),
         times: EnvironmentTimes = EnvironmentTimes(),
-        policies: [JobQueue: JobPolicy] = quickly,
+        policies: [WorkQueue: JobPolicy] = quickly,
         executionTimes: ExecutionTimes = ExecutionTimes(),
         runs: Bool = true,
         connectsWorkers: Bool = true,
@@ -59,7 +59,7 @@ struct ControlPlane: Sendable {
         _ time: any TimeSource,
         _ times: EnvironmentTimes,
         _ executionTimes: ExecutionTimes,
-        _ policies: [JobQueue: JobPolicy],
+        _ policies: [WorkQueue: JobPolicy],
         _ connectsWorkers: Bool
     ) async throws -> ControlPlane {
         let randomness = SystemRandomness()

@@ -8,13 +8,13 @@ import TestSupport
 
 /// Queues on a database of their own, with work that a test scripts.
 struct JobFixture: Sendable {
-    let database: SQLiteDatabase
+    let database: any SQLDatabase
     let feed: Feed
     let organization: OrganizationID
     let ids: IDSource
 
-    static func with(_ body: (JobFixture) async throws -> Void) async throws {
-        try await withDatabase { database in
+    static func with(_ engine: DatabaseEngine = .sqlite, _ body: (JobFixture) async throws -> Void) async throws {
+        try await withDatabase(on: engine) { database in
             let ids = IDSource(time: SystemTime(), randomness: SystemRandomness())
             let organization: OrganizationID = ids.make()
             try await database.write { connection in
@@ -29,7 +29,7 @@ struct JobFixture: Sendable {
     func service(
         fence: Int64 = 1,
         time: any TimeSource = SystemTime(),
-        policies: [JobQueue: JobPolicy] = ControlPlane.quickly
+        policies: [WorkQueue: JobPolicy] = ControlPlane.quickly
     ) -> JobService {
         let seat = ReplicaSeat()
         seat.change { $0.registered(fence: fence, sentAt: time.uptime) }
@@ -44,7 +44,7 @@ struct JobFixture: Sendable {
         )
     }
 
-    func ask(_ service: JobService, _ subject: String, _ action: String = "stop", _ queue: JobQueue = .control)
+    func ask(_ service: JobService, _ subject: String, _ action: String = "stop", _ queue: WorkQueue = .control)
         async throws
     {
         let organization = organization
@@ -93,7 +93,7 @@ final class ScriptedJobs: JobHandler {
         var turns: [JobClaim] = []
         var running: [String: Int] = [:]
         /// The most that ran at once, by queue, and by thing.
-        var most: [JobQueue: Int] = [:]
+        var most: [WorkQueue: Int] = [:]
         var mostOfOne = 0
         var lost: [JobClaim] = []
     }

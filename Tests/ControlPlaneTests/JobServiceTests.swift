@@ -10,10 +10,13 @@ import Testing
 @Suite struct JobServiceTests {
     private static let broken = BerthError(.unavailable, "the provider broke")
 
-    @Test func `a storm of equal requests is one job, and one that comes while it runs is looked at before its end`()
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a storm of equal requests is one job, and one that comes while it runs is looked at before its end`(
+        _ engine: DatabaseEngine
+    )
         async throws
     {
-        try await JobFixture.with { fixture in
+        try await JobFixture.with(engine) { fixture in
             let service = fixture.service()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<200 { group.addTask { try await fixture.ask(service, "env_1") } }
@@ -39,8 +42,10 @@ import Testing
         }
     }
 
-    @Test func `no queue runs more than it may, and nothing is worked at twice at once`() async throws {
-        try await JobFixture.with { fixture in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `no queue runs more than it may, and nothing is worked at twice at once`(_ engine: DatabaseEngine) async throws
+    {
+        try await JobFixture.with(engine) { fixture in
             let service = fixture.service()
             for number in 0..<24 {
                 try await fixture.ask(service, "env_\(number)", "provision", .provision)
@@ -67,7 +72,6 @@ import Testing
             let handler = ScriptedJobs(service, fixture.feed) { _, _ in throw Self.broken }
             try await fixture.ask(service, "env_1", "provision", .provision)
             var waits: [Duration] = []
-            try await fixture.running(service, handler) {}
             for turn in 1...3 {
                 try await fixture.running(service, handler) {
                     try await handler.wait { _ in
@@ -114,9 +118,11 @@ import Testing
         }
     }
 
-    @Test func `what a server was at when it died runs again once, counted, and its late word is refused`() async throws
-    {
-        try await JobFixture.with { fixture in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `what a server was at when it died runs again once, counted, and its late word is refused`(
+        _ engine: DatabaseEngine
+    ) async throws {
+        try await JobFixture.with(engine) { fixture in
             let first = fixture.service(fence: 1)
             let isHanging = Wakeup()
             let hanging = ScriptedJobs(first, fixture.feed) { _, _ in
@@ -167,8 +173,11 @@ import Testing
         }
     }
 
-    @Test func `a server that stops in order gives back what it has, and the turn does not count`() async throws {
-        try await JobFixture.with { fixture in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a server that stops in order gives back what it has, and the turn does not count`(_ engine: DatabaseEngine)
+        async throws
+    {
+        try await JobFixture.with(engine) { fixture in
             let first = fixture.service(fence: 1)
             let isHanging = Wakeup()
             let hanging = ScriptedJobs(first, fixture.feed) { _, _ in
@@ -193,8 +202,9 @@ import Testing
         }
     }
 
-    @Test func `of each queue the newest ended ones are kept, with their turns`() async throws {
-        try await JobFixture.with { fixture in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `of each queue the newest ended ones are kept, with their turns`(_ engine: DatabaseEngine) async throws {
+        try await JobFixture.with(engine) { fixture in
             let policy = JobPolicy(concurrency: 5, maximumAttempts: 1, firstWait: .milliseconds(1), kept: 7)
             let service = fixture.service(policies: [.control: policy])
             let handler = ScriptedJobs(service, fixture.feed) { claim, _ in
@@ -217,8 +227,9 @@ import Testing
         }
     }
 
-    @Test func `a job of another server's machine is left to that server`() async throws {
-        try await JobFixture.with { fixture in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a job of another server's machine is left to that server`(_ engine: DatabaseEngine) async throws {
+        try await JobFixture.with(engine) { fixture in
             let service = fixture.service()
             let other: ReplicaID = fixture.ids.make()
             try await fixture.ask(service, "env_far")
@@ -248,7 +259,8 @@ import Testing
         }
     }
 
-    @Test func `every statement prepares`() async throws {
-        try await withDatabase { try await $0.check(JobService.statements($0.dialect)) }
+    @Test(arguments: DatabaseEngine.allCases)
+    func `every statement prepares`(_ engine: DatabaseEngine) async throws {
+        try await withDatabase(on: engine) { try await $0.check(JobService.statements($0.dialect)) }
     }
 }

@@ -7,20 +7,20 @@ import Testing
     private let now = Timestamp(milliseconds: 1_000_000)
     private let reason = FailureReason(.unavailable, "it broke")
 
-    private func queued(_ queue: JobQueue = .provision, failures: Int = 0, attempt: Int = 0) -> JobMachine {
+    private func queued(_ queue: WorkQueue = .provision, failures: Int = 0, attempt: Int = 0) -> JobMachine {
         JobMachine(status: .queued(runAt: now), attempt: attempt, failures: failures, policy: queue.policy)
     }
 
-    private func active(_ queue: JobQueue = .provision, failures: Int = 0) -> JobMachine {
+    private func active(_ queue: WorkQueue = .provision, failures: Int = 0) -> JobMachine {
         JobMachine(status: .active(holder), attempt: failures + 1, failures: failures, policy: queue.policy)
     }
 
     @Test func `the queues are the documented ones`() {
-        let provision = JobQueue.provision.policy
-        #expect(JobQueue.provision.rawValue == "vm-provision" && JobQueue.control.rawValue == "vm-control")
+        let provision = WorkQueue.provision.policy
+        #expect(WorkQueue.provision.rawValue == "vm-provision" && WorkQueue.control.rawValue == "vm-control")
         #expect(provision == JobPolicy(concurrency: 2, maximumAttempts: 3, firstWait: .seconds(5), kept: 100))
         #expect(
-            JobQueue.control.policy == JobPolicy(concurrency: 5, maximumAttempts: 2, firstWait: .seconds(2), kept: 50)
+            WorkQueue.control.policy == JobPolicy(concurrency: 5, maximumAttempts: 2, firstWait: .seconds(2), kept: 50)
         )
     }
 
@@ -71,8 +71,8 @@ import Testing
     @Test func `an event of an earlier turn, or in another state, changes nothing`() throws {
         let states = [
             queued(attempt: 1), active(),
-            JobMachine(status: .completed, attempt: 1, failures: 0, policy: JobQueue.control.policy),
-            JobMachine(status: .failed(reason), attempt: 1, failures: 3, policy: JobQueue.provision.policy),
+            JobMachine(status: .completed, attempt: 1, failures: 0, policy: WorkQueue.control.policy),
+            JobMachine(status: .failed(reason), attempt: 1, failures: 3, policy: WorkQueue.provision.policy),
         ]
         for before in states {
             let isActive = before.state == .active
@@ -102,7 +102,7 @@ import Testing
     @Test func `on every walk a job has at most its tries, and its end is the last`() throws {
         try Walks.each { seed in
             let randomness = SeededRandomness(seed: seed)
-            let queue = JobQueue.allCases[Int(randomness.next() % 2)]
+            let queue = WorkQueue.allCases[Int(randomness.next() % 2)]
             var job = JobMachine(status: .queued(runAt: now), attempt: 0, failures: 0, policy: queue.policy)
             var time = now
             for _ in 0..<60 {

@@ -1,6 +1,7 @@
 import API
 import Base
 import Client
+import Domain
 
 /// `jobs …`.
 enum JobCommands {

@@ -65,7 +65,7 @@ public protocol WorkerAdmission: Sendable {
 /// What environments need of the job queues; wired by the composition root.
 public protocol EnvironmentJobs: Sendable {
     func ensure(
-        _ queue: JobQueue,
+        _ queue: WorkQueue,
         _ action: String,
         subject: String,
         organization: OrganizationID,
@@ -86,7 +86,7 @@ public protocol EnvironmentJobs: Sendable {
     func interruptHere(_ subject: String)
     func isOpen(_ subject: String) async throws -> Bool
     func openSubjects() async throws -> Set<String>
-    func policy(_ queue: JobQueue) -> JobPolicy
+    func policy(_ queue: WorkQueue) -> JobPolicy
     func wake()
 }
 

@@ -60,12 +60,12 @@ enum EnvironmentStore {
     static let unsettled: SQL =
         columns + """
              WHERE deleted_at IS NULL AND observed_state <> 'error' AND desired_state <> observed_state
-                AND replica_id = $1 ORDER BY id
+                AND (replica_id = $1 OR replica_id IS NULL) ORDER BY id
             """
     static let doomed: SQL =
         columns + """
              WHERE deleted_at IS NULL AND observed_state = 'error' AND desired_state = 'destroyed'
-                AND replica_id = $1 ORDER BY id
+                AND (replica_id = $1 OR replica_id IS NULL) ORDER BY id
             """
     static let inspected: SQL =
         columns + """

@@ -7,7 +7,7 @@ public struct JobRecord: Sendable, Equatable {
     public var organizationID: OrganizationID
     /// Of the thing that it is about; nil: the organization's.
     public var ownerID: UserID?
-    public var queue: JobQueue
+    public var queue: WorkQueue
     /// `provision`, `start`, `pause`, `resume`, `stop` or `destroy`.
     public var action: String
     /// Id of the environment.
@@ -68,11 +68,11 @@ public struct JobAttempt: Sendable, Equatable {
 }
 
 public struct JobFilter: Sendable, Equatable {
-    public var queue: JobQueue?
+    public var queue: WorkQueue?
     public var state: JobState?
     public var subject: String?
 
-    public init(queue: JobQueue? = nil, state: JobState? = nil, subject: String? = nil) {
+    public init(queue: WorkQueue? = nil, state: JobState? = nil, subject: String? = nil) {
         self.queue = queue
         self.state = state
         self.subject = subject
@@ -81,7 +81,7 @@ public struct JobFilter: Sendable, Equatable {
 
 /// How much of a queue there is.
 public struct JobDepth: Sendable, Equatable {
-    public var queue: JobQueue
+    public var queue: WorkQueue
     /// Waiting for their turn or their next try.
     public var queued: Int
     public var active: Int

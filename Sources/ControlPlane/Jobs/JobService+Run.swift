@@ -7,7 +7,7 @@ extension JobService {
     /// Gives jobs their turns until cancelled.
     public func run(_ handler: any JobHandler) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for queue in JobQueue.allCases { group.addTask { try await self.queueLoop(queue, handler) } }
+            for queue in WorkQueue.allCases { group.addTask { try await self.queueLoop(queue, handler) } }
             group.addTask { try await self.lookLoop(handler) }
             defer { group.cancelAll() }
             try await group.next()
@@ -46,7 +46,7 @@ extension JobService {
 
     // MARK: Turns
 
-    private func queueLoop(_ queue: JobQueue, _ handler: any JobHandler) async throws {
+    private func queueLoop(_ queue: WorkQueue, _ handler: any JobHandler) async throws {
         let slots = JobSlots(policy(queue).concurrency)
         try await withThrowingDiscardingTaskGroup { group in
             while true {
@@ -78,7 +78,7 @@ extension JobService {
     }
 
     /// A database that does not answer ends nothing that runs.
-    private func take(_ queue: JobQueue) async -> Taken {
+    private func take(_ queue: WorkQueue) async -> Taken {
         do {
             guard let holder else { return .nothing(until: time.now + .seconds(1)) }
             let next = try await database.read { connection in
@@ -106,7 +106,7 @@ extension JobService {
     }
 
     /// nil: others were quicker.
-    private func claim(_ queue: JobQueue, _ holder: JobHolder) async throws -> JobClaim? {
+    private func claim(_ queue: WorkQueue, _ holder: JobHolder) async throws -> JobClaim? {
         do {
             return try await database.write { [self] connection -> JobClaim? in
                 let now = time.now

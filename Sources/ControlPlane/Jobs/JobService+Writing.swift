@@ -8,7 +8,7 @@ extension JobService {
     /// for. One that is being run looks again before it ends.
     /// - Parameter home: the server that alone can run it; nil: any.
     public func ensure(
-        _ queue: JobQueue,
+        _ queue: WorkQueue,
         _ action: String,
         subject: String,
         organization: OrganizationID,
@@ -178,7 +178,7 @@ extension JobService {
 
 /// Payload of a job's events.
 private struct JobFact: Encodable {
-    var queue: JobQueue
+    var queue: WorkQueue
     var action: String
     var subject: String
     var attempt: Int

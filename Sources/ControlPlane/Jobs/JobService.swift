@@ -8,7 +8,7 @@ public struct JobService: Sendable {
     let database: any SQLDatabase
     let store: JobStore
     let seat: ReplicaSeat
-    let policies: [JobQueue: JobPolicy]
+    let policies: [WorkQueue: JobPolicy]
     let time: any TimeSource
     let ids: IDSource
     let randomness: any Randomness
@@ -23,7 +23,7 @@ public struct JobService: Sendable {
     public init(
         database: any SQLDatabase,
         seat: ReplicaSeat,
-        policies: [JobQueue: JobPolicy] = [:],
+        policies: [WorkQueue: JobPolicy] = [:],
         time: any TimeSource,
         ids: IDSource,
         randomness: any Randomness,
@@ -42,7 +42,7 @@ public struct JobService: Sendable {
     /// For the test that prepares every statement.
     public static func statements(_ dialect: any SQLDialect) -> [SQL] { JobStore(dialect).statements }
 
-    public func policy(_ queue: JobQueue) -> JobPolicy { policies[queue] ?? queue.policy }
+    public func policy(_ queue: WorkQueue) -> JobPolicy { policies[queue] ?? queue.policy }
 
     /// Looks for work now. After a commit that made some.
     public func wake() { bell.ring() }
@@ -144,7 +144,7 @@ extension JobService {
     /// - Parameter organization: nil: of all.
     public func depths(_ organization: OrganizationID? = nil) async throws -> [JobDepth] {
         let rows = try await database.read { try $0.rows(JobStore.depths, organization) }
-        return try JobQueue.allCases.map { queue in
+        return try WorkQueue.allCases.map { queue in
             var depth = JobDepth(queue: queue, queued: 0, active: 0, completed: 0, failed: 0)
             for row in rows where try row.text("queue") == queue.rawValue {
                 let count = try row.int("count")

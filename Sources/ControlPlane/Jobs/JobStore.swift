@@ -28,6 +28,7 @@ struct JobStore: Sendable {
     static let insert: SQL = """
         INSERT INTO jobs (id, organization_id, owner_id, queue, action, subject, state, home_id, created_at, run_at)
         VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $8)
+        ON CONFLICT (subject, action) WHERE state IN ('queued', 'active') DO NOTHING
         """
     private static let ready: SQL = """
          WHERE queue = $1 AND state = 'queued' AND (home_id IS NULL OR home_id = $2)
@@ -106,8 +107,8 @@ struct JobStore: Sendable {
         ]
     }
 
-    static func record(_ row: Row, _ policies: [JobQueue: JobPolicy]) throws -> JobRecord {
-        let queue: JobQueue = try row.value("queue")
+    static func record(_ row: Row, _ policies: [WorkQueue: JobPolicy]) throws -> JobRecord {
+        let queue: WorkQueue = try row.value("queue")
         var holder: JobHolder?
         if let replica: ReplicaID = try row.optionalID("replica_id"),
             let fence = try row.optionalInteger("replica_fence")

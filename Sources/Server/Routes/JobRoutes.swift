@@ -12,7 +12,7 @@ extension ServerCore {
         let limit = Int(try context.integer("limit", default: 50))
         let records = try await jobs.list(
             JobFilter(
-                queue: context.text("queue").flatMap { JobQueue(rawValue: $0) },
+                queue: context.text("queue").flatMap { WorkQueue(rawValue: $0) },
                 state: context.text("status").flatMap { JobState(rawValue: $0) },
                 subject: context.text("environment")
             ),

@@ -21,8 +21,8 @@ struct Composition: Sendable {
     let core: ServerCore
     private let http: HTTPServer
     private let tls: TLSIdentity?
-    private let links: LinkSockets
-    private let environmentsPath: String
+    let links: LinkSockets
+    let environmentsPath: String
     private let loop: EventLoop
     private let log: Log
 
@@ -43,6 +43,7 @@ struct Composition: Sendable {
             time: time,
             log: log
         )
+        try configuration.role.check(database.dialect)
         let feed = Feed(database)
         let accounts = Accounts(database: database, feed: feed, ids: ids, time: time, randomness: randomness)
         let principal = try await accounts.bootstrapSingleUser()
@@ -65,14 +66,7 @@ struct Composition: Sendable {
         let links = LinkSockets(loops: loops, hub: hub, ids: ids, log: log)
         let house = try providers(configuration, links: links, loop: loops[0], time: time)
         let relay = EnvironmentRelay()
-        let jobs = JobService(
-            database: database,
-            seat: seat,
-            time: time,
-            ids: ids,
-            randomness: randomness,
-            log: log
-        )
+        let jobs = jobs(database, seat, ids, randomness, time: time, log: log)
         let environments = EnvironmentService(
             database: database,
             feed: feed,
@@ -83,6 +77,7 @@ struct Composition: Sendable {
             time: time,
             ids: ids,
             replica: seat.id,
+            isHome: configuration.role.runsJobs,
             log: log
         )
         let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
@@ -244,19 +239,11 @@ struct Composition: Sendable {
         )
         group.addTask { [self] in try await keeping("changes") { try await retention.run() } }
         group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
-        group.addTask { [self] in
-            // Sockets first: workers that lived on come back before their absence counts.
-            await links.reopen(in: environmentsPath)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await keeping("environments") { try await core.environments.run() } }
-                group.addTask { try await keeping("jobs") { try await core.jobs.run(core.environments) } }
-                try await group.waitForAll()
-            }
-        }
+        addJobs(to: &group)
     }
 
     /// A loop that fails, as all do while the disk is full, is begun again: the server outlives it.
-    private func keeping(_ name: String, _ loop: () async throws -> Void) async throws {
+    func keeping(_ name: String, _ loop: () async throws -> Void) async throws {
         while true {
             do {
                 try await loop()

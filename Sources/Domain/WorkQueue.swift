@@ -1,7 +1,7 @@
 public import Base
 
 /// The queues of the control plane, as documented.
-public enum JobQueue: String, Sendable, Codable, CaseIterable, CustomStringConvertible {
+public enum WorkQueue: String, Sendable, Codable, CaseIterable, CustomStringConvertible {
     case provision = "vm-provision"
     case control = "vm-control"
 
@@ -66,7 +66,7 @@ public struct JobHolder: Sendable, Equatable {
 public struct JobClaim: Sendable, Equatable {
     public var id: JobID
     public var organizationID: OrganizationID
-    public var queue: JobQueue
+    public var queue: WorkQueue
     public var action: String
     /// Id of the thing that it is about.
     public var subject: String
@@ -81,7 +81,7 @@ public struct JobClaim: Sendable, Equatable {
     public init(
         id: JobID,
         organizationID: OrganizationID,
-        queue: JobQueue,
+        queue: WorkQueue,
         action: String,
         subject: String,
         attempt: Int,
