@@ -117,25 +117,12 @@ final class ScriptedJobs: JobHandler {
     var turns: [JobClaim] { state.withLock { $0.turns } }
 
     func run(_ claim: JobClaim, interruption: Wakeup) async throws {
-        state.withLock { state in
-            state.turns.append(claim)
-            state.running[claim.queue.rawValue, default: 0] += 1
-            state.running[claim.subject, default: 0] += 1
-            let now = state.running[claim.queue.rawValue] ?? 0
-            state.most[claim.queue] = max(state.most[claim.queue] ?? 0, now)
-            state.mostOfOne = max(state.mostOfOne, state.running[claim.subject] ?? 0)
-        }
-        defer {
-            state.withLock { state in
-                state.running[claim.queue.rawValue, default: 0] -= 1
-                state.running[claim.subject, default: 0] -= 1
-            }
-            bell.ring()
-        }
+        state.withLock { $0.turns.append(claim) }
+        defer { bell.ring() }
         var current: JobClaim? = claim
         while let claim = current {
             do {
-                try await work(claim, interruption)
+                try await counted(claim, interruption)
             } catch let error as BerthError {
                 _ = try await feed.transaction(organization: claim.organizationID) { [service] in
                     try service.fail(claim, FailureReason(error), isFinal: error.code == .unsupported, in: $0)
@@ -144,6 +131,21 @@ final class ScriptedJobs: JobHandler {
             }
             current = try await finish(claim)
         }
+    }
+
+    /// Before its end is written: what comes after that is no longer this turn's.
+    private func counted(_ claim: JobClaim, _ interruption: Wakeup) async throws {
+        state.withLock { state in
+            for name in [claim.queue.rawValue, claim.subject] { state.running[name, default: 0] += 1 }
+            state.most[claim.queue] = max(state.most[claim.queue] ?? 0, state.running[claim.queue.rawValue] ?? 0)
+            state.mostOfOne = max(state.mostOfOne, state.running[claim.subject] ?? 0)
+        }
+        defer {
+            state.withLock { state in
+                for name in [claim.queue.rawValue, claim.subject] { state.running[name, default: 0] -= 1 }
+            }
+        }
+        try await work(claim, interruption)
     }
 
     private func finish(_ claim: JobClaim) async throws -> JobClaim? {
