@@ -102,7 +102,7 @@ let package = Package(
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
                 .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
-                .embedInCode("0005-dead-letters.sql"),
+                .embedInCode("0005-dead-letters.sql"), .embedInCode("0006-jobs.sql"),
             ],
             swiftSettings: strict
         ),
@@ -110,6 +110,7 @@ let package = Package(
         controlPlane("Accounts", ["Crypto"]),
         controlPlane("Vault", ["Crypto"]),
         controlPlane("Environments", []),
+        controlPlane("Jobs", []),
         controlPlane("Executions", ["Crypto", "OpenSSL", "OutputStore", "WorkerProtocol"]),
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
@@ -122,7 +123,7 @@ let package = Package(
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "DatabasePostgres",
                 "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
+                "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
                 "Uploads", "Replicas",
             ]
         ),
@@ -199,7 +200,8 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Uploads",
+                "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces", "Replicas",
+                "Uploads",
                 "Domain",
                 "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]

@@ -119,6 +119,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
+    case jobList, jobGet, jobRetry
     case health, ready, metrics, version, openAPI
     case compatibilityExecute, compatibilityGet, compatibilityCancel, compatibilityHealth, compatibilityStatus
 }

@@ -1,8 +1,8 @@
 /// The shapes of answers, for the OpenAPI document.
 extension Schema {
-    private static let time = Schema.string(about: "ISO 8601, UTC")
+    static let time = Schema.string(about: "ISO 8601, UTC")
 
-    private static let failure = Schema.object(
+    static let failure = Schema.object(
         name: "Failure",
         members: [
             .required("code", .string(), "stable name to match on"),

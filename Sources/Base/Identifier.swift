@@ -101,6 +101,7 @@ public enum EventKind: IdentifierKind { public static let prefix = "evt" }
 public enum RequestKind: IdentifierKind { public static let prefix = "req" }
 public enum UploadKind: IdentifierKind { public static let prefix = "up" }
 public enum ReplicaKind: IdentifierKind { public static let prefix = "srv" }
+public enum JobKind: IdentifierKind { public static let prefix = "job" }
 
 public typealias OrganizationID = Identifier<OrganizationKind>
 public typealias UserID = Identifier<UserKind>
@@ -114,6 +115,7 @@ public typealias EventID = Identifier<EventKind>
 public typealias RequestID = Identifier<RequestKind>
 public typealias UploadID = Identifier<UploadKind>
 public typealias ReplicaID = Identifier<ReplicaKind>
+public typealias JobID = Identifier<JobKind>
 
 extension Identifier where Kind == ReplicaKind {
     /// A server that needs no name because no other uses its database.

@@ -170,3 +170,9 @@ public protocol SQLDialect: Sendable {
     /// A question: `table_name` and the `parent` that rows of it refer to.
     var tableParents: SQL { get }
 }
+
+extension SQLDialect {
+    /// As ``holdingRows``, but passes over rows that another transaction holds: for queues. An engine with one writer has
+    /// none.
+    public var skippingHeldRows: SQL { isShared ? " FOR UPDATE SKIP LOCKED" : "" }
+}

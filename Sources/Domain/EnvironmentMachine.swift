@@ -5,26 +5,26 @@ public import Base
 /// Every event that tells of an instance carries its number; one of an earlier instance is `stale`.
 public struct EnvironmentMachine: Sendable, Equatable {
     public enum Status: Sendable, Equatable {
-        /// Its row exists, nothing else. Owner: the reconciler. Deadline: `requested`. Exits: begin → provisioning.
+        /// Its row exists, nothing else. Owner: its job, in the queue. Deadline: `requested`. Exits: begin → provisioning.
         case requested(deadlineAt: Timestamp)
-        /// The provider lays its files. Owner: the lane that called `create`. Deadline: `provisioning`.
+        /// The provider lays its files. Owner: the job that called `create`. Deadline: `provisioning`.
         /// Exits: provisioned → starting, or stopped where no run is wanted.
         case provisioning(deadlineAt: Timestamp)
-        /// An instance boots or thaws. Owner: the lane until the provider answers, then the worker that is to report.
+        /// An instance boots or thaws. Owner: the job until the provider answers, then the worker that is to report.
         /// Deadline: `starting`. Exits: workerReady → running, observe(stopped, absent) → stopped.
         case starting(EnvironmentOperation, deadlineAt: Timestamp)
         /// Its worker is ready. Owner: the reconciler's inspection. No deadline: a resting state.
         /// Exits: begin → pausing or stopping, observe → stopped or paused.
         case running
-        /// Owner: the lane that called `pause`. Deadline: `pausing`. Exits: paused → paused.
+        /// Owner: the job that called `pause`. Deadline: `pausing`. Exits: paused → paused.
         case pausing(deadlineAt: Timestamp)
         /// A resting state. Exits: begin → starting or stopping, observe → stopped or running.
         case paused
-        /// Owner: the lane that called `stop`. Deadline: `stopping`. Exits: stopped → stopped.
+        /// Owner: the job that called `stop`. Deadline: `stopping`. Exits: stopped → stopped.
         case stopping(deadlineAt: Timestamp)
         /// Files are kept, nothing runs. A resting state. Exits: begin → starting.
         case stopped
-        /// Owner: the lane that called `destroy`. Deadline: `destroying`. Exits: destroyed → destroyed.
+        /// Owner: the job that called `destroy`. Deadline: `destroying`. Exits: destroyed → destroyed.
         case destroying(deadlineAt: Timestamp)
         /// Nothing is left. No exits.
         case destroyed
@@ -35,9 +35,20 @@ public struct EnvironmentMachine: Sendable, Equatable {
         // From every state with a deadline: fail and expire → error.
     }
 
-    /// What the lane is to do with the provider after an event was written.
+    /// What the job is to do with the provider after an event was written.
     public enum Effect: Sendable, Equatable {
         case create, start, resume, pause, stop, destroy
+
+        public var operation: EnvironmentOperation {
+            switch self {
+            case .create: .provision
+            case .start: .start
+            case .resume: .resume
+            case .pause: .pause
+            case .stop: .stop
+            case .destroy: .destroy
+            }
+        }
     }
 
     public private(set) var status: Status
@@ -193,6 +204,39 @@ extension EnvironmentMachine {
         case .stopping: .stop
         case .destroying: .destroy
         case .requested, .running, .paused, .stopped, .destroyed, .error: nil
+        }
+    }
+
+    /// What has to be done with the provider next: what is under way, or what would be begun.
+    public func next(at now: Timestamp) -> EnvironmentOperation? {
+        var copy = self
+        _ = copy.begin(at: now)
+        return copy.pending?.operation
+    }
+
+    /// The operation for which somebody has to look at it. A boot that is under way has somebody; after it comes the word
+    /// of its worker, or the deadline.
+    public func demand(at now: Timestamp) -> EnvironmentOperation? {
+        let next = next(at: now)
+        if case .starting(.start, _) = status, next == .start { return nil }
+        return next
+    }
+
+    /// Somebody begins to look at it: what is under way has its whole time from now on.
+    public mutating func takeUp(at now: Timestamp) { restart(at: now) }
+
+    /// The call that is under way failed and will be made again.
+    public mutating func awaitNextTry(at next: Timestamp) { restart(at: next) }
+
+    private mutating func restart(at: Timestamp) {
+        switch status {
+        case .requested: status = .requested(deadlineAt: at + times.requested)
+        case .provisioning: status = .provisioning(deadlineAt: at + times.provisioning)
+        case .starting(let operation, _): status = .starting(operation, deadlineAt: at + times.starting)
+        case .pausing: status = .pausing(deadlineAt: at + times.pausing)
+        case .stopping: status = .stopping(deadlineAt: at + times.stopping)
+        case .destroying: status = .destroying(deadlineAt: at + times.destroying)
+        case .running, .paused, .stopped, .destroyed, .error: break
         }
     }
 

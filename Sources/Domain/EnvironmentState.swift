@@ -27,6 +27,14 @@ public enum EnvironmentOperation: String, Sendable, Codable, CaseIterable, Custo
     case provision, start, pause, resume, stop, destroy
 
     public var description: String { rawValue }
+
+    /// Where its job waits, as documented.
+    public var queue: WorkQueue { self == .provision ? .provision : .control }
+
+    /// Whether its job also does this: the first boot goes with the laying of the files.
+    public func covers(_ operation: EnvironmentOperation) -> Bool {
+        self == operation || (self == .provision && operation == .start)
+    }
 }
 
 /// Why an environment is in error.
@@ -69,6 +77,7 @@ public enum InstanceCondition: String, Sendable, Codable, CaseIterable {
 
 /// How long each transitional state may last before it becomes an error.
 public struct EnvironmentTimes: Sendable, Equatable {
+    /// In the queue, behind others.
     public var requested: Duration
     public var provisioning: Duration
     /// From the start (or resume) of an instance until its worker has said that it is ready.
@@ -78,7 +87,7 @@ public struct EnvironmentTimes: Sendable, Equatable {
     public var destroying: Duration
 
     public init(
-        requested: Duration = .seconds(60),
+        requested: Duration = .seconds(3600),
         provisioning: Duration = .seconds(300),
         starting: Duration = .seconds(60),
         pausing: Duration = .seconds(60),

@@ -5,6 +5,7 @@ import Database
 import Domain
 import Environments
 import Executions
+import Jobs
 import Replicas
 import Transport
 import Workers
@@ -22,6 +23,7 @@ struct ServerCore: Sendable {
     let accounts: Accounts
     let executions: ExecutionService
     let environments: EnvironmentService
+    let jobs: JobService
     let providers: ProviderHouse
     let workspaces: WorkspaceService
     let workers: WorkerService
@@ -79,9 +81,12 @@ struct ServerCore: Sendable {
         case .keyRevoke: try await keyRevoke(context)
         case .whoAmI: try whoAmI(context)
         case .changeList: try await changeList(context)
+        case .jobList: try await jobList(context)
+        case .jobGet: try await jobGet(context)
+        case .jobRetry: try await jobRetry(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))
         case .ready: try await ready()
-        case .metrics: metricsText()
+        case .metrics: await metricsText()
         case .version: try version()
         case .openAPI: try Self.openAPI()
         case .compatibilityExecute: try await compatibilityExecute(context)

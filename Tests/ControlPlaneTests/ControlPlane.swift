@@ -5,6 +5,7 @@ import Database
 import Domain
 import Environments
 import Executions
+import Jobs
 import OutputStore
 import TestSupport
 import Workers
@@ -19,6 +20,7 @@ struct ControlPlane: Sendable {
     let user: UserID
     let executions: ExecutionService
     let environments: EnvironmentService
+    let jobs: JobService
     let workers: WorkerService
     let tokens: WorkerTokens
     let registry: WorkerRegistry
@@ -27,11 +29,18 @@ struct ControlPlane: Sendable {
     let segments: SegmentStore
     let ids: IDSource
 
+    /// The documented queues with waits that a test can afford.
+    static let quickly: [WorkQueue: JobPolicy] = [
+        .provision: JobPolicy(concurrency: 2, maximumAttempts: 3, firstWait: .milliseconds(5), kept: 100),
+        .control: JobPolicy(concurrency: 5, maximumAttempts: 2, firstWait: .milliseconds(5), kept: 50),
+    ]
+
     /// Runs `body` on every engine, one after the other.
     /// - Parameter connectsWorkers: every instance that starts gets a worker that says it is ready.
     static func with(
         time: any TimeSource = SystemTime(),
         times: EnvironmentTimes = EnvironmentTimes(),
+        policies: [WorkQueue: JobPolicy] = quickly,
         executionTimes: ExecutionTimes = ExecutionTimes(),
         runs: Bool = true,
         connectsWorkers: Bool = true,
@@ -39,7 +48,7 @@ struct ControlPlane: Sendable {
     ) async throws {
         try await withEachDatabase(time: time) { database in
             try await withTemporaryDirectory { directory in
-                let plane = try await make(database, directory, time, times, executionTimes, connectsWorkers)
+                let plane = try await make(database, directory, time, times, executionTimes, policies, connectsWorkers)
                 try await plane.whileRunning(runs, body)
             }
         }
@@ -51,6 +60,7 @@ struct ControlPlane: Sendable {
         _ time: any TimeSource,
         _ times: EnvironmentTimes,
         _ executionTimes: ExecutionTimes,
+        _ policies: [WorkQueue: JobPolicy],
         _ connectsWorkers: Bool
     ) async throws -> ControlPlane {
         let randomness = SystemRandomness()
@@ -81,12 +91,24 @@ struct ControlPlane: Sendable {
         let instances = FakeInstances { environment, token in
             if connectsWorkers { try await late.connect(token, environment) }
         }
+        let seat = ReplicaSeat()
+        seat.change { $0.registered(fence: 1, sentAt: time.uptime) }
+        let jobs = JobService(
+            database: database,
+            seat: seat,
+            policies: policies,
+            time: time,
+            ids: ids,
+            randomness: randomness,
+            log: log
+        )
         let environments = EnvironmentService(
             database: database,
             feed: feed,
             instances: instances,
             workers: tokens,
             observer: relay,
+            jobs: jobs,
             time: time,
             ids: ids,
             times: times,
@@ -128,6 +150,7 @@ struct ControlPlane: Sendable {
             user: principal.userID,
             executions: executions,
             environments: environments,
+            jobs: jobs,
             workers: workers,
             tokens: tokens,
             registry: registry,
@@ -143,7 +166,10 @@ struct ControlPlane: Sendable {
     {
         guard runs else { return try await body(self) }
         try await withThrowingTaskGroup(of: Bool.self) { group in
-            for loop in [executions.run, environments.run, workers.run] as [@Sendable () async throws -> Void] {
+            let loops: [@Sendable () async throws -> Void] = [
+                executions.run, environments.run, workers.run, { try await jobs.run(environments) },
+            ]
+            for loop in loops {
                 group.addTask {
                     do { try await loop() } catch is CancellationError {}
                     return false
@@ -202,6 +228,7 @@ struct ControlPlane: Sendable {
             user: user,
             executions: executions,
             environments: environments,
+            jobs: jobs,
             workers: workers,
             tokens: tokens,
             registry: registry,

@@ -3,6 +3,7 @@ import Database
 import Domain
 import Environments
 import Executions
+import Jobs
 import Synchronization
 import Testing
 import Workers
@@ -86,7 +87,7 @@ import Workers
     @Test(arguments: ["create", "start"])
     func `a provider that breaks leaves its words and a retry that works`(_ call: String) async throws {
         try await ControlPlane.with { plane in
-            plane.instances.fail(call)
+            plane.instances.fail(call, times: 3)
             let id = try await plane.environments.create(NewEnvironmentFixture.make(plane)).id
             let broken = try await settle(plane, id)
             #expect(broken.state == .error)
@@ -236,7 +237,7 @@ import Workers
                 visibleTo: plane.user
             )
             _ = try await settle(plane, id)
-            plane.instances.fail("start")
+            plane.instances.fail("start", times: 2)
             let run = try await plane.executions.create(plane.command("true", environment: id)).execution
             #expect(run.state == .queued)
             let ended = try await plane.execution(run.id) { $0.state.isTerminal }
@@ -292,6 +293,90 @@ import Workers
             for (organization, user) in [(stranger, plane.user), (plane.organization, other)] {
                 let error = await #expect(throws: BerthError.self) {
                     try await plane.environments.destroy(id, organization: organization, by: user, visibleTo: user)
+                }
+                #expect(error?.code == .notFound)
+            }
+        }
+    }
+}
+
+/// What becomes of environments whose provider or server breaks under a job.
+@Suite struct EnvironmentJobTests {
+    @Test func `a provider that breaks twice is tried a third time, and every try is on record`() async throws {
+        try await ControlPlane.with { plane in
+            plane.instances.fail("create", times: 2)
+            let id = try await plane.environments.create(NewEnvironmentFixture.make(plane)).id
+            let record = try await plane.environments.settled(
+                id,
+                organization: plane.organization,
+                within: .seconds(10)
+            )
+            #expect(record.state == .running && record.cause == nil)
+            #expect(plane.instances.calls == ["create", "create", "create", "start"])
+            let jobs = try await plane.jobs.list(
+                JobFilter(subject: id.text),
+                organization: plane.organization,
+                visibleTo: plane.user
+            )
+            #expect(jobs.map(\.action) == ["provision"])
+            let job = try #require(jobs.first)
+            let (_, attempts) = try await plane.jobs.get(
+                job.id,
+                organization: plane.organization,
+                visibleTo: plane.user
+            )
+            #expect(attempts.prefix(2).map(\.outcome) == [.failed, .failed])
+            #expect(attempts.first?.message == "the provider broke at create")
+        }
+    }
+
+    @Test func `a job that failed for good leaves the environment in error and a retry makes another job`() async throws
+    {
+        try await ControlPlane.with { plane in
+            let id = try await plane.environments.create(NewEnvironmentFixture.make(plane)).id
+            let (organization, user) = (plane.organization, plane.user)
+            _ = try await plane.environments.settled(id, organization: organization, within: .seconds(10))
+            plane.instances.fail("stop", times: 2)
+            _ = try await plane.environments.stop(id, organization: organization, by: user, visibleTo: user)
+            let broken = try await plane.environments.settled(id, organization: organization, within: .seconds(10))
+            #expect(broken.state == .error && broken.cause?.operation == .stop)
+            let failed = try await plane.jobs.list(
+                JobFilter(state: .failed),
+                organization: organization,
+                visibleTo: user
+            )
+            #expect(failed.map(\.action) == ["stop"] && failed.first?.failures == 2)
+            _ = try await plane.environments.retry(id, organization: organization, by: user, visibleTo: user)
+            let stopped = try await plane.environments.settled(id, organization: organization, within: .seconds(10))
+            #expect(stopped.state == .stopped)
+        }
+    }
+
+    @Test func `an environment that nobody looks at is given to a job again`() async throws {
+        try await ControlPlane.with(runs: false) { plane in
+            let id = try await plane.environments.create(NewEnvironmentFixture.make(plane)).id
+            try await plane.database.write { try $0.run("DELETE FROM jobs") }
+            try await plane.environments.reconcile()
+            try await plane.environments.reconcile()
+            let jobs = try await plane.jobs.list(
+                JobFilter(subject: id.text),
+                organization: plane.organization,
+                visibleTo: nil
+            )
+            #expect(jobs.map(\.action) == ["provision"])
+        }
+    }
+
+    @Test func `a stranger's job is not found, nor is another member's`() async throws {
+        try await ControlPlane.with(runs: false) { plane in
+            _ = try await plane.environments.create(NewEnvironmentFixture.make(plane))
+            let own = try await plane.jobs.list(JobFilter(), organization: plane.organization, visibleTo: plane.user)
+            let job = try #require(own.first)
+            let (stranger, other): (OrganizationID, UserID) = (plane.ids.make(), plane.ids.make())
+            for (organization, user) in [(stranger, plane.user), (plane.organization, other)] {
+                #expect(try await plane.jobs.list(JobFilter(), organization: organization, visibleTo: user).isEmpty)
+                let error = await #expect(throws: BerthError.self) {
+                    try await plane.jobs.get(job.id, organization: organization, visibleTo: user)
                 }
                 #expect(error?.code == .notFound)
             }

@@ -1,5 +1,6 @@
 public import Environments
 public import Executions
+public import Jobs
 public import Workers
 public import Workspaces
 
@@ -7,5 +8,6 @@ public import Workspaces
 extension WorkerRegistry: WorkerPool {}
 extension WorkerTokens: WorkerAdmission {}
 extension ExecutionService: AttemptBridge, EnvironmentObserver {}
-extension EnvironmentService: InstanceBridge, EnvironmentWaking {}
+extension EnvironmentService: InstanceBridge, EnvironmentWaking, JobHandler {}
+extension JobService: EnvironmentJobs {}
 extension WorkspaceService: WorkspaceObserver {}

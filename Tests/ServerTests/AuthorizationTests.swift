@@ -10,7 +10,7 @@ import Transport
         let ids = [
             "executionId": "exec_01jd0000000000000000000000", "environmentId": "env_01jd0000000000000000000000",
             "workspaceId": "ws_01jd0000000000000000000000", "repositoryId": "repo_01jd0000000000000000000000",
-            "keyId": "key_01jd0000000000000000000000",
+            "keyId": "key_01jd0000000000000000000000", "jobId": "job_01jd0000000000000000000000",
         ]
         return "/"
             + route.segments.map { segment in

@@ -178,7 +178,7 @@ import Transport
             }
             // What an environment that does not run cannot do, and what only a dead letter can.
             let excused: Set<RouteID> = [
-                .environmentPause, .environmentRetry, .environmentResume, .deadLetterRetry, .deadLetterDrop,
+                .environmentPause, .environmentRetry, .environmentResume, .deadLetterRetry, .deadLetterDrop, .jobRetry,
             ]
             #expect(Set(refused).isSubset(of: excused))
         }

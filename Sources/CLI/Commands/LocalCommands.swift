@@ -84,7 +84,7 @@ enum ServeCommand {
             .value("config", "FILE", "Settings, JSON5; default: ~/.config/berth/config.json5 where it exists."),
             .value("set", "NAME=VALUE", "Any setting of 'berth config'.", repeats: true),
         ]
-        + ["data", "database", "listen", "workerPort", "tlsCertificate", "tlsKey", "provider", "logLevel"]
+        + ["data", "database", "role", "listen", "workerPort", "tlsCertificate", "tlsKey", "provider", "logLevel"]
         .compactMap { ConfigurationKey.named($0) }
         .map { .value($0.flag, $0.name == "data" ? "DIR" : "VALUE", $0.about) }
 
@@ -95,6 +95,7 @@ enum ServeCommand {
         examples: [
             Example(line: "berth serve", about: "On 127.0.0.1:7410, for this user"),
             Example(line: "berth serve --data /srv/berth --listen 127.0.0.1:9000", about: "Elsewhere"),
+            Example(line: "berth serve --role jobs --database postgres:///berth", about: "Only the job queues"),
         ],
         discussion: """
             Writes the API key to DATA/api-key (0600) and its address to DATA/server.json, where the other commands

@@ -1,4 +1,5 @@
 public import Base
+public import Database
 public import Domain
 import Synchronization
 
@@ -59,6 +60,34 @@ public protocol WorkerAdmission: Sendable {
     func setDraining(_ isDraining: Bool, environment: EnvironmentID)
     /// Whether a worker of this incarnation is connected and ready.
     func isReady(environment: EnvironmentID, instance: Int64) -> Bool
+}
+
+/// What environments need of the job queues; wired by the composition root.
+public protocol EnvironmentJobs: Sendable {
+    func ensure(
+        _ queue: WorkQueue,
+        _ action: String,
+        subject: String,
+        organization: OrganizationID,
+        owner: UserID?,
+        home: ReplicaID?,
+        in connection: any SQLConnection
+    ) throws
+    /// Throws `LostJob`.
+    func check(_ claim: JobClaim, in connection: any SQLConnection) throws
+    func place(_ subject: String, at home: ReplicaID, in connection: any SQLConnection) throws
+    /// nil: the turn is over; else it was asked for again.
+    func complete(_ claim: JobClaim, in connection: any SQLConnection) throws -> JobClaim?
+    /// When the next turn comes; nil: there is none.
+    func fail(_ claim: JobClaim, _ reason: FailureReason, isFinal: Bool, in transaction: FeedTransaction) throws
+        -> Timestamp?
+    func lose(_ claim: JobClaim, _ reason: FailureReason, in transaction: FeedTransaction) throws -> Timestamp?
+    func interrupt(_ subject: String, in connection: any SQLConnection) throws
+    func interruptHere(_ subject: String)
+    func isOpen(_ subject: String) async throws -> Bool
+    func openSubjects() async throws -> Set<String>
+    func policy(_ queue: WorkQueue) -> JobPolicy
+    func wake()
 }
 
 /// Who is to know what becomes of environments; wired by the composition root. Calls may be repeated.

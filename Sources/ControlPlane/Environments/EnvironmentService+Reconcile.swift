@@ -23,9 +23,9 @@ extension EnvironmentService {
 
     /// Every environment of a database that no other server uses is on this machine.
     func adopt() async throws {
-        let isOnly = !database.dialect.isShared
+        guard !database.dialect.isShared else { return }
         let replica = replica
-        try await database.write { try $0.run(EnvironmentStore.adopt, replica, isOnly) }
+        try await database.write { try $0.run(EnvironmentStore.adopt, replica) }
     }
 
     /// An environment's row was changed, by its event: whoever watches it looks, and its lane does, where it is this
@@ -44,7 +44,7 @@ extension EnvironmentService {
     /// A worker's connection has ended; perhaps its instance has too.
     public func workerGone(_ environment: EnvironmentID) async { reconcileBell.ring() }
 
-    /// Compares what the rows say with what the providers have, and wakes the lanes of what differs.
+    /// Compares what the rows say with what the providers have, and makes jobs for what differs and has none.
     public func reconcile() async throws {
         try await observe()
         let times = times
@@ -56,7 +56,27 @@ extension EnvironmentService {
                     try EnvironmentStore.stored($0, times: times).record
                 }
         }
-        for record in unsettled { lanes.wake(record.id, record.organizationID) }
+        guard !unsettled.isEmpty else { return }
+        // A job that is open has the deadline in its own hands.
+        let open = try await jobs.openSubjects()
+        for record in unsettled where !open.contains(record.id.text) { try await mend(record) }
+        jobs.wake()
+    }
+
+    private func mend(_ record: EnvironmentRecord) async throws {
+        let now = time.now
+        let (id, organization) = (record.id, record.organizationID)
+        do {
+            try await database.write { [self] connection in
+                try demand(try read(id, organization, in: connection), at: now, in: connection)
+            }
+            // A boot whose worker does not come.
+            try await change(id, organization) { machine in
+                if machine.demand(at: now) == nil { _ = machine.expire(at: now) }
+            }
+        } catch let error as BerthError where [.notFound, .stale].contains(error.code) {
+            log.debug("environment had moved on", ["environment_id": id])
+        }
     }
 
     /// Believes the providers about what rests. After a restart of the server this is how living instances are adopted
@@ -81,7 +101,7 @@ extension EnvironmentService {
                 try EnvironmentStore.stored($0, times: times).record
             }
         }
-        for record in expected where answered.contains(record.spec.provider) && !isBooting(record) {
+        for record in expected where answered.contains(record.spec.provider) {
             guard differs(observed[record.id], from: record) else { continue }
             // The list may be older than the row; asked again about this one, the answer is newer.
             do {
@@ -94,14 +114,15 @@ extension EnvironmentService {
         try await removeOrphans(observed)
     }
 
-    /// Its lane is at it: the provider does not have it yet.
-    private func isBooting(_ record: EnvironmentRecord) -> Bool {
-        record.state == .starting && lanes.isBusy(record.id)
+    /// A job is at it: the provider does not have it yet.
+    private func isBooting(_ record: EnvironmentRecord) async throws -> Bool {
+        guard record.state == .starting else { return false }
+        return try await jobs.isOpen(record.id.text)
     }
 
     private func differs(_ found: ObservedInstance?, from record: EnvironmentRecord) -> Bool {
         switch found?.condition {
-        // Believed only when the row rests: a lane that has written its step is ahead of the provider.
+        // Believed only when the row rests: a job that has written its step is ahead of the provider.
         case .running: record.state == .stopped || record.state == .paused
         case .paused: record.state != .paused
         case .stopped: record.state != .stopped
@@ -113,7 +134,7 @@ extension EnvironmentService {
         let condition = found.condition
         // A provider that has yet to boot this number shows the one before.
         guard condition == .absent || found.instance == nil || found.instance == record.instance else { return }
-        guard differs(found, from: record), !isBooting(record) else { return }
+        guard differs(found, from: record), try await !isBooting(record) else { return }
         let number = record.instance
         do {
             let after = try await change(
@@ -143,7 +164,7 @@ extension EnvironmentService {
                 guard try row.optionalID("replica_id") == replica else { continue }
                 log.warning("leftovers of a destroyed environment", ["environment_id": id])
                 try await instances.removeOrphan(instance)
-            } else if lanes.reportsOrphan(id) {
+            } else if reported.isNew(id) {
                 log.warning("instance of an environment that is not in the database", ["environment_id": id])
             }
         }

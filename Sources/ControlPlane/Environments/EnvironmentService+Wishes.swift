@@ -4,7 +4,7 @@ public import Domain
 import FoundationEssentials
 
 extension EnvironmentService {
-    /// Records the environment; its lane makes it. Returns at once.
+    /// Records the environment; a job makes it. Returns at once.
     public func create(_ request: NewEnvironment) async throws -> EnvironmentRecord {
         let capabilities = try validate(request)
         let id: EnvironmentID = ids.make()
@@ -14,10 +14,9 @@ extension EnvironmentService {
         let machine = EnvironmentMachine.created(at: now, times: times)
         let spec = try EnvironmentStore.text(request.spec)
         let limitations = try EnvironmentStore.text(capabilities.limitations)
-        let replica = replica
         let owner = request.ownership == .organization ? nil : request.ownerID
         do {
-            let record = try await feed.transaction(organization: request.organizationID) { transaction in
+            let record = try await feed.transaction(organization: request.organizationID) { [self] transaction in
                 try transaction.run(
                     EnvironmentStore.insert,
                     id,
@@ -35,17 +34,15 @@ extension EnvironmentService {
                     now,
                     machine.deadlineAt,
                     request.autoStopMinutes,
-                    replica
+                    isHome ? replica : nil
                 )
-                guard let row = try transaction.first(EnvironmentStore.byID, id, request.organizationID) else {
-                    throw Self.unknown(id)
-                }
-                let record = try EnvironmentStore.stored(row, times: times).record
-                transaction.record(try Self.fact("environment.requested", record, by: request.ownerID, at: now))
-                return record
+                let stored = try read(id, request.organizationID, in: transaction)
+                try demand(stored, at: now, in: transaction)
+                transaction.record(try Self.fact("environment.requested", stored.record, by: request.ownerID, at: now))
+                return stored.record
             }
             .value
-            lanes.wake(id, request.organizationID)
+            jobs.wake()
             return record
         } catch let error as BerthError where error.code == .conflict {
             throw BerthError(
@@ -140,9 +137,7 @@ extension EnvironmentService {
     {
         _ = try await get(id, organization: organization, visibleTo: visibleTo)
         let now = time.now
-        let stored = try await change(id, organization, actor: user) { machine in try machine.retry(at: now) }
-        lanes.wake(id, organization)
-        return stored.record
+        return try await change(id, organization, actor: user) { machine in try machine.retry(at: now) }.record
     }
 
     private func want(
@@ -154,10 +149,11 @@ extension EnvironmentService {
     ) async throws -> EnvironmentRecord {
         _ = try await get(id, organization: organization, visibleTo: visibleTo)
         let now = time.now
-        let stored = try await change(id, organization, actor: user) { machine in try machine.want(wish, at: now) }
-        // Only the end of everything breaks into what the lane is doing.
-        lanes.wake(id, organization, interrupting: wish == .destroyed)
-        return stored.record
+        // Only the end of everything breaks into what is being done.
+        return try await change(id, organization, actor: user, interrupts: wish == .destroyed) { machine in
+            try machine.want(wish, at: now)
+        }
+        .record
     }
 
     /// For an execution that waits: starts or resumes what rests. Returns at once; nil when it comes, or the reason why it

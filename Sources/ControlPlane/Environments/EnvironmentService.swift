@@ -3,21 +3,24 @@ public import Database
 public import Domain
 import FoundationEssentials
 
-/// Environments: what people want is written here; a lane per environment closes the gap.
+/// Environments: what people want is written here, and in the same transaction a job that closes the gap.
 public struct EnvironmentService: Sendable {
     let database: any SQLDatabase
     let feed: Feed
     let instances: any InstanceProviding
     let workers: any WorkerAdmission
     let observer: any EnvironmentObserver
+    let jobs: any EnvironmentJobs
     let time: any TimeSource
     let ids: IDSource
     let times: EnvironmentTimes
     let log: Log
     /// The server whose environments it drives.
     let replica: ReplicaID
+    /// Whether new environments are on this server's machine; else the first server that takes their job has them.
+    let isHome: Bool
     private let byID: RowQuery<StoredEnvironment>
-    let lanes = EnvironmentLanes()
+    let reported = ReportedOrphans()
     let bells = EnvironmentBells()
     let written = WrittenVersions()
     /// Rings when the providers should be asked before their time.
@@ -29,10 +32,12 @@ public struct EnvironmentService: Sendable {
         instances: any InstanceProviding,
         workers: any WorkerAdmission,
         observer: any EnvironmentObserver,
+        jobs: any EnvironmentJobs,
         time: any TimeSource,
         ids: IDSource,
         times: EnvironmentTimes = EnvironmentTimes(),
         replica: ReplicaID = .alone,
+        isHome: Bool = true,
         log: Log
     ) {
         self.database = database
@@ -40,18 +45,24 @@ public struct EnvironmentService: Sendable {
         self.instances = instances
         self.workers = workers
         self.observer = observer
+        self.jobs = jobs
         self.time = time
         self.ids = ids
         self.times = times
         self.log = log
         self.replica = replica
+        self.isHome = isHome
         byID = RowQuery(EnvironmentStore.byID) { try EnvironmentStore.stored($0, times: times) }
     }
 
     /// For the test that prepares every statement.
     public static var statements: [SQL] { EnvironmentStore.statements }
 
-    /// Reads the row, lets the machine take `event`, writes under the fence of what was read and records the fact.
+    /// Reads the row, lets the machine take `event`, writes under the fence of what was read and records the fact. Where
+    /// that leaves something to be done, a job for it is in the same transaction.
+    /// - Parameters:
+    ///   - claim: the change is a job's: refused with `LostJob` when its turn has passed on; what is left, it does itself.
+    ///   - interrupts: the job that is at the environment is broken into.
     @discardableResult
     func change(
         _ id: EnvironmentID,
@@ -59,54 +70,98 @@ public struct EnvironmentService: Sendable {
         actor: UserID? = nil,
         message: String? = nil,
         limitations: [String]? = nil,
+        claim: JobClaim? = nil,
+        interrupts: Bool = false,
         _ event: @escaping @Sendable (inout EnvironmentMachine) throws -> Void
     ) async throws -> Changed {
         let now = time.now
-        let times = times
         let after = try await withMovingRows {
-            try await feed.transaction(organization: organization) { transaction in
-                guard let row = try transaction.first(EnvironmentStore.byID, id, organization) else {
-                    throw Self.unknown(id)
-                }
-                let stored = try EnvironmentStore.stored(row, times: times)
+            try await feed.transaction(organization: organization) { [self] transaction in
+                if let claim { try jobs.check(claim, in: transaction) }
+                let stored = try read(id, organization, in: transaction)
                 var machine = stored.machine
                 try event(&machine)
-                guard machine != stored.machine else { return (stored, false) }
-                try EnvironmentStore.write(
+                let before = stored.record.state
+                guard machine != stored.machine else {
+                    return Changed(stored: stored, before: before, isChanged: false)
+                }
+                let after = try write(
                     machine,
                     over: stored,
+                    actor: actor,
                     message: message,
                     limitations: limitations,
                     at: now,
                     in: transaction
                 )
-                guard let row = try transaction.first(EnvironmentStore.byID, id, organization) else {
-                    throw Self.unknown(id)
-                }
-                let after = try EnvironmentStore.stored(row, times: times)
-                let isWish = after.record.state == stored.record.state
-                transaction.record(
-                    try Self.fact(
-                        isWish ? "environment.wanted" : "environment.\(after.record.state)",
-                        after.record,
-                        by: actor,
-                        at: now
-                    )
-                )
-                return (after, true)
+                if claim == nil { try demand(after, at: now, in: transaction) }
+                if interrupts { try jobs.interrupt(id.text, in: transaction) }
+                return Changed(stored: after, before: before, isChanged: true)
             }
             .value
         }
-        if after.1 {
-            written.note(id, after.0.record.version)
-            bells.ring(id)
-            await observer.environmentChanged(id, organization: organization)
-        }
-        return Changed(stored: after.0, isChanged: after.1)
+        if after.isChanged { await tell(after.stored.record) }
+        if claim == nil { jobs.wake() }
+        if interrupts { jobs.interruptHere(id.text) }
+        return after
+    }
+
+    func read(_ id: EnvironmentID, _ organization: OrganizationID, in connection: any SQLConnection) throws
+        -> StoredEnvironment
+    {
+        guard let row = try connection.first(EnvironmentStore.byID, id, organization) else { throw Self.unknown(id) }
+        return try EnvironmentStore.stored(row, times: times)
+    }
+
+    func write(
+        _ machine: EnvironmentMachine,
+        over stored: StoredEnvironment,
+        actor: UserID? = nil,
+        message: String? = nil,
+        limitations: [String]? = nil,
+        at now: Timestamp,
+        in transaction: FeedTransaction
+    ) throws -> StoredEnvironment {
+        try EnvironmentStore.write(
+            machine,
+            over: stored,
+            message: message,
+            limitations: limitations,
+            at: now,
+            in: transaction
+        )
+        let after = try read(stored.record.id, stored.record.organizationID, in: transaction)
+        let type =
+            after.record.state != stored.record.state
+            ? "environment.\(after.record.state)"
+            : after.record.desired != stored.record.desired ? "environment.wanted" : "environment.changed"
+        transaction.record(try Self.fact(type, after.record, by: actor, at: now))
+        return after
+    }
+
+    /// A job for what is to be done next, if there is something.
+    func demand(_ stored: StoredEnvironment, at now: Timestamp, in connection: any SQLConnection) throws {
+        guard let operation = stored.machine.demand(at: now) else { return }
+        try jobs.ensure(
+            operation.queue,
+            operation.rawValue,
+            subject: stored.record.id.text,
+            organization: stored.record.organizationID,
+            owner: stored.record.ownerID,
+            home: stored.record.replicaID,
+            in: connection
+        )
+    }
+
+    func tell(_ record: EnvironmentRecord) async {
+        written.note(record.id, record.version)
+        bells.ring(record.id)
+        await observer.environmentChanged(record.id, organization: record.organizationID)
     }
 
     struct Changed: Sendable {
         var stored: StoredEnvironment
+        var before: EnvironmentState
         var isChanged: Bool
         var record: EnvironmentRecord { stored.record }
         var machine: EnvironmentMachine { stored.machine }

@@ -51,19 +51,21 @@ enum EnvironmentStore {
     static let checked: SQL = "UPDATE environments SET last_health_check_at = $2 WHERE id = $1"
     /// What was made before servers had names, or by the one server of a file before its data directory was put back.
     static let adopt: SQL = """
-        UPDATE environments SET replica_id = $1 WHERE replica_id IS NULL OR (replica_id <> $1 AND CAST($2 AS BIGINT) = 1)
+        UPDATE environments SET replica_id = $1 WHERE replica_id IS NULL OR replica_id <> $1
         """
+    /// The first server that takes its job has it on its machine.
+    static let place: SQL = "UPDATE environments SET replica_id = $2 WHERE id = $1 AND replica_id IS NULL"
     /// What the reconciler looks at: everything under way or wanted otherwise, and what should be there; of one server,
     /// because an instance lives on its machine.
     static let unsettled: SQL =
         columns + """
              WHERE deleted_at IS NULL AND observed_state <> 'error' AND desired_state <> observed_state
-                AND replica_id = $1 ORDER BY id
+                AND (replica_id = $1 OR replica_id IS NULL) ORDER BY id
             """
     static let doomed: SQL =
         columns + """
              WHERE deleted_at IS NULL AND observed_state = 'error' AND desired_state = 'destroyed'
-                AND replica_id = $1 ORDER BY id
+                AND (replica_id = $1 OR replica_id IS NULL) ORDER BY id
             """
     static let inspected: SQL =
         columns + """
@@ -78,7 +80,7 @@ enum EnvironmentStore {
 
     /// For the test that prepares every statement.
     static let statements = [
-        byID, byName, personal, list, insert, update, checked, adopt, unsettled, doomed, inspected, fate, facts,
+        byID, byName, personal, list, insert, update, checked, adopt, place, unsettled, doomed, inspected, fate, facts,
     ]
 
     private static let specs = JSONMemo<EnvironmentSpec>()

@@ -171,6 +171,13 @@ public struct ConfigurationKey: Sendable {
             "open TCP connections through one worker"
         ),
         .init(
+            "role",
+            .choice(["all", "api", "jobs"]),
+            ["BERTH_ROLE"],
+            default: "all",
+            "what this server does: everything, only the API, or only the job queues; the last two need PostgreSQL"
+        ),
+        .init(
             "changesKeptDays",
             .integer(0...36_500),
             ["BERTH_CHANGES_KEPT_DAYS"],

@@ -120,6 +120,13 @@ struct FrontDoor: Sendable {
     }
 
     private func authenticate(_ request: HTTPRequest) async throws -> Principal {
+        guard server.configuration.role.answersClients || request.headers.contains(ForwardedCaller.header) else {
+            throw BerthError(
+                .unavailable,
+                "this server runs jobs only",
+                remedy: "ask one of the same database with the role 'api' or 'all'"
+            )
+        }
         if let word = request.headers[ForwardedCaller.header] { return try server.forward.principal(word, request) }
         guard let token = Self.bearer(request) else {
             throw BerthError(

@@ -1,14 +1,16 @@
 import API
 import Base
 import Database
+import Domain
 import EventLoop
 import Executions
+import Jobs
 import OpenSSL
 import Transport
 
 extension ServerCore {
     /// What `/metrics` shows: of this process, since its start.
-    func metricsText() -> HTTPResponse {
+    func metricsText() async -> HTTPResponse {
         var text = PrometheusText()
         text.single(
             "berth_uptime_seconds",
@@ -54,10 +56,32 @@ extension ServerCore {
         text.begin("berth_database_queue", .gauge, "Jobs that wait for the database.")
         text.sample(["kind": "read"], queues.reads)
         text.sample(["kind": "write"], queues.writes)
+        // Without them where the database does not answer: the rest may say why.
+        if let depths = try? await jobs.depths() { jobs(depths, &text) }
         return HTTPResponse(
             headers: ["content-type": PrometheusText.mediaType],
             body: .bytes(Array(text.text.utf8))
         )
+    }
+
+    private func jobs(_ depths: [JobDepth], _ text: inout PrometheusText) {
+        text.begin("berth_jobs", .gauge, "Jobs of the control plane; of those that ended, the ones that are kept.")
+        for depth in depths {
+            let counts = [
+                ("queued", depth.queued), ("active", depth.active), ("completed", depth.completed),
+                ("failed", depth.failed),
+            ]
+            for (state, count) in counts { text.sample(["queue": depth.queue.rawValue, "state": state], count) }
+        }
+        text.begin(
+            "berth_jobs_oldest_age_seconds",
+            .gauge,
+            "Age of the oldest job that has not ended; 0: there is none."
+        )
+        for depth in depths {
+            let age = depth.oldestAt.map { max(0, (time.now - $0).wholeMilliseconds / 1000) } ?? 0
+            text.sample(["queue": depth.queue.rawValue], age)
+        }
     }
 
     private func requests(_ text: inout PrometheusText) {

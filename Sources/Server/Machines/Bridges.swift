@@ -1,5 +1,6 @@
 public import Environments
 public import Executions
+public import Jobs
 public import Workers
 public import Workspaces
 
@@ -11,6 +12,8 @@ extension WorkerTokens: WorkerAdmission {}
 
 extension ExecutionService: AttemptBridge, EnvironmentObserver {}
 
-extension EnvironmentService: InstanceBridge, EnvironmentWaking {}
+extension EnvironmentService: InstanceBridge, EnvironmentWaking, JobHandler {}
+
+extension JobService: EnvironmentJobs {}
 
 extension WorkspaceService: WorkspaceObserver {}

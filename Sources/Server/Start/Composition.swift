@@ -7,6 +7,7 @@ import Domain
 import Environments
 import EventLoop
 import Executions
+import Jobs
 import OpenSSL
 import Providers
 import Replicas
@@ -20,8 +21,8 @@ struct Composition: Sendable {
     let core: ServerCore
     private let http: HTTPServer
     private let tls: TLSIdentity?
-    private let links: LinkSockets
-    private let environmentsPath: String
+    let links: LinkSockets
+    let environmentsPath: String
     private let loop: EventLoop
     private let log: Log
 
@@ -42,6 +43,7 @@ struct Composition: Sendable {
             time: time,
             log: log
         )
+        try configuration.role.check(database.dialect)
         let feed = Feed(database)
         let accounts = Accounts(database: database, feed: feed, ids: ids, time: time, randomness: randomness)
         let principal = try await accounts.bootstrapSingleUser()
@@ -64,15 +66,18 @@ struct Composition: Sendable {
         let links = LinkSockets(loops: loops, hub: hub, ids: ids, log: log)
         let house = try providers(configuration, links: links, loop: loops[0], time: time)
         let relay = EnvironmentRelay()
+        let jobs = jobs(database, seat, ids, randomness, time: time, log: log)
         let environments = EnvironmentService(
             database: database,
             feed: feed,
             instances: house,
             workers: tokens,
             observer: relay,
+            jobs: jobs,
             time: time,
             ids: ids,
             replica: seat.id,
+            isHome: configuration.role.runsJobs,
             log: log
         )
         let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
@@ -141,6 +146,7 @@ struct Composition: Sendable {
             accounts: accounts,
             executions: executions,
             environments: environments,
+            jobs: jobs,
             providers: house,
             workspaces: workspaces,
             workers: workers,
@@ -237,11 +243,7 @@ struct Composition: Sendable {
         )
         group.addTask { [self] in try await keeping("changes") { try await retention.run() } }
         group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
-        group.addTask { [self] in
-            // Sockets first: workers that lived on come back before their absence counts.
-            await links.reopen(in: environmentsPath)
-            try await keeping("environments") { try await core.environments.run() }
-        }
+        addJobs(to: &group)
     }
 
     /// A loop that fails, as all do while the disk is full, is begun again: the server outlives it.
@@ -261,6 +263,7 @@ struct Composition: Sendable {
     /// No new work; workers are told to come back; open requests have `limit` to end.
     func drain(atMost limit: Duration) async {
         core.draining.begin()
+        await core.jobs.handBack()
         core.followers.stop()
         core.changes.stop()
         await core.workers.closeAll(reason: "the server is stopping")
