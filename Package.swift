@@ -60,6 +60,7 @@ let package = Package(
         .target(name: "CShims", path: "Sources/C/CShims"),
         .target(name: "CSplice", path: "Sources/C/CSplice"),
         .target(name: "CMemory", path: "Sources/C/CMemory"),
+        .target(name: "CRDKafka", path: "Sources/C/CRDKafka"),
 
         swiftTarget("Base", []),
         swiftTarget("EventLoop", ["Base", "CUV"]),
@@ -70,6 +71,8 @@ let package = Package(
         swiftTarget("Holder", ["HolderProtocol", "CShims"]),
         swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "CMemory", "OutputStore"]),
         swiftTarget("Database", ["Base", "CSQLite"]),
+        swiftTarget("EventBus", ["Base", "Database"]),
+        swiftTarget("EventBusKafka", ["Base", "EventBus", "CRDKafka"]),
         swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
@@ -88,7 +91,9 @@ let package = Package(
             name: "Migrations",
             dependencies: ["Database"],
             path: "Migrations",
-            resources: [.embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql")],
+            resources: [
+                .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"), .embedInCode("0003-bus.sql"),
+            ],
             swiftSettings: strict
         ),
 
@@ -99,6 +104,7 @@ let package = Package(
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
+        controlPlane("Bus", ["EventBus", "OpenSSL"]),
 
         swiftTarget(
             "Server",
@@ -106,7 +112,7 @@ let package = Package(
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
-                "Uploads",
+                "Uploads", "EventBus", "EventBusKafka", "Bus",
             ]
         ),
         swiftTarget(

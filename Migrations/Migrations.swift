@@ -6,6 +6,7 @@ public enum ServerSchema {
         [
             Migration(version: 1, name: "foundation", sql: text(PackageResources._001_foundation_sql)),
             Migration(version: 2, name: "uploads", sql: text(PackageResources._002_uploads_sql)),
+            Migration(version: 3, name: "bus", sql: text(PackageResources._003_bus_sql)),
         ]
     }
 

@@ -26,6 +26,7 @@ struct ServerCore: Sendable {
     let workers: WorkerService
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
+    let bus: BusHouse
     let followers: ExecutionFollowers
     let draining = Draining()
     /// Bound once it exists; it needs the core for its handler.

@@ -54,6 +54,8 @@ public struct NewExecution: Sendable {
     public var ssh: Secret<ServerMessage.SSHCredential>?
     /// The same key with the same request answers with the first one's execution.
     public var idempotencyKey: String?
+    /// The message that asked for it; nil: a request of the API.
+    public var origin: ExecutionOrigin?
 
     public init(
         organizationID: OrganizationID,

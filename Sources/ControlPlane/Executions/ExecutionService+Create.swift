@@ -81,6 +81,9 @@ extension ExecutionService {
         }
         let start = machine
         let committed = try await feed.transaction(organization: request.organizationID) { transaction in
+            if let known = try request.origin?.execution(request.organizationID, transaction) {
+                return (try Self.existing(known, request, times: times, in: transaction), false)
+            }
             if let key = request.idempotencyKey {
                 let known = try transaction.first(
                     ExecutionStore.claimKey,
@@ -129,6 +132,7 @@ extension ExecutionService {
                 sealed.secrets,
                 sealed.prompt
             )
+            try request.origin?.record(id, at: now, in: transaction)
             if let claim = start.claim {
                 try transaction.run(
                     ExecutionStore.insertAttempt,
@@ -172,7 +176,15 @@ extension ExecutionService {
                 remedy: "use a new key for each new request"
             )
         }
-        let id: ExecutionID = try known.id("subject")
+        return try existing(try known.id("subject"), request, times: times, in: transaction)
+    }
+
+    private static func existing(
+        _ id: ExecutionID,
+        _ request: NewExecution,
+        times: ExecutionTimes,
+        in transaction: FeedTransaction
+    ) throws -> StoredExecution {
         guard let row = try transaction.first(ExecutionStore.byID, id, request.organizationID) else {
             throw unknown(id)
         }

@@ -53,7 +53,7 @@ public struct ExecutionService: Sendable {
     }
 
     /// For the test that prepares every statement.
-    public static var statements: [SQL] { ExecutionStore.statements }
+    public static var statements: [SQL] { ExecutionStore.statements + ExecutionOrigin.statements }
 
     /// What one write did.
     struct Change: Sendable {

@@ -132,8 +132,20 @@ struct Composition: Sendable {
             workers: workers,
             hub: hub,
             files: files,
+            bus: try BusHouse.make(
+                configuration,
+                database: database,
+                feed: feed,
+                home: principal.organizationID,
+                sealer: sealer,
+                ids: ids,
+                time: time,
+                randomness: randomness,
+                log: log
+            ),
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) }
         )
+        try await begin(core)
         let door = FrontDoor(server: core, log: log, metrics: metrics)
         let tls = try identity(configuration)
         let http = HTTPServer(
@@ -198,6 +210,7 @@ struct Composition: Sendable {
         group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
         group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }
+        addBus(to: &group) { [self] name, loop in try await keeping(name, loop) }
         group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
         group.addTask { [self] in
             // Sockets first: workers that lived on come back before their absence counts.
@@ -229,7 +242,10 @@ struct Composition: Sendable {
         await links.closeAll()
     }
 
-    func close() async { await core.database.close() }
+    func close() async {
+        await core.bus.close()
+        await core.database.close()
+    }
 
     /// A new key is made only for a new data directory: beside an existing database it would lock its secrets for good.
     static func keys(
