@@ -92,7 +92,9 @@ let package = Package(
             dependencies: ["Database"],
             path: "Migrations",
             resources: [
-                .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"), .embedInCode("0003-bus.sql"),
+                .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
+                .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
+                .embedInCode("0005-bus.sql"),
             ],
             swiftSettings: strict
         ),
@@ -104,6 +106,7 @@ let package = Package(
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
+        controlPlane("Replicas", []),
         controlPlane("Bus", ["EventBus", "OpenSSL"]),
 
         swiftTarget(
@@ -112,7 +115,7 @@ let package = Package(
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
-                "Uploads", "EventBus", "EventBusKafka", "Bus",
+                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus",
             ]
         ),
         swiftTarget(
@@ -180,19 +183,23 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Domain", "Database",
-                "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
+                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
+                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
             ]
         ),
         tests(
             "ServerTests",
             [
-                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Executions", "Client", "Transport", "EventLoop",
-                "WorkerProtocol",
+                "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Database", "Executions", "Client", "Transport",
+                "EventLoop",
+                "WorkerProtocol", "Crypto",
             ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
-        tests("ContractTests", ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations"]),
+        tests(
+            "ContractTests",
+            ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations", "Executions"]
+        ),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],
     swiftLanguageModes: [.v6]

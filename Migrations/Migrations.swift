@@ -6,7 +6,9 @@ public enum ServerSchema {
         [
             Migration(version: 1, name: "foundation", sql: text(PackageResources._001_foundation_sql)),
             Migration(version: 2, name: "uploads", sql: text(PackageResources._002_uploads_sql)),
-            Migration(version: 3, name: "bus", sql: text(PackageResources._003_bus_sql)),
+            Migration(version: 3, name: "replicas", sql: text(PackageResources._003_replicas_sql)),
+            Migration(version: 4, name: "shared-files", sql: text(PackageResources._004_shared_files_sql)),
+            Migration(version: 5, name: "bus", sql: text(PackageResources._005_bus_sql)),
         ]
     }
 

@@ -56,12 +56,39 @@ public enum OpenAPI {
             ]
         }
         var responses = answers(route.answer, into: &components)
+        for other in route.otherAnswers {
+            responses.merge(answers(other, into: &components)) { one, two in merged(one, two) }
+        }
+        if route.method != .get, route.access != .open, route.access != .worker { addSequence(to: &responses) }
         responses["default"] = [
             "description": "what went wrong",
             "content": [Problem.mediaType: ["schema": ["$ref": "#/components/schemas/Problem"]]],
         ]
         result["responses"] = .object(responses)
         return .object(result)
+    }
+
+    /// Answers of one status in several media types.
+    private static func merged(_ one: JSONValue, _ two: JSONValue) -> JSONValue {
+        guard case .object(var members) = one, case .object(var content)? = members["content"],
+            case .object(let further)? = two["content"]
+        else { return one }
+        content.merge(further) { first, _ in first }
+        members["content"] = .object(content)
+        return .object(members)
+    }
+
+    private static func addSequence(to responses: inout [String: JSONValue]) {
+        for (status, answer) in responses {
+            guard case .object(var members) = answer else { continue }
+            members["headers"] = [
+                "Berth-Seq": [
+                    "description": "number in /v1/changes from which on the change is seen",
+                    "schema": ["type": "integer"],
+                ]
+            ]
+            responses[status] = .object(members)
+        }
     }
 
     private static func answers(_ answer: Answer, into components: inout [String: JSONValue]) -> [String: JSONValue] {

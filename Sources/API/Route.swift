@@ -16,6 +16,7 @@ public enum Access: String, Sendable, CaseIterable {
     case run
     case manageEnvironments
     case manageKeys
+    case manageOrganization
 }
 
 /// What a route answers with.
@@ -48,6 +49,8 @@ public struct Route: Sendable {
     /// Whether the body is a file, read as it comes.
     public var takesBytes: Bool
     public var answer: Answer
+    /// What it answers with where the request asks for that.
+    public var otherAnswers: [Answer]
     /// Whether a call is kept in the audit trail.
     public var isAudited: Bool
 
@@ -73,6 +76,7 @@ public struct Route: Sendable {
         body: Schema? = nil,
         takesBytes: Bool = false,
         answer: Answer,
+        otherAnswers: [Answer] = [],
         isAudited: Bool = false
     ) {
         self.id = id
@@ -84,6 +88,7 @@ public struct Route: Sendable {
         self.body = body
         self.takesBytes = takesBytes
         self.answer = answer
+        self.otherAnswers = otherAnswers
         self.isAudited = isAudited
     }
 
@@ -114,6 +119,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
+    case busTopics, busGroups, busMessages, busPublish
     case health, ready, metrics, version, openAPI
     case compatibilityExecute, compatibilityGet, compatibilityCancel, compatibilityHealth, compatibilityStatus
 }

@@ -1,6 +1,7 @@
 /// Every route of the server, declared once.
 public enum RouteTable {
-    public static let all: [Route] = executions + files + environments + tunnels + workspaces + server + compatibility
+    public static let all: [Route] =
+        executions + files + environments + tunnels + workspaces + server + bus + compatibility
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }
 
@@ -224,13 +225,28 @@ public enum RouteTable {
             .get,
             "/v1/changes",
             .read,
-            "What changed in the organization, by sequence, oldest first.",
+            "What changed in the organization, by sequence, oldest first: a page, or with `Accept: text/event-stream` or a "
+                + "WebSocket a stream of `change`, resumable at `Last-Event-ID`.",
             query: [
-                .init("after", .integer(minimum: 0), "only later ones; default 0"),
-                .init("limit", .integer(minimum: 1, maximum: 1000), "default 100"),
-                .init("waitMs", .integer(minimum: 0, maximum: 60_000), "wait this long for one; default 0"),
+                .init(
+                    "after",
+                    .integer(minimum: 0),
+                    "only later ones; by default a page begins with the oldest kept, a stream with what comes"
+                ),
+                .init("limit", .integer(minimum: 1, maximum: 1000), "of a page, default 100"),
+                .init("waitMs", .integer(minimum: 0, maximum: 60_000), "a page waits this long for one; default 0"),
+                .init(
+                    "type",
+                    .string(),
+                    "only types that begin so, such as execution. or environment.running; by commas"
+                ),
+                .init("subject", .string(), "only of these things (ids), by commas"),
+                .init("kind", .string(), "only of these nouns, such as environment,workspace"),
+                .init("snapshot", .boolean, "a stream begins with the present rows as `row`, then `snapshot`"),
+                .init("follow", .boolean, "of a stream, default true; false: end after what is stored now"),
             ],
-            answer: .json(.changePage)
+            answer: .json(.changePage),
+            otherAnswers: [.serverSentEvents, .webSocket]
         ),
         Route(.health, .get, "/healthz", .open, "The process lives.", answer: .json(.health)),
         Route(.ready, .get, "/readyz", .open, "The server takes requests.", answer: .json(.health)),

@@ -232,6 +232,8 @@ extension Schema {
         members: [
             .required("changes", .array(change), "oldest first"),
             .required("nextAfter", .integer(), "hand it back as `after`"),
+            .required("oldest", .integer(), "first number that is kept"),
+            .required("last", .integer(), "the organization's last number"),
         ]
     )
 

@@ -14,36 +14,6 @@ public struct WhoAmI: Sendable, Codable, Equatable {
     }
 }
 
-/// One entry of the feed.
-public struct Change: Sendable, Codable, Equatable {
-    /// Dense within the organization; hand the last one back as `?after=`.
-    public var sequence: Int64
-    /// Past tense, such as `environment.started`.
-    public var type: String
-    public var subject: String
-    public var payload: JSONValue
-    public var at: Timestamp
-
-    public init(sequence: Int64, type: String, subject: String, payload: JSONValue, at: Timestamp) {
-        self.sequence = sequence
-        self.type = type
-        self.subject = subject
-        self.payload = payload
-        self.at = at
-    }
-}
-
-public struct ChangePage: Sendable, Codable, Equatable {
-    public var changes: [Change]
-    /// Position after the last entry of this page.
-    public var nextAfter: Int64
-
-    public init(changes: [Change], nextAfter: Int64) {
-        self.changes = changes
-        self.nextAfter = nextAfter
-    }
-}
-
 public struct WorkerStatus: Sendable, Codable, Equatable {
     public var id: String
     public var environmentId: EnvironmentID?

@@ -10,13 +10,6 @@ public enum ProcessEnd: Sendable, Equatable, Codable {
     public var signal: Int32? { if case .signalled(let number) = self { number } else { nil } }
 }
 
-/// Why Berth itself ended a run.
-public enum StopCause: String, Sendable, Codable {
-    case cancelled, timedOut, turnCap, costCap, keyRefused
-    /// The server was silent too long, so another attempt may run elsewhere.
-    case fenced
-}
-
 /// The typed outcome of a run, from what is known at its end. Pure.
 public struct AgentEnding: Sendable, Equatable {
     public var outcome: ExecutionReport.Outcome

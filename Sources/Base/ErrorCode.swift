@@ -25,6 +25,8 @@ extension ErrorCode {
     public static let forbidden = ErrorCode(rawValue: "forbidden")
     // The state of things.
     public static let notFound = ErrorCode(rawValue: "not_found")
+    /// It was there once and is kept no longer.
+    public static let gone = ErrorCode(rawValue: "gone")
     public static let methodNotAllowed = ErrorCode(rawValue: "method_not_allowed")
     public static let conflict = ErrorCode(rawValue: "conflict")
     public static let illegalTransition = ErrorCode(rawValue: "illegal_transition")
@@ -79,6 +81,7 @@ extension ErrorCode {
         case .methodNotAllowed: 405
         case .requestTimedOut: 408
         case .conflict, .illegalTransition, .stale: 409
+        case .gone: 410
         case .tooLarge: 413
         case .unsupported, .agentMissing, .loginMissing, .keyRefused, .imageUnavailable, .reference,
             .repositoryEmpty, .repositoryCredentials, .hostKey, .pushRejected:
@@ -99,7 +102,7 @@ extension ErrorCode {
         case .usage, .invalidRequest, .invalidJSON, .invalidValue, .unknownField, .missingField,
             .invalidIdentifier, .invalidPath, .tooLarge:
             64
-        case .notFound, .reference, .repositoryEmpty: 66
+        case .notFound, .gone, .reference, .repositoryEmpty: 66
         case .network, .repositoryUnreachable: 68
         case .unavailable, .endpointFailed, .agentMissing, .imageUnavailable, .unsupported: 69
         case .conflict, .illegalTransition, .stale, .pushRejected: 73

@@ -66,21 +66,18 @@ enum Crockford {
                 _ = text.initialize(from: prefix)
                 text[prefix.count] = UInt8(ascii: "_")
                 var value = UInt128(high) << 64 | UInt128(low)
-                for place in stride(from: prefix.count + 26, to: prefix.count, by: -1) {
-                    text[place] = digit(UInt8(truncatingIfNeeded: value & 31))
-                    value >>= 5
+                digits.withUTF8Buffer { digits in
+                    for place in stride(from: prefix.count + 26, to: prefix.count, by: -1) {
+                        text[place] = digits[Int(truncatingIfNeeded: value & 31)]
+                        value >>= 5
+                    }
                 }
                 return prefix.count + 27
             }
         }
     }
 
-    private static func digit(_ value: UInt8) -> UInt8 {
-        if value < 10 { return UInt8(ascii: "0") + value }
-        // After the letters that are left out: i, l, o and u.
-        let skipped: UInt8 = value < 18 ? 0 : value < 20 ? 1 : value < 22 ? 2 : value < 27 ? 3 : 4
-        return UInt8(ascii: "a") + value - 10 + skipped
-    }
+    private static let digits: StaticString = "0123456789abcdefghjkmnpqrstvwxyz"
 
     static func isDigit(_ byte: UInt8) -> Bool {
         switch byte {
@@ -117,3 +114,8 @@ public typealias EventID = Identifier<EventKind>
 public typealias RequestID = Identifier<RequestKind>
 public typealias UploadID = Identifier<UploadKind>
 public typealias ReplicaID = Identifier<ReplicaKind>
+
+extension Identifier where Kind == ReplicaKind {
+    /// A server that needs no name because no other uses its database.
+    public static let alone = Identifier(unchecked: "srv_" + String(repeating: "0", count: 26))
+}

@@ -2,9 +2,12 @@ import Glibc
 
 /// Bytes that grow at their end, in memory of their own; whoever made them gives it back with ``deallocate()``.
 struct JSONTextBuffer {
-    private var base = UnsafeMutablePointer<UInt8>.allocate(capacity: 1024)
-    private var capacity = 1024
+    private var base = UnsafeMutablePointer<UInt8>.allocate(capacity: firstCapacity)
+    private var capacity = firstCapacity
     private(set) var count = 0
+
+    /// glibc keeps freed blocks of up to 1032 bytes at hand, greater ones not.
+    private static let firstCapacity = 1000
 
     func deallocate() { base.deallocate() }
 

@@ -1,25 +1,33 @@
 import FoundationEssentials
 
 extension Timestamp: CustomStringConvertible {
-    public var description: String {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(24)
-        append(to: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
-    }
+    public var description: String { withText { String(decoding: $0, as: UTF8.self) } }
 
-    /// Appends the text. Whole-number arithmetic: going through `Date` loses milliseconds to rounding.
-    public func append(to bytes: inout [UInt8]) {
+    /// Appends the text.
+    public func append(to bytes: inout [UInt8]) { withText { bytes.append(contentsOf: $0) } }
+
+    /// Whole-number arithmetic: going through `Date` loses milliseconds to rounding.
+    func withText<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
         let (days, milliseconds) = milliseconds.flooredDivision(by: 86_400_000)
         let (year, month, day) = Self.civil(days)
         let seconds = milliseconds / 1000
-        Self.append(year, 4, UInt8(ascii: "-"), to: &bytes)
-        Self.append(month, 2, UInt8(ascii: "-"), to: &bytes)
-        Self.append(day, 2, UInt8(ascii: "T"), to: &bytes)
-        Self.append(seconds / 3600, 2, UInt8(ascii: ":"), to: &bytes)
-        Self.append(seconds / 60 % 60, 2, UInt8(ascii: ":"), to: &bytes)
-        Self.append(seconds % 60, 2, UInt8(ascii: "."), to: &bytes)
-        Self.append(milliseconds % 1000, 3, UInt8(ascii: "Z"), to: &bytes)
+        // A year of any Int64 has at most nine digits and a sign.
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { text in
+            var place = 0
+            if (0...9999).contains(year) {
+                Self.put(year, 4, UInt8(ascii: "-"), in: text, at: &place)
+            } else {
+                for byte in String(year).utf8 { Self.put(byte, in: text, at: &place) }
+                Self.put(UInt8(ascii: "-"), in: text, at: &place)
+            }
+            Self.put(month, 2, UInt8(ascii: "-"), in: text, at: &place)
+            Self.put(day, 2, UInt8(ascii: "T"), in: text, at: &place)
+            Self.put(seconds / 3600, 2, UInt8(ascii: ":"), in: text, at: &place)
+            Self.put(seconds / 60 % 60, 2, UInt8(ascii: ":"), in: text, at: &place)
+            Self.put(seconds % 60, 2, UInt8(ascii: "."), in: text, at: &place)
+            Self.put(milliseconds % 1000, 3, UInt8(ascii: "Z"), in: text, at: &place)
+            return body(UnsafeBufferPointer(rebasing: text[..<place]))
+        }
     }
 
     public init(_ text: String) throws(BerthError) {
@@ -49,15 +57,27 @@ extension Timestamp: CustomStringConvertible {
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
     }
 
-    /// `value` in at least `width` digits, and what follows it.
-    private static func append(_ value: Int64, _ width: Int, _ end: UInt8, to bytes: inout [UInt8]) {
-        var power: Int64 = 10
-        for _ in 1..<width {
-            if value < power { bytes.append(UInt8(ascii: "0")) }
-            power *= 10
+    /// `value` in exactly `width` digits, and what follows it.
+    @inline(__always)
+    private static func put(
+        _ value: Int64,
+        _ width: Int,
+        _ end: UInt8,
+        in text: UnsafeMutableBufferPointer<UInt8>,
+        at place: inout Int
+    ) {
+        var rest = value
+        for digit in stride(from: place + width - 1, through: place, by: -1) {
+            text[digit] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
         }
-        JSONText.append(value, to: &bytes)
-        bytes.append(end)
+        text[place + width] = end
+        place += width + 1
+    }
+
+    private static func put(_ byte: UInt8, in text: UnsafeMutableBufferPointer<UInt8>, at place: inout Int) {
+        text[place] = byte
+        place += 1
     }
 }
 

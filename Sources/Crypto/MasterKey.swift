@@ -45,6 +45,18 @@ public struct MasterKey: Sendable {
         return (Array(derived.prefix(AES256GCM.keyLength)), Array(derived.suffix(AES256GCM.nonceLength)))
     }
 
+    /// A key of its own for one purpose.
+    func subkey(_ purpose: String) throws(BerthError) -> Secret<[UInt8]> {
+        Secret(
+            try HKDFSHA256.derive(
+                from: bytes.reveal(),
+                salt: [],
+                info: Array("berth/subkey/v1/\(purpose)".utf8),
+                length: Self.length
+            )
+        )
+    }
+
     private static var wrongForm: BerthError {
         BerthError(
             .invalidValue,

@@ -2,7 +2,7 @@ public import Base
 
 /// The one way to change an organization's rows: every change with its events, numbered in commit order.
 public struct Feed: Sendable {
-    private let database: any SQLDatabase
+    let database: any SQLDatabase
     private let signal: FeedSignal
 
     /// One per database: it also carries the wake-ups from writers to readers.
@@ -23,7 +23,10 @@ public struct Feed: Sendable {
             let value = try body(transaction)
             return Committed(value: value, seq: try transaction.finish())
         }
-        if let seq = committed.seq { signal.advance(organization, to: seq) }
+        if let seq = committed.seq {
+            FeedReceipt.current?.note(seq, organization)
+            signal.advance(organization, to: seq)
+        }
         return committed
     }
 
@@ -64,5 +67,5 @@ public struct Feed: Sendable {
     static let last: SQL = "SELECT seq FROM feed WHERE organization_id = $1"
 
     /// For the test that prepares every statement.
-    public static let statements = [advance, insert, page, last]
+    public static let statements = [advance, insert, page, last, oldest, organizations, ages, delete]
 }

@@ -116,4 +116,13 @@ public protocol SQLDialect: Sendable {
     /// A migration's text in this engine's words. Files use `STRICT` tables and the types `TEXT`, `BIGINT`, `INTEGER`
     /// (32 bits are enough), `REAL` and `BLOB`.
     func migrationText(_ text: String) -> String
+
+    /// An expression: the engine's own clock, in milliseconds since 1970. Leases of several servers are measured by it.
+    var now: SQL { get }
+
+    /// Behind a SELECT: the rows that it finds stay as they are until the transaction ends.
+    var holdingRows: SQL { get }
+
+    /// Whether several servers may use one database.
+    var isShared: Bool { get }
 }

@@ -25,6 +25,8 @@ public struct WorkerCandidate: Sendable, Equatable {
     /// nil for a peer that speaks only the documented messages.
     public var protocolVersion: Int?
     public var freeSlots: Int
+    /// By which connection it can be given work.
+    public var fence: WorkerFence
 
     public init(
         workerID: WorkerID,
@@ -33,7 +35,8 @@ public struct WorkerCandidate: Sendable, Equatable {
         instance: Int64?,
         capabilities: [String],
         protocolVersion: Int?,
-        freeSlots: Int
+        freeSlots: Int,
+        fence: WorkerFence = WorkerFence(replicaID: .alone, connection: 0)
     ) {
         self.workerID = workerID
         self.organizationID = organizationID
@@ -42,5 +45,6 @@ public struct WorkerCandidate: Sendable, Equatable {
         self.capabilities = capabilities
         self.protocolVersion = protocolVersion
         self.freeSlots = freeSlots
+        self.fence = fence
     }
 }

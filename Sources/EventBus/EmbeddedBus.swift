@@ -94,11 +94,12 @@ public final class EmbeddedBus: EventBus {
         return EmbeddedConsumer(self, group: group, topics: topics, member: Hex.encode(randomness.bytes(8)))
     }
 
-    public func topics() async throws -> [TopicStatus] {
+    public func topics(where isWanted: @escaping @Sendable (String) -> Bool) async throws -> [TopicStatus] {
         let rows = try await database.read { try $0.rows(EmbeddedBusStore.partitions) }
         var topics: [TopicStatus] = []
         for row in rows {
             let name = try row.text("topic")
+            guard isWanted(name) else { continue }
             if topics.last?.name != name { topics.append(TopicStatus(name: name, partitions: [])) }
             topics[topics.count - 1].partitions.append(
                 PartitionStatus(
@@ -109,7 +110,7 @@ public final class EmbeddedBus: EventBus {
             )
         }
         for view in views {
-            for name in try await view.topics() {
+            for name in try await view.topics() where isWanted(name) {
                 topics.append(TopicStatus(name: name, partitions: [try await view.bounds(of: name)]))
             }
         }
@@ -121,10 +122,10 @@ public final class EmbeddedBus: EventBus {
             try group.map { try connection.rows(EmbeddedBusStore.group, $0) }
                 ?? connection.rows(EmbeddedBusStore.groups)
         }
-        let status = try await self.topics()
+        let status = try await self.topics { topics.contains($0) }
         return try rows.compactMap { row in
             let (topic, part) = (try row.text("topic"), Int32(try row.int("part")))
-            guard topics.contains(topic),
+            guard
                 let bounds = status.first(where: { $0.name == topic })?.partitions.first(where: { $0.partition == part }
                 )
             else { return nil }
@@ -139,17 +140,21 @@ public final class EmbeddedBus: EventBus {
         }
     }
 
-    public func read(_ topic: String, partition: Int32, from offset: Int64, limit: Int, wait: Duration) async throws
+    public func read(_ topic: String, from positions: [Int32: Int64], limit: Int, wait: Duration) async throws
         -> [BusMessage]
     {
         let deadline = time.uptime + wait
-        var offset = offset
+        var positions = positions
         while true {
-            let seen = bell.count
-            let page = try await page(topic, partition, from: offset, limit: limit)
-            guard page.messages.isEmpty, time.uptime < deadline else { return page.messages }
-            if page.next <= offset { try await waitForNews(after: seen, until: deadline) }
-            offset = max(offset, page.next)
+            let (seen, before) = (bell.count, positions)
+            var messages: [BusMessage] = []
+            for (partition, offset) in positions.sorted(by: { $0.key < $1.key }) where messages.count < limit {
+                let page = try await page(topic, partition, from: offset, limit: limit - messages.count)
+                positions[partition] = max(offset, page.next)
+                messages += page.messages
+            }
+            guard messages.isEmpty, time.uptime < deadline else { return messages }
+            if positions == before { try await waitForNews(after: seen, until: deadline) }
         }
     }
 
@@ -235,7 +240,7 @@ public final class EmbeddedBus: EventBus {
 extension EmbeddedBus {
     /// Removes what came before `moment`.
     public func trim(before moment: Timestamp) async throws {
-        for topic in try await topics() where view(of: topic.name) == nil {
+        for topic in try await topics(where: { view(of: $0) == nil }) {
             for partition in topic.partitions {
                 var isMore = true
                 while isMore {

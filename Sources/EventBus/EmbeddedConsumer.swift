@@ -93,7 +93,7 @@ actor EmbeddedConsumer: BusConsumer {
     }
 
     private func claim() async throws {
-        let all = try await bus.topics().filter { topics.contains($0.name) }
+        let all = try await bus.topics(where: topics.contains)
             .flatMap { topic in topic.partitions.map { Place(topic: topic.name, partition: $0.partition) } }
         let (group, member, now) = (group, member, bus.time.now)
         let claimed = try await bus.database.write { connection in

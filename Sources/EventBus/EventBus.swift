@@ -19,15 +19,15 @@ public protocol EventBus: Sendable {
     /// Joins a group. It begins at the oldest message where the group has committed none.
     func consumer(group: String, of topics: TopicSelection) async throws -> any BusConsumer
 
-    func topics() async throws -> [TopicStatus]
+    /// Those whose names are wanted, by name.
+    func topics(where isWanted: @escaping @Sendable (String) -> Bool) async throws -> [TopicStatus]
 
     /// Where a group stands in every partition of these topics; nil: every group that the bus can name.
     func positions(of group: String?, in topics: [String]) async throws -> [GroupPosition]
 
-    /// Up to `limit` messages of one partition from `offset` on (the oldest one where that is gone), without a group;
-    /// waits for the first one at most `wait`.
-    func read(_ topic: String, partition: Int32, from offset: Int64, limit: Int, wait: Duration) async throws
-        -> [BusMessage]
+    /// Up to `limit` messages of these partitions from their offsets on (the oldest one where that is gone), without a
+    /// group; waits for the first one at most `wait`.
+    func read(_ topic: String, from positions: [Int32: Int64], limit: Int, wait: Duration) async throws -> [BusMessage]
 
     func close() async
 }

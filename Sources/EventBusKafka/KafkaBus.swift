@@ -51,9 +51,9 @@ public final class KafkaBus: EventBus {
         return consumer
     }
 
-    public func topics() async throws -> [TopicStatus] {
+    public func topics(where isWanted: @escaping @Sendable (String) -> Bool) async throws -> [TopicStatus] {
         try await producer.ask { handle in
-            try Self.metadata(handle).map { topic in
+            try Self.metadata(handle).filter { isWanted($0.name) }.map { topic in
                 TopicStatus(
                     name: topic.name,
                     partitions: try topic.partitions.map { try Self.bounds(topic.name, $0, handle) }
@@ -64,7 +64,7 @@ public final class KafkaBus: EventBus {
 
     public func positions(of group: String?, in topics: [String]) async throws -> [GroupPosition] {
         guard let group else { return [] }
-        let status = try await self.topics().filter { topics.contains($0.name) }
+        let status = try await self.topics { topics.contains($0) }
         // Asked by a client that names the group and never joins it.
         let asking = try KafkaHandle(RD_KAFKA_CONSUMER, configuration.consumerSettings(group: group))
         return try await producer.ask { _ in
@@ -93,13 +93,12 @@ public final class KafkaBus: EventBus {
         }
     }
 
-    public func read(_ topic: String, partition: Int32, from offset: Int64, limit: Int, wait: Duration) async throws
+    public func read(_ topic: String, from positions: [Int32: Int64], limit: Int, wait: Duration) async throws
         -> [BusMessage]
     {
-        let bounds = try await producer.ask { try Self.bounds(topic, partition, $0) }
         let consumer = try KafkaConsumer(configuration, group: "berth-reader")
         do {
-            try await consumer.assign(topic, partition: partition, from: max(offset, bounds.first))
+            try await consumer.assign(topic, from: positions)
             let messages = try await consumer.poll(limit: limit, wait: wait)
             await consumer.close()
             return messages

@@ -27,12 +27,12 @@ final class KafkaConsumer: BusConsumer, @unchecked Sendable {
         }
     }
 
-    /// Reads one partition outside of any group.
-    func assign(_ topic: String, partition: Int32, from offset: Int64) async throws {
+    /// Reads partitions outside of any group.
+    func assign(_ topic: String, from positions: [Int32: Int64]) async throws {
         try await onThread { handle, _ in
             rd_kafka_poll_set_consumer(handle.pointer)
             let list = PartitionList()
-            list.add(topic, partition, offset: offset)
+            for (partition, offset) in positions { list.add(topic, partition, offset: offset) }
             let code = rd_kafka_assign(handle.pointer, list.pointer)
             guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, topic) }
         }

@@ -33,6 +33,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         return now
     }
 
+    private static let longTurn = Duration.milliseconds(2)
+    /// Whether this turn has lasted longer than those who wait for the next should have to.
+    var isTurnLong: Bool { time.uptime - now > Self.longTurn }
+
     /// Where every socket of this loop reads: the bytes are handed on before the next read.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readBufferSize, alignment: 16)
     public static let readBufferSize = 256 * 1024
@@ -44,8 +48,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         ownPlainBuffer = made
         return made
     }
-    /// One output buffer that is not in use, so that an idle socket holds none.
+    /// Output buffers that are not in use, so that an idle socket holds none.
     var spareOutput: UnsafeMutableRawPointer?
+    var smallOutputs: [UnsafeMutableRawPointer] = []
     /// Log lines of this turn.
     let lines = LineBuffer()
     /// What any thread may read of the loop's work.
@@ -86,6 +91,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         readBuffer.deallocate()
         ownPlainBuffer?.deallocate()
         spareOutput?.deallocate()
+        for buffer in smallOutputs { buffer.deallocate() }
         wake.deallocate()
         uv.deallocate()
     }
@@ -222,20 +228,7 @@ extension EventLoop {
         var rounds = 0
         while rounds < 32, !(local.isEmpty && unflushed.isEmpty) {
             rounds += 1
-            swap(&local, &running)
-            meter.queued(running.count)
-            for work in running {
-                switch work {
-                case .task(let job): job.runSynchronously(on: asUnownedTaskExecutor())
-                case .actor(let job):
-                    job.runSynchronously(
-                        isolatedTo: serialExecutor.asUnownedSerialExecutor(),
-                        taskExecutor: asUnownedTaskExecutor()
-                    )
-                case .call(let body): body()
-                }
-            }
-            running.removeAll(keepingCapacity: running.capacity <= 1024)
+            runRound()
             guard local.isEmpty, !unflushed.isEmpty else { continue }
             // Before any answer leaves.
             lines.flush()
@@ -245,6 +238,29 @@ extension EventLoop {
         }
         lines.flush()
         meter.queued(local.count)
+    }
+
+    private func runRound() {
+        swap(&local, &running)
+        meter.queued(running.count)
+        for work in running {
+            switch work {
+            case .task(let job): job.runSynchronously(on: asUnownedTaskExecutor())
+            case .actor(let job):
+                job.runSynchronously(
+                    isolatedTo: serialExecutor.asUnownedSerialExecutor(),
+                    taskExecutor: asUnownedTaskExecutor()
+                )
+            case .call(let body): body()
+            }
+        }
+        running.removeAll(keepingCapacity: running.capacity <= 1024)
+    }
+
+    /// What an event of the kernel has queued, as the last thing that its callback does: while its bytes are in the
+    /// caches, and before the next event takes memory that this one is about to give back.
+    func eventHandled() {
+        if !local.isEmpty { runRound() }
     }
 
     private func closeEverything() {

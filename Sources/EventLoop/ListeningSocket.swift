@@ -19,7 +19,8 @@ public final class ListeningSocket: @unchecked Sendable {
 
     private static let backlog: CInt = 1024
 
-    /// Listens on a TCP address; port 0 takes a free one, told by ``address``.
+    /// Listens on a TCP address; port 0 takes a free one, told by ``address``. Throws `invalid_value` for an address that
+    /// this machine does not have.
     public init(
         tcp address: SocketAddress,
         loop: EventLoop,
@@ -108,8 +109,13 @@ public final class ListeningSocket: @unchecked Sendable {
 
     private static func check(_ status: CInt, _ address: SocketAddress) throws(BerthError) {
         guard status < 0 else { return }
+        let errno = errno
         var error = BerthError(errno: errno, "cannot listen on \(address)")
         if errno == EADDRINUSE { error.remedy = "another program uses it; stop that program or choose another address" }
+        if errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT {
+            error.code = .invalidValue
+            error.remedy = "this machine has no such address; 'ip address' shows those it has"
+        }
         if errno == EACCES { error.remedy = "this user may not; choose another address or run with the right to it" }
         throw error
     }

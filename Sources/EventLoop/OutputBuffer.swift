@@ -5,9 +5,13 @@ struct OutputBuffer {
     private var start = 0
     private var end = 0
 
-    static let firstCapacity = 16 * 1024
-    /// Of the buffer that a loop keeps for whoever writes next.
+    /// Of the buffers that a loop keeps for answers, which most often fit.
+    static let smallCapacity = 4 * 1024
+    private static let firstCapacity = 16 * 1024
+    /// Of the buffer that a loop keeps for whoever writes more.
     static let spareCapacity = 64 * 1024
+    /// How many small ones a loop keeps: as many answers leave at the end of a busy turn.
+    static let smallLimit = 64
 
     var count: Int { end - start }
     var bytes: UnsafeRawBufferPointer {
@@ -28,7 +32,9 @@ struct OutputBuffer {
 
     mutating func release(to loop: EventLoop) {
         if let base {
-            if capacity == Self.spareCapacity, loop.spareOutput == nil {
+            if capacity == Self.smallCapacity, loop.smallOutputs.count < Self.smallLimit {
+                loop.smallOutputs.append(base)
+            } else if capacity == Self.spareCapacity, loop.spareOutput == nil {
                 loop.spareOutput = base
             } else {
                 base.deallocate()
@@ -45,10 +51,12 @@ struct OutputBuffer {
         if base != nil, needed <= capacity, start >= capacity / 2 {
             base?.copyMemory(from: UnsafeRawPointer(base.unsafelyUnwrapped + start), byteCount: count)
         } else {
-            var larger = max(Self.firstCapacity, capacity)
+            var larger = needed <= Self.smallCapacity ? Self.smallCapacity : max(Self.firstCapacity, capacity)
             while larger < needed { larger *= 2 }
             let memory: UnsafeMutableRawPointer
-            if larger <= Self.spareCapacity, let spare = loop.spareOutput {
+            if larger == Self.smallCapacity, let small = loop.smallOutputs.popLast() {
+                memory = small
+            } else if larger > Self.smallCapacity, larger <= Self.spareCapacity, let spare = loop.spareOutput {
                 loop.spareOutput = nil
                 memory = spare
                 larger = Self.spareCapacity

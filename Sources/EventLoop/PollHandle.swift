@@ -38,6 +38,7 @@ final class PollHandle: LoopHandle {
         uv_poll_start(poll, wanted) { poll, status, events in
             guard let data = poll?.pointee.data else { return }
             let handle = Unmanaged<PollHandle>.fromOpaque(data).takeUnretainedValue()
+            let loop = handle.loop
             // After an error libuv has stopped watching.
             if status < 0 { handle.events = 0 }
             handle.target.ready(
@@ -47,6 +48,7 @@ final class PollHandle: LoopHandle {
                     error: status < 0 ? -status : 0
                 )
             )
+            loop.eventHandled()
         }
     }
 

@@ -21,11 +21,12 @@ public final class Socket: @unchecked Sendable {
     /// Since when the kernel has not been able to take all that was written; nil while it keeps up.
     public private(set) var blockedSince: Uptime?
 
-    private var descriptor: CInt
+    private(set) var descriptor: CInt
     private var handle: PollHandle?
     private var output = OutputBuffer()
     private var wantsInput = false
     private var inputEnded = false
+    private var filledLastReading = false
     private var isUnflushed = false
     private var isBlocked = false {
         didSet { if isBlocked != oldValue { blockedSince = isBlocked ? loop.now : nil } }
@@ -47,6 +48,9 @@ public final class Socket: @unchecked Sendable {
 
     /// A producer waits above this many unsent bytes, until half of it.
     public static let highWater = 256 * 1024
+    /// What a socket that brings more than one reading takes gets in a turn that has lasted long already, so that a few
+    /// of its kind cannot make all others wait.
+    private static let smallRead = 8 * 1024
     private static let lingerTime = Duration.seconds(2)
     /// From here on bytes are sent from where they lie, together with what is queued, instead of being copied first.
     private static let directWrite = 32 * 1024
@@ -90,7 +94,9 @@ public final class Socket: @unchecked Sendable {
 
     private func readOnce() {
         let buffer = loop.readBuffer
-        let count = recv(descriptor, buffer.baseAddress, min(readSize, buffer.count), 0)
+        let size = filledLastReading && loop.isTurnLong ? Self.smallRead : min(readSize, buffer.count)
+        let count = recv(descriptor, buffer.baseAddress, size, 0)
+        filledLastReading = count == size
         if count > 0 {
             lastReceived = loop.now
             loop.meter.received(count)
@@ -340,57 +346,4 @@ extension Socket: PollTarget {
     }
 
     func loopStops() { end(BerthError(.network, "the event loop has stopped")) }
-}
-
-extension Socket {
-    /// Small writes leave at once. Does nothing on a unix socket.
-    public func setNoDelay() {
-        var on: CInt = 1
-        setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))
-    }
-
-    /// A peer that has vanished without a word is noticed within two minutes. Does nothing on a unix socket.
-    public func setKeepAlive() {
-        func set(_ level: CInt, _ option: CInt, _ value: CInt) {
-            var value = value
-            setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<CInt>.size))
-        }
-        set(SOL_SOCKET, SO_KEEPALIVE, 1)
-        set(CInt(IPPROTO_TCP), TCP_KEEPIDLE, 60)
-        set(CInt(IPPROTO_TCP), TCP_KEEPINTVL, 15)
-        set(CInt(IPPROTO_TCP), TCP_KEEPCNT, 4)
-    }
-
-    /// Bytes that the kernel has taken from us and the peer's not yet from it.
-    public var queuedInKernel: Int {
-        var count: CInt = 0
-        return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
-    }
-
-    /// Whether the peer has closed, or sends no more behind what waits here to be read. For sockets that are not read;
-    /// the others are told.
-    public var hasPeerShut: Bool {
-        let readHangUp: Int16 = 0x2000  // POLLRDHUP, which Glibc's module hides
-        var poll = pollfd(fd: descriptor, events: readHangUp, revents: 0)
-        return Glibc.poll(&poll, 1, 0) > 0
-    }
-
-    /// The process at the other end of a unix socket, as the kernel knew it at connect (SO_PEERCRED).
-    public var peerProcess: (processID: Int32, userID: UInt32, groupID: UInt32)? {
-        var credentials: (Int32, UInt32, UInt32) = (0, 0, 0)  // struct ucred
-        var length = socklen_t(MemoryLayout.size(ofValue: credentials))
-        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0, credentials.0 != 0 else {
-            return nil
-        }
-        return credentials
-    }
-
-    private var pendingError: CInt {
-        var error: CInt = 0
-        var length = socklen_t(MemoryLayout<CInt>.size)
-        getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length)
-        return error
-    }
-
-    public var localAddress: SocketAddress? { SocketAddress(localOf: descriptor) }
 }

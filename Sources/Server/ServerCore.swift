@@ -5,6 +5,7 @@ import Database
 import Domain
 import Environments
 import Executions
+import Replicas
 import Transport
 import Workers
 import Workspaces
@@ -24,10 +25,13 @@ struct ServerCore: Sendable {
     let providers: ProviderHouse
     let workspaces: WorkspaceService
     let workers: WorkerService
+    let replicas: ReplicaService
+    let forward: ReplicaForward
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let bus: BusHouse
     let followers: ExecutionFollowers
+    let changes: ChangeTails
     let draining = Draining()
     /// Bound once it exists; it needs the core for its handler.
     let http = LateBinding<HTTPServer>()
@@ -70,6 +74,10 @@ struct ServerCore: Sendable {
         case .keyRevoke: try await keyRevoke(context)
         case .whoAmI: try whoAmI(context)
         case .changeList: try await changeList(context)
+        case .busTopics: try await busTopics(context)
+        case .busGroups: try await busGroups(context)
+        case .busMessages: try await busMessages(context)
+        case .busPublish: try await busPublish(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))
         case .ready: try await ready()
         case .metrics: metricsText()

@@ -204,7 +204,7 @@ extension Attempt {
 }
 
 extension Domain.OutputMark {
-    fileprivate init(stored mark: OutputStore.OutputMark) {
+    init(stored mark: OutputStore.OutputMark) {
         self.init(
             totalBytes: mark.totalBytes,
             headBytes: mark.storedHead,

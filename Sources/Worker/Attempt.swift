@@ -1,4 +1,3 @@
-internal import AgentProtocol
 internal import Base
 internal import Domain
 internal import EventLoop
@@ -15,22 +14,12 @@ actor Attempt {
     /// Advances with every change.
     nonisolated let beacon: Beacon
     private(set) var record: AttemptRecord
-    private(set) var phase = Phase.preparing
-    private(set) var stopCause: StopCause?
+    private(set) var machine: AttemptMachine
     /// What the server should hear and need not: stages, messages of personas. Oldest first.
     private(set) var notices: [WorkerMessage] = []
     private(set) var spools: Spools?
     /// How much of standard output and of standard error a documented server was sent.
     private var textOffsets: (stdout: Int64, stderr: Int64) = (0, 0)
-
-    enum Phase {
-        /// No process yet → running, ended.
-        case preparing
-        /// The holder has its process → ended.
-        case running
-        /// Its end is durable here. Final.
-        case ended(ExecutionReport)
-    }
 
     struct Spools: Sendable {
         var stdout: Spool
@@ -48,20 +37,20 @@ actor Attempt {
         self.key = key
         self.record = record
         self.services = services
-        stopCause = record.stopCause
+        machine = AttemptMachine(stopCause: record.stopCause)
         beacon = Beacon(loop: services.loop)
     }
 
-    var hasEnded: Bool { if case .ended = phase { true } else { false } }
-    var isRunning: Bool { if case .running = phase { true } else { false } }
-    var report: ExecutionReport? { if case .ended(let report) = phase { report } else { nil } }
+    var hasEnded: Bool { machine.hasEnded }
+    var isRunning: Bool { machine.phase == .running }
+    var report: ExecutionReport? { machine.report }
+    var stopCause: StopCause? { machine.stopCause }
 
     /// Asks for the end; the first cause stays.
-    func stop(_ cause: StopCause) {
-        guard stopCause == nil, !hasEnded else { return }
-        stopCause = cause
-        beacon.advance()
-    }
+    func stop(_ cause: StopCause) { if machine.stop(cause) { beacon.advance() } }
+
+    /// The server wants nothing of it any more.
+    func abandon() { if machine.abandon() { beacon.advance() } }
 
     /// Returns when a stop was asked for.
     func stopRequested() async throws -> StopCause {
@@ -135,12 +124,12 @@ actor Attempt {
     func setCheckout(_ checkout: AttemptRecord.CheckoutRecord) { record.checkout = checkout }
 
     func hasStarted() {
-        phase = .running
+        machine.start()
         beacon.advance()
     }
 
     func hasEnded(_ report: ExecutionReport) {
-        phase = .ended(report)
+        machine.end(report)
         beacon.advance()
     }
 

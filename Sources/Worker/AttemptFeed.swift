@@ -68,53 +68,39 @@ struct AttemptFeed: Sendable {
 
     private func feed(_ stream: Domain.OutputStream, _ spool: Spool, from start: Int64) async throws {
         let channel = try await connection.open(attempt.key, stream, from: start)
-        var offset = start
-        var acknowledged = start
+        var cursor = OutputCursor(from: start)
         while true {
-            if spool.length > offset {
-                do {
-                    offset += try await send(spool, from: offset, on: channel)
-                } catch let error as BerthError where error.code == .notFound {
-                    // The server asks for what it once had stored. It is gone here; only the total can be told.
-                    attempt.services.log.error("output asked for again is gone", ["attempt": attempt.key])
-                    offset = .max
-                    continue
-                }
-                let durable = min(channel.credit.durable, offset)
-                if durable > acknowledged {
-                    acknowledged = durable
-                    try? spool.acknowledge(upTo: durable)
-                }
-            } else if case .finished(let mark) = try await spool.waitForGrowth(beyond: offset),
-                // The end may bring a tail with it.
-                spool.length <= offset
-            {
-                try await connection.send(.end(channel: channel.number, total: mark.totalBytes))
+            // In this order: the mark may come in between, and with it a tail.
+            let length = spool.length
+            let mark = spool.mark.map(Domain.OutputMark.init(stored:))
+            switch cursor.next(length: length, mark: mark, limit: channel.credit.limit) {
+            case .data(let offset, let count):
+                guard let bytes = try read(spool, offset, count, &cursor) else { continue }
+                try await connection.send(.data(channel: channel.number, offset: offset, bytes: bytes[...]))
+            case .tail(let place, let offset, let count):
+                guard let bytes = try read(spool, offset, count, &cursor) else { continue }
+                try await connection.send(.tail(channel: channel.number, offset: place, bytes: bytes[...]))
+            case .awaitCredit: try await channel.credit.wait(beyond: cursor.offset)
+            case .awaitGrowth: _ = try await spool.waitForGrowth(beyond: cursor.offset)
+            case .end(let total):
+                try await connection.send(.end(channel: channel.number, total: total))
                 return await connection.forget(channel)
             }
+            if let durable = cursor.stored(channel.credit.durable) { try? spool.acknowledge(upTo: durable) }
         }
     }
 
-    /// Sends the next piece and returns its length.
-    private func send(_ spool: Spool, from offset: Int64, on channel: LinkConnection.Channel) async throws -> Int64 {
-        let mark = spool.mark
-        let head = mark?.storedHead ?? spool.length
-        if let mark, offset >= head {
-            // The tail is small and comes last; it needs no credit.
-            let bytes = try spool.read(from: offset, upTo: ChannelFrame.maximumPayload)
-            let place = mark.totalBytes - mark.storedTail + (offset - head)
-            if mark.isTruncated {
-                try await connection.send(.tail(channel: channel.number, offset: place, bytes: bytes[...]))
-            } else {
-                try await connection.send(.data(channel: channel.number, offset: offset, bytes: bytes[...]))
-            }
-            return Int64(bytes.count)
+    /// nil when the server asks for what it once had stored: it is gone here.
+    private func read(_ spool: Spool, _ offset: Int64, _ count: Int, _ cursor: inout OutputCursor) throws -> [UInt8]? {
+        do {
+            let bytes = try spool.read(from: offset, upTo: count)
+            cursor.sent(bytes.count)
+            return bytes
+        } catch let error as BerthError where error.code == .notFound {
+            attempt.services.log.error("output asked for again is gone", ["attempt": attempt.key])
+            cursor.giveUp()
+            return nil
         }
-        try await channel.credit.wait(beyond: offset)
-        let room = min(channel.credit.limit, head) - offset
-        let bytes = try spool.read(from: offset, upTo: Int(min(room, Int64(ChannelFrame.maximumPayload))))
-        try await connection.send(.data(channel: channel.number, offset: offset, bytes: bytes[...]))
-        return Int64(bytes.count)
     }
 
     func complete() async throws {

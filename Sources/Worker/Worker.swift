@@ -39,6 +39,7 @@ struct Worker: Sendable {
         configuration.trust = options.trust
         configuration.proxy = options.proxy
         let client = HTTPClient(loop: loop, configuration: configuration, randomness: randomness)
+        let servers = ServerList(options.links)
         let services = Services(
             loop: loop,
             time: time,
@@ -49,7 +50,7 @@ struct Worker: Sendable {
             holder: holder,
             git: git,
             files: ServerFiles(
-                targets: options.links,
+                servers: servers,
                 tokenFile: options.tokenFile,
                 client: client,
                 time: time,
@@ -67,7 +68,7 @@ struct Worker: Sendable {
         silence = Silence(time: time, file: layout.state + "/heard")
         link = Link(
             core: core,
-            targets: options.links,
+            servers: servers,
             tokenFile: options.tokenFile,
             client: client,
             randomness: randomness,

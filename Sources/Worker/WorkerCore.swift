@@ -38,15 +38,15 @@ actor WorkerCore {
         for entry in known {
             let attempt = Attempt(key: entry.key, record: entry.record, services: services)
             attempts[entry.key] = attempt
-            if let report = entry.report {
+            let child = children.first { $0.id == entry.key.description }
+            switch AttemptMachine.found(report: entry.report, hasChild: child != nil) {
+            case .ended(let report):
                 let spools = try await attempt.openSpools()
                 // Of an empty stream no file tells that it has ended.
                 try spools.stdout.finish()
                 try spools.stderr.finish()
                 await attempt.hasEnded(report)
-            } else {
-                let child = children.first { $0.id == entry.key.description }
-                addWork.yield { await attempt.recover(child) }
+            case .kept, .neverBegan: addWork.yield { await attempt.recover(child) }
             }
         }
         let keys = Set(known.map { $0.key.description })
@@ -145,7 +145,7 @@ actor WorkerCore {
 
     /// The server has recorded the end: row, bytes and the holder's memory of it go.
     func forget(_ key: AttemptKey) async {
-        guard let attempt = attempts[key], await attempt.hasEnded else { return }
+        guard let attempt = attempts[key], await attempt.machine.mayBeDropped else { return }
         attempts[key] = nil
         do {
             services.store.forget(key)
@@ -158,7 +158,7 @@ actor WorkerCore {
     /// The server wants nothing of it any more: ended, then dropped without a word.
     func kill(_ key: AttemptKey) async {
         guard let attempt = attempts[key] else { return }
-        await attempt.stop(.cancelled)
+        await attempt.abandon()
         addWork.yield { [self] in
             while await !attempt.hasEnded {
                 let seen = attempt.beacon.revision

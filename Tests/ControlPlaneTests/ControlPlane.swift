@@ -155,9 +155,9 @@ struct ControlPlane: Sendable {
     }
 
     /// What a server started anew on the same database and files has: no memory of connections.
-    func restarted(time: any TimeSource) -> ControlPlane {
+    func restarted(time: any TimeSource, seat: ReplicaSeat = ReplicaSeat()) -> ControlPlane {
         let log = Log(sink: SilentSink(), time: time)
-        let registry = WorkerRegistry()
+        let registry = WorkerRegistry(seat: seat)
         let tokens = WorkerTokens(
             database: database,
             feed: feed,

@@ -3,6 +3,7 @@ import Database
 import Domain
 import Environments
 import OpenSSL
+import Replicas
 import Synchronization
 import TestSupport
 import Testing
@@ -32,7 +33,8 @@ import Workspaces
         try await withDatabase { database in
             try await database.check(
                 ExecutionService.statements + EnvironmentService.statements + WorkerTokens.statements
-                    + WorkspaceService.statements
+                    + WorkspaceService.statements + ExecutionService.statements(database.dialect)
+                    + ReplicaService.statements(database.dialect) + DatabaseOutput.statements
             )
         }
     }

@@ -22,8 +22,9 @@ import Transport
         return Upload(id: id, bytes: Int64(text.utf8.count), sha256: digest, expiresAt: Timestamp(milliseconds: 0))
     }
 
-    @Test func `a worker reads an upload, a person's key does not`() async throws {
-        try await RunningServer.with { server in
+    @Test(arguments: ["files", "database"])
+    func `a worker reads an upload, a person's key does not`(store: String) async throws {
+        try await RunningServer.with(settings: ["outputStore": store]) { server in
             let upload = try await Self.upload(server, "a bundle")
             let path = "/v1/worker/uploads/\(upload.id)"
             let answer = try await server.http.fetch(
@@ -81,8 +82,9 @@ import Transport
         }
     }
 
-    @Test func `only the attempt that runs may bring a bundle, and only whole`() async throws {
-        try await RunningServer.with { server in
+    @Test(arguments: ["files", "database"])
+    func `only the attempt that runs may bring a bundle, and only whole`(store: String) async throws {
+        try await RunningServer.with(settings: ["outputStore": store]) { server in
             let worker = try await DocumentedWorker.introduced(to: server)
             try await worker.ready()
             let accepted = try await server.request("POST", "/api/execute", body: #"{"personaId":"p","prompt":"x"}"#)

@@ -32,6 +32,7 @@ import Transport
             #expect(received > 500)
             #expect(families["berth_database_queue"]?.value(["kind": "write"]) != nil)
             #expect((families["berth_connections"]?.value([:]) ?? 0) >= 1)
+            #expect(families["berth_client_faults_total"]?.value(["fault": "slow_head"]) == 0)
             #expect(families["berth_websockets"]?.value([:]) == 0)
         }
     }

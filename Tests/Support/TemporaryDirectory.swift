@@ -11,7 +11,16 @@ public final class TemporaryDirectory: Sendable {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+    deinit { Self.remove(path) }
+
+    /// Removes `path` with everything in it. What was killed a moment ago may still write there.
+    public static func remove(_ path: String) {
+        for _ in 0..<2000 {
+            try? FileManager.default.removeItem(atPath: path)
+            guard access(path, F_OK) == 0 else { return }
+            sched_yield()
+        }
+    }
 
     public func file(_ name: String) -> String { "\(path)/\(name)" }
 

@@ -42,4 +42,30 @@ import Testing
         let result = try await installation.berth("serve", "--listen", "unix:relative", within: .seconds(20))
         #expect(result.status == 64 && result.errors.contains("listen") && result.errors.contains("unix:/run"))
     }
+
+    @Test func `a name is listened on at all its addresses, on one port`() async throws {
+        let installation = try Installation()
+        let server = try await installation.serve(listen: "berth.localhost:0")
+        let line = try await server.line(containing: #""message":"listening""#, on: .stderr)
+        let port = try #require(line.split(separator: ":").last?.prefix { $0.isNumber })
+        for host in ["127.0.0.1", "[::1]"] {
+            #expect(try await check(["curl", "-s", "http://\(host):\(port)/healthz"]).contains("ok"))
+        }
+        try await end(server)
+    }
+
+    @Test func `an address of another machine is refused by name`() async throws {
+        let installation = try Installation()
+        let result = try await installation.berth("serve", "--listen", "192.0.2.1:0", within: .seconds(20))
+        #expect(result.status == 64 && result.errors.contains("192.0.2.1"), "\(result)")
+        #expect(result.errors.contains("this machine has no such address"))
+    }
+
+    @Test func `SIGHUP does not end a server that no terminal started`() async throws {
+        let installation = try Installation()
+        let server = try await installation.serve(listen: "127.0.0.1:0")
+        server.signal(SIGHUP)
+        #expect(try await installation.berth("ls").status == 0)
+        try await end(server)
+    }
 }

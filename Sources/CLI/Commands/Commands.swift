@@ -5,8 +5,10 @@ enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
         + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all + KeyCommands.all
+        + BusCommands.all
         + [
-            StatusCommand.command, DoctorCommand.command, ConfigCommand.command, CompletionCommand.command,
+            ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
+            CompletionCommand.command,
             VersionCommand.command,
         ]
 

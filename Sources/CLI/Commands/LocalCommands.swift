@@ -98,7 +98,8 @@ enum ServeCommand {
         ],
         discussion: """
             Writes the API key to DATA/api-key (0600) and its address to DATA/server.json, where the other commands
-            find them. SIGTERM and Ctrl-C stop it gracefully; environments and runs go on and are taken up again.
+            find them. SIGTERM, Ctrl-C and the end of its terminal stop it gracefully; environments and runs go on and are
+            taken up again.
             With a certificate it prints the pin of its key, for clients and workers that know no authority of it; new
             files in the certificate's place are taken without a restart, or at SIGHUP.
             """
@@ -123,7 +124,7 @@ enum DoctorCommand {
         examples: [Example(line: "berth doctor", about: "Before the first run")]
     ) { arguments, terminal in
         let configuration = try Surroundings.configuration(arguments, terminal)
-        let findings = Doctor.examine(configuration, loop: terminal.loop)
+        let findings = await Doctor.examine(configuration, loop: terminal.loop)
             .filter { !arguments.has("quiet") || $0.level != .good }
         if arguments.has("json") {
             terminal.writeBytes(try JSONBody.encode(findings, pretty: true) + Array("\n".utf8), toError: false)

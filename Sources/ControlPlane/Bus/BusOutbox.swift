@@ -124,6 +124,15 @@ public struct BusOutbox: Sendable {
         }
     }
 
+    /// Events of an organization up to this number may be forgotten, as far as this bus goes; nil: all.
+    public func position(in organization: OrganizationID) async throws -> Int64? {
+        guard carriesFeed else { return nil }
+        let name = bus.kind
+        return try await database.read { connection in
+            try connection.first(BusStore.position, name, organization)?.integer("seq") ?? 0
+        }
+    }
+
     /// Lets another server publish at once.
     public func letGo() async {
         let (name, holder) = (bus.kind, holder)

@@ -41,6 +41,7 @@ enum BusStore {
         JOIN feed f ON f.organization_id = p.organization_id
         WHERE p.bus = $1 AND f.seq > p.seq ORDER BY p.organization_id
         """
+    static let position: SQL = "SELECT seq FROM bus_positions WHERE bus = $1 AND organization_id = $2"
     /// The position is its own fence.
     static let move: SQL = """
         UPDATE bus_positions SET seq = $4, updated_at = $5 WHERE bus = $1 AND organization_id = $2 AND seq = $3
@@ -95,8 +96,7 @@ enum BusStore {
 
     static let statements = [
         member, firstOwner, hold, held, heldCount, release, lease, leaseKnown, insertLease, dropLease, unfollowed,
-        known,
-        organizations,
-        follow, behind, move, streams, stream, insertStream, planStream, moveStream, dropStreams, executions(3),
+        known, organizations, follow, behind, position, move, streams, stream, insertStream, planStream, moveStream,
+        dropStreams, executions(3),
     ]
 }

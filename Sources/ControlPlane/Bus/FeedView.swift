@@ -30,7 +30,8 @@ public struct FeedView: LogView {
     }
 
     public func bounds(of name: String) async throws -> PartitionStatus {
-        PartitionStatus(partition: 0, first: 1, end: try await feed.position(try organization(of: name)) + 1)
+        let bounds = try await feed.bounds(try organization(of: name))
+        return PartitionStatus(partition: 0, first: bounds.oldest, end: bounds.last + 1)
     }
 
     public func read(_ name: String, from offset: Int64, limit: Int) async throws

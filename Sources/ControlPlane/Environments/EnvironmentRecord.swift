@@ -30,6 +30,8 @@ public struct EnvironmentRecord: Sendable, Equatable {
     public var autoStopMinutes: Int?
     /// Changes with each write.
     public var version: Int64
+    /// On which server's machine it is, and who alone acts for it.
+    public var replicaID: ReplicaID?
     /// Verbs that are allowed now.
     public var allowed: [String]
 }

@@ -32,6 +32,10 @@ extension EnvironmentService {
     /// not be written is tried again by the reconciler.
     func drive(_ ticket: EnvironmentLanes.Ticket) async {
         do {
+            // Another server's: that one is woken by the change itself.
+            guard try await stored(ticket.id, ticket.organization, visibleTo: nil).record.replicaID == replica else {
+                return
+            }
             while try await step(ticket) { try Task.checkCancellation() }
         } catch is CancellationError {
             return

@@ -5,6 +5,7 @@ import Domain
 // The reconciler: takes no input, may be run at any time, any number of times.
 extension EnvironmentService {
     func reconcileLoop() async throws {
+        try await adopt()
         while true {
             do {
                 try await reconcile()
@@ -19,6 +20,13 @@ extension EnvironmentService {
         }
     }
 
+    /// Every environment of a database that no other server uses is on this machine.
+    func adopt() async throws {
+        let isOnly = !database.dialect.isShared
+        let replica = replica
+        try await database.write { try $0.run(EnvironmentStore.adopt, replica, isOnly) }
+    }
+
     /// A worker's connection has ended; perhaps its instance has too.
     public func workerGone(_ environment: EnvironmentID) async { reconcileBell.ring() }
 
@@ -26,10 +34,13 @@ extension EnvironmentService {
     public func reconcile() async throws {
         try await observe()
         let times = times
+        let replica = replica
         let unsettled = try await database.read { connection in
-            try (connection.rows(EnvironmentStore.unsettled) + connection.rows(EnvironmentStore.doomed)).map {
-                try EnvironmentStore.stored($0, times: times).record
-            }
+            try
+                (connection.rows(EnvironmentStore.unsettled, replica)
+                + connection.rows(EnvironmentStore.doomed, replica)).map {
+                    try EnvironmentStore.stored($0, times: times).record
+                }
         }
         for record in unsettled { lanes.wake(record.id, record.organizationID) }
     }
@@ -50,8 +61,11 @@ extension EnvironmentService {
             }
         }
         let times = times
+        let replica = replica
         let expected = try await database.read { connection in
-            try connection.rows(EnvironmentStore.inspected).map { try EnvironmentStore.stored($0, times: times).record }
+            try connection.rows(EnvironmentStore.inspected, replica).map {
+                try EnvironmentStore.stored($0, times: times).record
+            }
         }
         for record in expected where answered.contains(record.spec.provider) && !isBooting(record) {
             guard differs(observed[record.id], from: record) else { continue }
@@ -112,6 +126,7 @@ extension EnvironmentService {
             let row = try await database.read { try $0.first(EnvironmentStore.fate, id) }
             if let row {
                 guard try row.optionalTimestamp("deleted_at") != nil else { continue }
+                guard try row.optionalID("replica_id") == replica else { continue }
                 log.warning("leftovers of a destroyed environment", ["environment_id": id])
                 try await instances.removeOrphan(instance)
             } else if lanes.reportsOrphan(id) {

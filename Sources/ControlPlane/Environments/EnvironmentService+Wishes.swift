@@ -14,6 +14,7 @@ extension EnvironmentService {
         let machine = EnvironmentMachine.created(at: now, times: times)
         let spec = try EnvironmentStore.text(request.spec)
         let limitations = try EnvironmentStore.text(capabilities.limitations)
+        let replica = replica
         let owner = request.ownership == .organization ? nil : request.ownerID
         do {
             let record = try await feed.transaction(organization: request.organizationID) { transaction in
@@ -33,7 +34,8 @@ extension EnvironmentService {
                     now,
                     now,
                     machine.deadlineAt,
-                    request.autoStopMinutes
+                    request.autoStopMinutes,
+                    replica
                 )
                 guard let row = try transaction.first(EnvironmentStore.byID, id, request.organizationID) else {
                     throw Self.unknown(id)

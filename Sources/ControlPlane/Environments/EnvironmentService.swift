@@ -14,6 +14,8 @@ public struct EnvironmentService: Sendable {
     let ids: IDSource
     let times: EnvironmentTimes
     let log: Log
+    /// The server whose environments it drives.
+    let replica: ReplicaID
     private let byID: RowQuery<StoredEnvironment>
     let lanes = EnvironmentLanes()
     let bells = EnvironmentBells()
@@ -29,6 +31,7 @@ public struct EnvironmentService: Sendable {
         time: any TimeSource,
         ids: IDSource,
         times: EnvironmentTimes = EnvironmentTimes(),
+        replica: ReplicaID = .alone,
         log: Log
     ) {
         self.database = database
@@ -40,6 +43,7 @@ public struct EnvironmentService: Sendable {
         self.ids = ids
         self.times = times
         self.log = log
+        self.replica = replica
         byID = RowQuery(EnvironmentStore.byID) { try EnvironmentStore.stored($0, times: times) }
     }
 
@@ -186,12 +190,34 @@ extension EnvironmentService {
         after: EnvironmentID? = nil,
         limit: Int = 100
     ) async throws -> [EnvironmentRecord] {
-        let times = times
-        return try await database.read { connection in
-            try connection.rows(EnvironmentStore.list, organization, user, after?.text ?? "", limit).map {
-                try EnvironmentStore.stored($0, times: times).record
-            }
+        try await database.read { [self] connection in
+            try list(organization, visibleTo: user, after: after, limit: limit, in: connection)
         }
+    }
+
+    /// As above, within a read of the caller's.
+    public func list(
+        _ organization: OrganizationID,
+        visibleTo user: UserID?,
+        after: EnvironmentID?,
+        limit: Int,
+        in connection: any SQLConnection
+    ) throws -> [EnvironmentRecord] {
+        try connection.rows(EnvironmentStore.list, organization, user, after?.text ?? "", limit).map {
+            try EnvironmentStore.stored($0, times: times).record
+        }
+    }
+
+    /// nil where there is none that `user` may see.
+    public func find(
+        _ id: EnvironmentID,
+        organization: OrganizationID,
+        visibleTo user: UserID?,
+        in connection: any SQLConnection
+    ) throws -> EnvironmentRecord? {
+        let row = try connection.first(EnvironmentStore.byID, id, organization)
+        let record = try row.map { try EnvironmentStore.stored($0, times: times).record }
+        return record.flatMap { user == nil || $0.ownerID == nil || $0.ownerID == user ? $0 : nil }
     }
 
     /// The facts that led to the present state, newest first.

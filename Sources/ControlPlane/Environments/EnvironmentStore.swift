@@ -13,7 +13,7 @@ enum EnvironmentStore {
     static let columns: SQL = """
         SELECT id, organization_id, owner_id, name, kind, spec, desired_state, observed_state, state_message, state_cause,
             instance, provider_instance_id, limits_enforced, limitations, created_at, state_entered_at, deadline_at,
-            last_health_check_at, last_active_at, auto_stop_minutes, version
+            last_health_check_at, last_active_at, auto_stop_minutes, version, replica_id
         FROM environments
         """
     static let byID: SQL =
@@ -37,8 +37,8 @@ enum EnvironmentStore {
     static let insert: SQL = """
         INSERT INTO environments
             (id, organization_id, owner_id, name, kind, provider, spec, desired_state, observed_state, limits_enforced,
-             limitations, created_at, state_entered_at, deadline_at, auto_stop_minutes)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+             limitations, created_at, state_entered_at, deadline_at, auto_stop_minutes, replica_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         """
     /// The fence is in the statement: version and instance as they were read.
     static let update: SQL = """
@@ -49,20 +49,28 @@ enum EnvironmentStore {
         WHERE id = $1 AND organization_id = $2 AND version = $3 AND instance = $4
         """
     static let checked: SQL = "UPDATE environments SET last_health_check_at = $2 WHERE id = $1"
-    /// What the reconciler looks at: everything under way or wanted otherwise, and what should be there.
+    /// What was made before servers had names, or by the one server of a file before its data directory was put back.
+    static let adopt: SQL = """
+        UPDATE environments SET replica_id = $1 WHERE replica_id IS NULL OR (replica_id <> $1 AND CAST($2 AS BIGINT) = 1)
+        """
+    /// What the reconciler looks at: everything under way or wanted otherwise, and what should be there; of one server,
+    /// because an instance lives on its machine.
     static let unsettled: SQL =
         columns + """
-             WHERE deleted_at IS NULL AND observed_state <> 'error' AND desired_state <> observed_state ORDER BY id
+             WHERE deleted_at IS NULL AND observed_state <> 'error' AND desired_state <> observed_state
+                AND replica_id = $1 ORDER BY id
             """
     static let doomed: SQL =
         columns + """
-             WHERE deleted_at IS NULL AND observed_state = 'error' AND desired_state = 'destroyed' ORDER BY id
+             WHERE deleted_at IS NULL AND observed_state = 'error' AND desired_state = 'destroyed'
+                AND replica_id = $1 ORDER BY id
             """
     static let inspected: SQL =
         columns + """
-             WHERE deleted_at IS NULL AND observed_state IN ('running', 'paused', 'starting', 'stopped') ORDER BY id
+             WHERE deleted_at IS NULL AND observed_state IN ('running', 'paused', 'starting', 'stopped')
+                AND replica_id = $1 ORDER BY id
             """
-    static let fate: SQL = "SELECT deleted_at FROM environments WHERE id = $1"
+    static let fate: SQL = "SELECT deleted_at, replica_id FROM environments WHERE id = $1"
     static let facts: SQL = """
         SELECT seq, type, payload, actor_id, recorded_at FROM events
         WHERE organization_id = $1 AND subject = $2 ORDER BY seq DESC LIMIT $3
@@ -70,7 +78,7 @@ enum EnvironmentStore {
 
     /// For the test that prepares every statement.
     static let statements = [
-        byID, byName, personal, list, insert, update, checked, unsettled, doomed, inspected, fate, facts,
+        byID, byName, personal, list, insert, update, checked, adopt, unsettled, doomed, inspected, fate, facts,
     ]
 
     private static let specs = JSONMemo<EnvironmentSpec>()
@@ -104,6 +112,7 @@ enum EnvironmentStore {
             lastActiveAt: try row.optionalTimestamp("last_active_at"),
             autoStopMinutes: try row.optionalInt("auto_stop_minutes"),
             version: try row.integer("version"),
+            replicaID: try row.optionalID("replica_id"),
             allowed: []
         )
         let machine = EnvironmentMachine(

@@ -4,14 +4,25 @@ public import WorkerProtocol
 
 /// What executions need of the connected workers; wired to `Workers` by the composition root.
 public protocol WorkerPool: Sendable {
+    /// Which server they are connected to.
+    var seat: ReplicaSeat { get }
     /// Ready workers with a free slot, by id.
     func candidates() -> [WorkerCandidate]
     /// Takes a slot; false when there is none any more.
     func reserve(_ worker: WorkerID, for key: AttemptKey) -> Bool
     @discardableResult
     func release(_ worker: WorkerID, _ key: AttemptKey) -> Bool
-    /// The books say that this worker holds an attempt; unless it is connected it has until `lostAt` to come.
-    func expect(_ worker: WorkerID, organization: OrganizationID, holding key: AttemptKey, lostAt: Uptime)
+    /// The books say that this worker holds an attempt and was connected here last, by `connection`; unless it is here it
+    /// has until `lostAt` to come.
+    func expect(
+        _ worker: WorkerID,
+        organization: OrganizationID,
+        connection: Int64,
+        holding key: AttemptKey,
+        lostAt: Uptime
+    )
+    /// It has connected elsewhere since it was by this connection: it is given nothing more here.
+    func withdraw(_ worker: WorkerID, _ fence: WorkerFence) async
     /// false when the worker has gone and did not receive it.
     func assign(_ key: AttemptKey, _ message: ServerMessage.Assign, to worker: WorkerID) async -> Bool
     func cancel(_ key: AttemptKey, at worker: WorkerID) async

@@ -29,8 +29,18 @@ extension ExecutionService {
         )
         do {
             let input = try await input(of: record)
-            let change = try await change(record.id, record.organizationID) { machine, _ in try machine.assign(claim) }
+            let held = HeldWorker(workerID: worker.workerID, fence: worker.fence)
+            let change = try await change(record.id, record.organizationID, by: held) { machine, _ in
+                try machine.assign(claim)
+            }
             await send(key, change.stored, input, to: worker)
+        } catch is HeldWorker.Moved {
+            workers.release(worker.workerID, key)
+            await workers.withdraw(worker.workerID, worker.fence)
+        } catch let error as BerthError where [.illegalTransition, .notFound].contains(error.code) {
+            // Another server was first, or it was cancelled.
+            workers.release(worker.workerID, key)
+            log.debug("execution had moved on", ["execution_id": record.id, "reason": error.message])
         } catch {
             workers.release(worker.workerID, key)
             let error = BerthError(wrapping: error)
@@ -153,6 +163,8 @@ extension ExecutionService {
             try await body()
         } catch let error as BerthError where [.stale, .illegalTransition, .notFound].contains(error.code) {
             log.debug("execution had moved on", ["execution_id": id, "reason": error.message])
+        } catch is HeldWorker.Moved {
+            log.debug("its worker had moved on", ["execution_id": id])
         } catch {
             // The row keeps its state and its deadline, which will act.
             log.error("execution not changed", ["execution_id": id, "error": "\(error)"])

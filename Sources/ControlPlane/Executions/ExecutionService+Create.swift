@@ -22,7 +22,7 @@ extension ExecutionService {
         let id: ExecutionID = ids.make()
         let sealed = try sealing.seal(request, id: id)
         let key = AttemptKey(id, 1)
-        let worker = reserve(request, key)
+        var worker = reserve(request, key)
         if worker == nil, let environment = request.environmentID {
             if let reason = try await environments.wake(environment, organization: request.organizationID) {
                 throw BerthError(.conflict, reason.message, field: "environment", remedy: reason.remedy)
@@ -31,6 +31,13 @@ extension ExecutionService {
         let outcome: (stored: StoredExecution, isNew: Bool, seq: Int64?)
         do {
             outcome = try await insert(request, id, sealed, worker)
+        } catch is HeldWorker.Moved {
+            if let gone = worker {
+                workers.release(gone.workerID, key)
+                await workers.withdraw(gone.workerID, gone.fence)
+            }
+            worker = nil
+            outcome = try await insert(request, id, sealed, nil)
         } catch {
             if let worker { workers.release(worker.workerID, key) }
             throw error
@@ -80,6 +87,8 @@ extension ExecutionService {
             )
         }
         let start = machine
+        let held = worker.map { HeldWorker(workerID: $0.workerID, fence: $0.fence) }
+        let database = database
         let committed = try await feed.transaction(organization: request.organizationID) { transaction in
             if let known = try request.origin?.execution(request.organizationID, transaction) {
                 return (try Self.existing(known, request, times: times, in: transaction), false)
@@ -134,6 +143,7 @@ extension ExecutionService {
             )
             try request.origin?.record(id, at: now, in: transaction)
             if let claim = start.claim {
+                try held?.check(in: transaction, database.dialect)
                 try transaction.run(
                     ExecutionStore.insertAttempt,
                     id,

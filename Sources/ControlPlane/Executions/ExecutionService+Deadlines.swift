@@ -42,25 +42,34 @@ extension ExecutionService {
         return next ?? nil
     }
 
-    /// What workers hold by the books is expected back within 90 s: after a restart of the server, and ever again in case
-    /// a connection was lost between two of our own steps. Returns how much is held.
+    /// Others' workers have passed to this server: what they hold is expected from now on.
+    public func lookAround() { deadlines.bell.ring() }
+
+    /// What workers that were connected here last hold by the books is expected back within 90 s: after a restart of the
+    /// server, after the death of another whose workers this one took over, and ever again in case a connection was lost
+    /// between two of our own steps. Returns how much is held.
     @discardableResult
-    func recover() async throws -> Int {
-        let times = times
-        let open = try await database.read { connection in
-            try connection.rows(ExecutionStore.open, values: []).map { try ExecutionStore.stored($0, times: times) }
+    public func recover() async throws -> Int {
+        let rows = try await database.read { [seat = workers.seat] connection in
+            try connection.rows(ExecutionStore.held, seat.id).map { row in
+                (
+                    key: AttemptKey(try row.id("id"), try row.int("attempt")),
+                    worker: try row.id(WorkerKind.self, "worker_id"),
+                    organization: try row.id(OrganizationKind.self, "organization_id"),
+                    connection: try row.integer("connection")
+                )
+            }
         }
         let lostAt = time.uptime + ProtocolLimits.lostAfter
-        for stored in open {
-            guard let claim = stored.machine.claim else { continue }
-            let key = AttemptKey(stored.record.id, claim.attempt)
+        for row in rows {
             workers.expect(
-                claim.workerID,
-                organization: stored.record.organizationID,
-                holding: key,
+                row.worker,
+                organization: row.organization,
+                connection: row.connection,
+                holding: row.key,
                 lostAt: lostAt
             )
         }
-        return open.count
+        return rows.count
     }
 }

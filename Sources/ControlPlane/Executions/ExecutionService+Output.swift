@@ -159,6 +159,9 @@ extension ExecutionService {
             throw BerthError(.invalidValue, "\(offset) is negative", field: "offset", remedy: "offsets count from 0")
         }
         let bytes = try await output.read(key, stream, from: offset, limit: max(0, limit))
-        return OutputSlice(offset: offset, bytes: bytes, storedBytes: try await output.length(key, stream))
+        // Fewer than were asked for: they are the last.
+        let isLast = !bytes.isEmpty && bytes.count < limit
+        let stored = isLast ? offset + Int64(bytes.count) : try await output.length(key, stream)
+        return OutputSlice(offset: offset, bytes: bytes, storedBytes: stored)
     }
 }

@@ -68,12 +68,15 @@ extension ExecutionService {
         }
     }
 
-    public func lost(_ keys: [AttemptKey], worker: WorkerID, _ reason: FailureReason) async throws {
+    public func lost(_ keys: [AttemptKey], worker: WorkerID, _ fence: WorkerFence, _ reason: FailureReason)
+        async throws
+    {
         let now = time.now
+        let held = HeldWorker(workerID: worker, fence: fence)
         for key in keys {
             await settle(key.executionID) {
                 let organization = try await organization(of: key, worker)
-                try await change(key.executionID, organization, worker: worker) { machine, _ in
+                try await change(key.executionID, organization, worker: worker, by: held) { machine, _ in
                     try machine.lose(attempt: key.attempt, reason, at: now)
                 }
             }
@@ -139,6 +142,7 @@ extension ExecutionService {
     public func resume(
         worker: WorkerID,
         organization: OrganizationID,
+        fence: WorkerFence,
         attempts: [WorkerMessage.AttemptPosition]?
     ) async throws -> WorkerResume {
         let times = times
@@ -172,18 +176,18 @@ extension ExecutionService {
             open.filter { stored in
                 !attempts.contains { $0.executionId == stored.record.id && $0.attempt == stored.record.attempt }
             },
-            worker
+            HeldWorker(workerID: worker, fence: fence)
         )
         return resume
     }
 
-    private func settleMissing(_ missing: [StoredExecution], _ worker: WorkerID) async {
+    private func settleMissing(_ missing: [StoredExecution], _ held: HeldWorker) async {
         let now = time.now
         let reason = FailureReason(.infrastructureLost, "its worker came back without it")
         for stored in missing {
             let (id, attempt) = (stored.record.id, stored.record.attempt)
             await settle(id) {
-                try await change(id, stored.record.organizationID, worker: worker) { machine, record in
+                try await change(id, stored.record.organizationID, worker: held.workerID, by: held) { machine, record in
                     record.state == .assigned
                         ? try machine.giveBack(attempt: attempt, at: now)
                         : try machine.lose(attempt: attempt, reason, at: now)

@@ -55,6 +55,9 @@ public struct ExecutionService: Sendable {
     /// For the test that prepares every statement.
     public static var statements: [SQL] { ExecutionStore.statements + ExecutionOrigin.statements }
 
+    /// As `statements`, for what the engines say differently.
+    public static func statements(_ dialect: any SQLDialect) -> [SQL] { [HeldWorker.statement(dialect)] }
+
     /// What one write did.
     struct Change: Sendable {
         var stored: StoredExecution
@@ -71,12 +74,14 @@ public struct ExecutionService: Sendable {
         _ organization: OrganizationID,
         actor: UserID? = nil,
         worker: WorkerID? = nil,
+        by fence: HeldWorker? = nil,
         report: ExecutionReport? = nil,
         startedAt: Timestamp? = nil,
         _ event: @escaping @Sendable (inout ExecutionMachine, ExecutionRecord) throws -> [ExecutionMachine.Effect]
     ) async throws -> Change {
         let now = time.now
         let times = times
+        let database = database
         let committed = try await withMovingRows {
             try await feed.transaction(organization: organization) { transaction in
                 guard let row = try transaction.first(ExecutionStore.byID, id, organization) else {
@@ -86,6 +91,7 @@ public struct ExecutionService: Sendable {
                 if let worker, let claim = stored.machine.claim, claim.workerID != worker {
                     throw BerthError.stale("worker", held: worker, current: claim.workerID)
                 }
+                try fence?.check(in: transaction, database.dialect)
                 var machine = stored.machine
                 let effects = try event(&machine, stored.record)
                 guard machine != stored.machine else { return Change(stored: stored, effects: effects, seq: nil) }
@@ -164,12 +170,8 @@ extension ExecutionService {
     public func snapshot(_ id: ExecutionID, organization: OrganizationID, visibleTo user: UserID?) async throws
         -> ExecutionSnapshot
     {
-        let times = times
-        let found = try await database.read { [self] connection -> ExecutionSnapshot? in
-            guard let row = try connection.first(ExecutionStore.byID, id, organization) else { return nil }
-            let stored = try ExecutionStore.stored(row, times: times)
-            guard user == nil || stored.record.ownerID == user else { return nil }
-            return ExecutionSnapshot(try titled(stored))
+        let found = try await database.read { [self] connection in
+            try find(id, organization: organization, visibleTo: user, in: connection).map { ExecutionSnapshot($0) }
         }
         guard let found else { throw Self.unknown(id) }
         return found
@@ -183,19 +185,53 @@ extension ExecutionService {
         after: ExecutionID? = nil,
         limit: Int = 50
     ) async throws -> ExecutionPage {
-        let times = times
-        let values: [SQLValue] =
-            [
-                organization.sqlValue, user.sqlValue, filter.environmentID.sqlValue, filter.workspaceID.sqlValue,
-                filter.personaID.sqlValue, after.sqlValue, .integer(Int64(limit + 1)),
-            ] + filter.states.map { .text($0.rawValue) }
-        let stored = try await database.read { connection in
-            try connection.rows(ExecutionStore.list(filter), values: values).map {
-                try ExecutionStore.stored($0, times: times)
-            }
+        let stored = try await database.read { [self] connection in
+            try rows(filter, organization, user, after, limit: limit + 1, in: connection)
         }
         let page = try stored.prefix(limit).map(titled)
         return ExecutionPage(executions: page, next: stored.count > limit ? page.last?.id : nil)
+    }
+
+    private func rows(
+        _ filter: ExecutionFilter,
+        _ organization: OrganizationID,
+        _ user: UserID?,
+        _ after: ExecutionID?,
+        limit: Int,
+        in connection: any SQLConnection
+    ) throws -> [StoredExecution] {
+        let values: [SQLValue] =
+            [
+                organization.sqlValue, user.sqlValue, filter.environmentID.sqlValue, filter.workspaceID.sqlValue,
+                filter.personaID.sqlValue, after.sqlValue, .integer(Int64(limit)),
+            ] + filter.states.map { .text($0.rawValue) }
+        return try connection.rows(ExecutionStore.list(filter), values: values).map {
+            try ExecutionStore.stored($0, times: times)
+        }
+    }
+
+    /// Newest first, within a read of the caller's.
+    public func list(
+        _ filter: ExecutionFilter,
+        organization: OrganizationID,
+        visibleTo user: UserID?,
+        after: ExecutionID?,
+        limit: Int,
+        in connection: any SQLConnection
+    ) throws -> [ExecutionRecord] {
+        try rows(filter, organization, user, after, limit: limit, in: connection).map(titled)
+    }
+
+    /// nil where there is none that `user` may see.
+    public func find(
+        _ id: ExecutionID,
+        organization: OrganizationID,
+        visibleTo user: UserID?,
+        in connection: any SQLConnection
+    ) throws -> ExecutionRecord? {
+        guard let row = try connection.first(ExecutionStore.byID, id, organization) else { return nil }
+        let stored = try ExecutionStore.stored(row, times: times)
+        return user == nil || stored.record.ownerID == user ? try titled(stored) : nil
     }
 
     /// The whole prompt.

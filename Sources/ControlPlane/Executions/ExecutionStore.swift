@@ -112,7 +112,13 @@ enum ExecutionStore {
         WHERE state = 'queued' AND environment_id IS NOT NULL ORDER BY environment_id
         """
     static let anyQueued: SQL = "SELECT 1 AS found FROM executions WHERE state = 'queued' LIMIT 1"
-    static let open: SQL = columns + " WHERE e.state IN ('assigned', 'running') ORDER BY e.id"
+    /// What is held by workers that were connected to one server last.
+    static let held: SQL = """
+        SELECT e.id, e.organization_id, e.attempt, a.worker_id, w.connection FROM executions e
+        JOIN execution_attempts a ON a.execution_id = e.id AND a.attempt = e.attempt
+        JOIN workers w ON w.id = a.worker_id
+        WHERE e.state IN ('assigned', 'running') AND w.replica_id = $1 ORDER BY e.id
+        """
     static let openIn: SQL = """
         SELECT COUNT(*) AS count FROM executions
         WHERE environment_id = $1 AND organization_id = $2 AND state IN ('assigned', 'running')
@@ -143,7 +149,7 @@ enum ExecutionStore {
     static let statements = [
         byID, insert, insertInput, input, clearSecrets, update, recordEnd, insertAttempt, startAttempt, endAttempt,
         insertStream, streams, attemptOwner, heldByWorker, heldByInstance, queuedIn, queuedAlone, waitingEnvironments,
-        anyQueued, open, openIn, due, nextDeadline, events, claimKey, insertKey,
+        anyQueued, held, openIn, due, nextDeadline, events, claimKey, insertKey,
         list(ExecutionFilter(states: [.queued, .running]), from: 8),
     ]
 

@@ -7,15 +7,20 @@ public import WorkerProtocol
 public protocol AttemptBridge: Sendable {
     /// Answers a hello: one point per attempt that the worker names, and what it holds by the server's books afterwards.
     /// - Parameter attempts: nil from a documented peer, which cannot say; it keeps what it had.
-    func resume(worker: WorkerID, organization: OrganizationID, attempts: [WorkerMessage.AttemptPosition]?)
-        async throws -> WorkerResume
+    func resume(
+        worker: WorkerID,
+        organization: OrganizationID,
+        fence: WorkerFence,
+        attempts: [WorkerMessage.AttemptPosition]?
+    ) async throws -> WorkerResume
     func started(_ key: AttemptKey, worker: WorkerID, at: Timestamp) async throws
     func progress(_ key: AttemptKey, worker: WorkerID, stage: String, message: String) async throws
     func personaEvent(_ key: AttemptKey, worker: WorkerID, type: String, payload: JSONValue) async throws
     /// - Parameter startedAt: when the worker said that the process exists, where that was not recorded apart.
     func completed(_ key: AttemptKey, worker: WorkerID, _ report: ExecutionReport, startedAt: Timestamp?) async throws
-    /// The attempts are gone with their worker, or it says that it does not run them.
-    func lost(_ keys: [AttemptKey], worker: WorkerID, _ reason: FailureReason) async throws
+    /// The attempts are gone with their worker, or it says that it does not run them. Nothing happens to those of a worker
+    /// that has connected anew.
+    func lost(_ keys: [AttemptKey], worker: WorkerID, _ fence: WorkerFence, _ reason: FailureReason) async throws
     /// A slot may have become free.
     func workerReady(_ worker: WorkerID) async
 

@@ -151,7 +151,8 @@ public actor WorkerLink {
             await attempts.workerReady(worker)
         case .surrender(let keys):
             let reason = FailureReason(.infrastructureLost, "its worker came back without it")
-            try await attempts.lost(keys, worker: worker, reason)
+            let fence = WorkerFence(replicaID: service.registry.seat.id, connection: connection)
+            try await attempts.lost(keys, worker: worker, fence, reason)
         case .started(let key):
             guard !begun.contains(where: { $0.key == key }) else { return }
             begun.append((key, service.time.now))

@@ -18,4 +18,10 @@ extension WorkerRegistry {
     public func forget(_ key: AttemptKey, at worker: WorkerID) async {
         await link(of: worker)?.forget(key)
     }
+
+    /// It has connected elsewhere since: its connection here is ended and given nothing more.
+    public func withdraw(_ worker: WorkerID, _ fence: WorkerFence) async {
+        guard let link = stopGiving(worker, connection: fence.connection) else { return }
+        await link.close(code: 1008, reason: "replaced by a newer connection of the same worker")
+    }
 }

@@ -23,7 +23,10 @@ public final class WorkerRegistry: Sendable {
     /// Rings when somebody went away or came back.
     let changed = Wakeup()
 
-    public init() {}
+    /// Which server its workers are connected to.
+    public let seat: ReplicaSeat
+
+    public init(seat: ReplicaSeat = ReplicaSeat()) { self.seat = seat }
 
     /// Ready workers with a free slot, by id.
     public func candidates() -> [WorkerCandidate] {
@@ -91,8 +94,15 @@ public final class WorkerRegistry: Sendable {
         }
     }
 
-    /// After a restart of the server: the books say that this worker holds an attempt; it has until `lostAt` to come.
-    public func expect(_ worker: WorkerID, organization: OrganizationID, holding key: AttemptKey, lostAt: Uptime) {
+    /// The books say that this worker holds an attempt and was connected here last, by `connection`; unless it is here it
+    /// has until `lostAt` to come.
+    public func expect(
+        _ worker: WorkerID,
+        organization: OrganizationID,
+        connection: Int64,
+        holding key: AttemptKey,
+        lostAt: Uptime
+    ) {
         entries.withLock { entries in
             var entry =
                 entries[worker]
@@ -107,13 +117,16 @@ public final class WorkerRegistry: Sendable {
                         freeSlots: 0
                     ),
                     link: nil,
-                    connection: 0,
+                    connection: connection,
                     slots: 0,
                     isReady: false,
                     held: [:],
                     lostAt: lostAt
                 )
-            if entry.link == nil { entry.held[key.executionID] = key.attempt }
+            if entry.link == nil {
+                entry.held[key.executionID] = key.attempt
+                entry.connection = max(entry.connection, connection)
+            }
             entries[worker] = entry
         }
         changed.ring()
@@ -159,6 +172,15 @@ public final class WorkerRegistry: Sendable {
         }
     }
 
+    /// Returns the connection if it is still the one that is meant.
+    func stopGiving(_ worker: WorkerID, connection: Int64) -> WorkerLink? {
+        entries.withLock { entries in
+            guard let entry = entries[worker], entry.connection == connection else { return nil }
+            entries[worker]?.isReady = false
+            return entry.link
+        }
+    }
+
     /// Its socket is gone. Returns false when a newer connection has taken its place.
     func disconnect(_ worker: WorkerID, connection: Int64, lostAt: Uptime) -> Bool {
         defer { changed.ring() }
@@ -177,12 +199,19 @@ public final class WorkerRegistry: Sendable {
     }
 
     /// Removes and returns who has been away too long.
-    func takeLost(now: Uptime) -> [(worker: WorkerID, organization: OrganizationID, held: [AttemptKey])] {
+    func takeLost(now: Uptime) -> [LostWorker] {
         entries.withLock { entries in
             let lost = entries.filter { $0.value.link == nil && ($0.value.lostAt ?? now) <= now }
                 .sorted { $0.key < $1.key }
             for (worker, _) in lost { entries[worker] = nil }
-            return lost.map { ($0.key, $0.value.candidate.organizationID, $0.value.keys) }
+            return lost.map { worker, entry in
+                LostWorker(
+                    id: worker,
+                    organizationID: entry.candidate.organizationID,
+                    fence: WorkerFence(replicaID: seat.id, connection: entry.connection),
+                    held: entry.keys
+                )
+            }
         }
     }
 
@@ -203,4 +232,12 @@ extension WorkerRegistry.Entry {
     var keys: [AttemptKey] { held.sorted { $0.key < $1.key }.map { AttemptKey($0.key, $0.value) } }
 
     mutating func countSlots() { candidate.freeSlots = max(0, slots - held.count) }
+}
+
+/// Who was away too long, and by which connection it was known.
+struct LostWorker: Sendable {
+    var id: WorkerID
+    var organizationID: OrganizationID
+    var fence: WorkerFence
+    var held: [AttemptKey]
 }

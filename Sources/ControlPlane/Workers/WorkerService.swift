@@ -62,50 +62,30 @@ public struct WorkerService: Sendable {
     }
 
     public func giveUpLost() async throws {
-        for (worker, organization, held) in registry.takeLost(now: time.uptime) where !held.isEmpty {
+        // What it holds may be another's by now: whoever has taken it over waits for the workers as well.
+        guard registry.seat.isActing(at: time.uptime) else { return }
+        for lost in registry.takeLost(now: time.uptime) where !lost.held.isEmpty {
             let reason = FailureReason(
                 .infrastructureLost,
                 "its worker was not heard for \(ProtocolLimits.lostAfter)",
                 remedy: "run it again; 'retry: idempotent' lets Berth do so by itself"
             )
             do {
-                try await attempts.lost(held, worker: worker, reason)
+                try await attempts.lost(lost.held, worker: lost.id, lost.fence, reason)
             } catch {
-                log.error("lost worker not recorded", ["worker_id": worker, "error": "\(error)"])
+                log.error("lost worker not recorded", ["worker_id": lost.id, "error": "\(error)"])
                 let again = time.uptime + .seconds(5)
-                for key in held { registry.expect(worker, organization: organization, holding: key, lostAt: again) }
+                for key in lost.held {
+                    registry.expect(
+                        lost.id,
+                        organization: lost.organizationID,
+                        connection: lost.fence.connection,
+                        holding: key,
+                        lostAt: again
+                    )
+                }
                 try Task.checkCancellation()
             }
-        }
-    }
-
-    public func list(
-        _ organization: OrganizationID,
-        visibleTo user: UserID?,
-        after: WorkerID?,
-        limit: Int
-    ) async throws -> [WorkerRecord] {
-        let rows = try await database.read {
-            try $0.rows(WorkerStore.list, organization, user, after?.text ?? "", limit)
-        }
-        return try rows.map { row in
-            let id: WorkerID = try row.id("id")
-            let entry = registry.entry(id)
-            return WorkerRecord(
-                id: id,
-                name: try row.text("name"),
-                environmentID: try row.optionalID("environment_id"),
-                instance: try row.optionalInteger("instance"),
-                version: try row.optionalText("version"),
-                protocolVersion: try row.optionalInt("protocol"),
-                capabilities: try WorkerStore.capabilities(try row.text("capabilities")),
-                slots: entry?.slots ?? 0,
-                executions: entry?.keys.map(\.executionID) ?? [],
-                isConnected: entry?.link != nil,
-                connectedAt: try row.optionalTimestamp("connected_at"),
-                lastHeardAt: try row.optionalTimestamp("last_heard_at"),
-                createdAt: try row.timestamp("created_at")
-            )
         }
     }
 }
@@ -123,11 +103,24 @@ extension WorkerService {
         if let spoken = hello.protocol, spoken < 1 {
             throw BerthError(.protocolViolation, "hello.protocol must be 1 or more, or absent")
         }
+        guard registry.seat.isActing(at: time.uptime) else {
+            throw BerthError(
+                .unavailable,
+                "this server has lost its database's leave to act; it asks for it again",
+                isRetryable: true
+            )
+        }
         let organization = identity.organizationID
         let workerID = try await workerID(of: hello, identity)
-        async let connecting = recordConnection(workerID, hello, identity)
-        async let resuming = attempts.resume(worker: workerID, organization: organization, attempts: hello.attempts)
-        let (connection, resumption) = (try await connecting, try await resuming)
+        // One after the other: what another server gave it before is in the books once it is connected here, and nothing
+        // is added there afterwards.
+        let connection = try await recordConnection(workerID, hello, identity)
+        let resumption = try await attempts.resume(
+            worker: workerID,
+            organization: organization,
+            fence: WorkerFence(replicaID: registry.seat.id, connection: connection),
+            attempts: hello.attempts
+        )
         var candidate = WorkerCandidate(
             workerID: workerID,
             organizationID: organization,
@@ -135,7 +128,8 @@ extension WorkerService {
             instance: nil,
             capabilities: hello.capabilities,
             protocolVersion: hello.protocol,
-            freeSlots: 0
+            freeSlots: 0,
+            fence: WorkerFence(replicaID: registry.seat.id, connection: connection)
         )
         if case .environment(_, let environment, let instance) = identity.place {
             candidate.environmentID = environment
@@ -148,6 +142,7 @@ extension WorkerService {
             ack.protocol = min(spoken, ProtocolLimits.version)
             ack.heartbeatMs = ProtocolLimits.heartbeat.wholeMilliseconds
             ack.resume = resumption.points
+            if case .alone = identity.place { ack.servers = registry.seat.servers }
         }
         log.info("worker connected", ["worker_id": workerID, "name": hello.workerId, "version": hello.version])
         return Admission(workerID: workerID, connection: connection, ack: ack, held: resumption.held)
@@ -180,6 +175,7 @@ extension WorkerService {
         async throws -> Int64
     {
         let capabilities = try WorkerStore.capabilitiesText(hello.capabilities)
+        let replica = registry.seat.id
         let now = time.now
         let organization = identity.organizationID
         return try await feed.transaction(organization: organization) { transaction in
@@ -190,7 +186,8 @@ extension WorkerService {
                 String(hello.version.prefix(100)),
                 hello.protocol,
                 capabilities,
-                now
+                now,
+                replica
             )
             guard let row else { throw BerthError(.stale, "the worker's token was withdrawn") }
             transaction.record(NewEvent("worker.connected", subject: id, ownerID: identity.ownerID, at: now))

@@ -30,7 +30,7 @@ enum WorkerStore {
     static let connect: SQL = """
         UPDATE workers
         SET version = $3, protocol = $4, capabilities = $5, connection = connection + 1, connected_at = $6,
-            last_heard_at = $6, disconnected_at = NULL
+            last_heard_at = $6, disconnected_at = NULL, replica_id = $7
         WHERE id = $2 AND organization_id = $1 AND revoked_at IS NULL
         RETURNING connection
         """
@@ -38,22 +38,26 @@ enum WorkerStore {
         UPDATE workers SET disconnected_at = $4, last_heard_at = $4
         WHERE id = $2 AND organization_id = $1 AND connection = $3
         """
-    static let list: SQL = """
+    private static let visible: SQL = """
         SELECT id, name, environment_id, instance, version, protocol, capabilities, connected_at, disconnected_at,
             last_heard_at, created_at
         FROM workers
         WHERE organization_id = $1 AND revoked_at IS NULL AND (CAST($2 AS TEXT) IS NULL OR owner_id IS NULL OR owner_id = $2)
-            AND id > $3
-        ORDER BY id LIMIT $4
         """
+    static let list: SQL = visible + " AND id > $3 ORDER BY id LIMIT $4"
+    static let byID: SQL = visible + " AND id = $3"
     static let standing: SQL = """
         SELECT id FROM workers
         WHERE organization_id = $1 AND (id = $2 OR name = $2) AND environment_id IS NULL AND revoked_at IS NULL
         """
 
+    static let replicaOf: SQL = "SELECT replica_id FROM workers WHERE id = $1"
+    static let replicaIn: SQL = "SELECT replica_id FROM workers WHERE environment_id = $1 AND instance = $2"
+
     /// For the test that prepares every statement.
     static let statements = [
-        insertForInstance, revokeEarlier, byToken, insertAlone, connect, disconnect, list, standing,
+        insertForInstance, revokeEarlier, byToken, insertAlone, connect, disconnect, list, byID, standing,
+        replicaOf, replicaIn,
     ]
 
     static func identity(_ row: Row) throws -> WorkerIdentity {

@@ -196,6 +196,46 @@ extension WorkspaceService {
         }
     }
 
+    /// Newest first, within a read of the caller's.
+    public func list(
+        _ organization: OrganizationID,
+        visibleTo user: UserID?,
+        after: WorkspaceID?,
+        limit: Int,
+        in connection: any SQLConnection
+    ) throws -> [WorkspaceRecord] {
+        try connection.rows(WorkspaceStore.list, organization, user, nil as EnvironmentID?, after, limit)
+            .map(WorkspaceStore.record)
+    }
+
+    /// nil where there is none that `user` may see.
+    public func find(
+        _ id: WorkspaceID,
+        organization: OrganizationID,
+        visibleTo user: UserID?,
+        in connection: any SQLConnection
+    ) throws -> WorkspaceRecord? {
+        let record = try connection.first(WorkspaceStore.byID, id, organization).map(WorkspaceStore.record)
+        return record.flatMap { user == nil || $0.ownerID == user ? $0 : nil }
+    }
+
+    /// By id, within a read of the caller's.
+    public func repositories(
+        _ organization: OrganizationID,
+        after: RepositoryID?,
+        limit: Int,
+        in connection: any SQLConnection
+    ) throws -> [RepositoryRecord] {
+        try connection.rows(WorkspaceStore.repositoryList, organization, after?.text ?? "", limit)
+            .map(WorkspaceStore.repository)
+    }
+
+    public func findRepository(_ id: RepositoryID, organization: OrganizationID, in connection: any SQLConnection)
+        throws -> RepositoryRecord?
+    {
+        try connection.first(WorkspaceStore.repositoryByID, id, organization).map(WorkspaceStore.repository)
+    }
+
     public func archive(_ id: WorkspaceID, organization: OrganizationID, by user: UserID, visibleTo: UserID?)
         async throws -> WorkspaceRecord
     {

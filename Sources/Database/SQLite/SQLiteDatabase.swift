@@ -135,4 +135,8 @@ public final class SQLiteDatabase: SQLDatabase {
 struct SQLiteDialect: SQLDialect {
     var name: String { "sqlite" }
     func migrationText(_ text: String) -> String { text.replacing("BIGINT", with: "INTEGER") }
+    var now: SQL { "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)" }
+    /// A writing transaction holds the whole file.
+    var holdingRows: SQL { "" }
+    var isShared: Bool { false }
 }

@@ -75,6 +75,11 @@ public struct Configuration: Sendable {
     /// 0: the server decides.
     public var loops: Int { Int(integer("loops")) }
     public var maximumWorkerChannels: Int { Int(integer("maxWorkerChannels")) }
+    /// nil: for ever.
+    var changesKept: Duration? {
+        let days = integer("changesKeptDays")
+        return days == 0 ? nil : .seconds(days * 86_400)
+    }
     public var workerPort: Int { Int(integer("workerPort")) }
 
     /// Every setting with its source; secrets redacted.

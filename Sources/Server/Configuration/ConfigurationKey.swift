@@ -105,7 +105,7 @@ public struct ConfigurationKey: Sendable {
             "server",
             .text,
             ["BERTH_SERVER", "BERTH_URL", "ORCHESTRATOR_URL"],
-            "for the CLI and workers: URL of the server"
+            "for the CLI and workers: URL of the server; several with commas, of one deployment"
         ),
         .init(
             "executionMode",
@@ -120,6 +120,19 @@ public struct ConfigurationKey: Sendable {
             ["BERTH_PROVIDER", "VM_PROVIDER"],
             default: "local",
             "provider of environments that name none"
+        ),
+        .init(
+            "advertise",
+            .text,
+            ["BERTH_ADVERTISE"],
+            "URL under which the other servers of its database, and workers, reach this one; default: its first address, "
+                + "of which workers are not told"
+        ),
+        .init(
+            "outputStore",
+            .choice(["files", "database"]),
+            ["BERTH_OUTPUT_STORE"],
+            "where output and files of executions are kept; default: files, and database where several servers share one"
         ),
         .init("baseRoot", .path, ["BERTH_BASE_ROOT"], "read-only root of local sandboxes; default: from the cache"),
         .init("cache", .path, ["BERTH_CACHE"], "downloads and the base root; default: ~/.cache/berth"),
@@ -147,6 +160,14 @@ public struct ConfigurationKey: Sendable {
             ["BERTH_MAX_WORKER_CHANNELS"],
             default: "256",
             "open TCP connections through one worker"
+        ),
+        .init(
+            "changesKeptDays",
+            .integer(0...36_500),
+            ["BERTH_CHANGES_KEPT_DAYS"],
+            default: "90",
+            unit: "days",
+            "how long the entries of /v1/changes are kept; 0: for ever"
         ),
         .init(
             "loops",

@@ -24,7 +24,7 @@ struct FileStore: Sendable {
 
     /// Takes a body in, in pieces, and keeps it under `name`; replaces what was there. Nothing is left of one that fails.
     /// - Parameter expected: refuses any other digest.
-    func receive(_ body: IncomingBody, as name: String, unique: String, expecting expected: String? = nil) async throws
+    func receive(_ body: IncomingBody, as name: String, unique: String, expecting expected: String?) async throws
         -> Received
     {
         let part = "\(directory)/\(name).\(unique).part"
@@ -51,21 +51,49 @@ struct FileStore: Sendable {
         if let expected, expected != received.sha256 {
             throw BerthError(.invalidValue, "the bytes are not those that were announced", field: "sha256")
         }
-        guard fdatasync(file) == 0, rename(part, "\(directory)/\(name)") == 0 else { throw Self.failure() }
+        guard fdatasync(file) == 0, Glibc.rename(part, "\(directory)/\(name)") == 0 else { throw Self.failure() }
         isKept = true
         return received
     }
 
     /// The file, or the part that is asked for, as an answer; nil where there is no such file.
     /// - Parameter sha256: of its bytes, which then names them to caches and to clients that fetch the rest of a file.
-    func response(_ name: String, sha256: String? = nil) throws(BerthError) -> HTTPResponse? {
+    func response(_ name: String, sha256: String?) throws(BerthError) -> HTTPResponse? {
         guard let file = try OpenFile(path: "\(directory)/\(name)") else { return nil }
         var headers: HTTPHeaders = ["content-type": "application/octet-stream"]
         if let sha256 { headers.add("etag", "\"\(sha256)\"") }
         return HTTPResponse(headers: headers, body: .file(file))
     }
 
-    func remove(_ name: String) { unlink("\(directory)/\(name)") }
+    func remove(_ name: String) { unlink(path(name)) }
+
+    func path(_ name: String) -> String { "\(directory)/\(name)" }
+
+    func rename(_ name: String, to other: String) throws(BerthError) {
+        guard Glibc.rename(path(name), path(other)) == 0 else { throw Self.failure() }
+    }
+
+    /// Makes a file of pieces, in order; a name stands for all `bytes` of it.
+    func write(_ name: String, unique: String, bytes: Int64, from next: (_ offset: Int64) async throws -> [UInt8])
+        async throws
+    {
+        let part = "\(directory)/\(name).\(unique).part"
+        let file = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw Self.failure() }
+        var isKept = false
+        defer {
+            close(file)
+            if !isKept { unlink(part) }
+        }
+        var offset: Int64 = 0
+        while offset < bytes {
+            let piece = try await next(offset)
+            try Self.write(piece, to: file)
+            offset += Int64(piece.count)
+        }
+        guard Glibc.rename(part, path(name)) == 0 else { throw Self.failure() }
+        isKept = true
+    }
 
     /// Names of complete files; what a killed server left half-written is removed.
     func sweepParts() -> [String] {

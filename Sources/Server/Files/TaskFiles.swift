@@ -12,9 +12,9 @@ struct TaskFiles: Sendable {
     let executions: ExecutionService
     let tokens: WorkerTokens
     /// By upload id.
-    let incoming: FileStore
+    let incoming: any FileStoring
     /// By execution and attempt.
-    let bundles: FileStore
+    let bundles: any FileStoring
     let ids: IDSource
     let time: any TimeSource
     let log: Log
@@ -22,9 +22,9 @@ struct TaskFiles: Sendable {
     /// Takes a body in for an execution to come.
     func upload(_ body: IncomingBody, by principal: Principal) async throws -> UploadRecord {
         let id: UploadID = ids.make()
-        let received = try await incoming.receive(body, as: id.text, unique: "new")
+        let received = try await incoming.receive(body, as: id.text, unique: "new", expecting: nil)
         guard received.bytes > 0 else {
-            incoming.remove(id.text)
+            try await incoming.remove(id.text)
             throw BerthError(.invalidRequest, "the body is empty", remedy: "send the bytes of a git bundle")
         }
         do {
@@ -36,16 +36,16 @@ struct TaskFiles: Sendable {
                 by: principal.userID
             )
         } catch {
-            incoming.remove(id.text)
+            try? await incoming.remove(id.text)
             throw error
         }
     }
 
     /// The new commits of an execution that the caller may see.
-    func bundle(of record: ExecutionRecord) throws(BerthError) -> HTTPResponse {
+    func bundle(of record: ExecutionRecord) async throws -> HTTPResponse {
         let mark = record.report?.workspace?.bundle
         let name = Self.name(AttemptKey(record.id, record.attempt))
-        guard let mark, var response = try bundles.response(name, sha256: mark.sha256) else {
+        guard let mark, var response = try await bundles.response(name, sha256: mark.sha256) else {
             throw BerthError(
                 .notFound,
                 record.state.isTerminal
@@ -65,7 +65,7 @@ struct TaskFiles: Sendable {
         let identity = try await identity(request)
         let id = try Self.known(upload, UploadKind.self)
         let record = try await uploads.get(id, organization: identity.organizationID, owner: identity.ownerID)
-        guard let response = try incoming.response(record.id.text, sha256: record.sha256) else {
+        guard let response = try await incoming.response(record.id.text, sha256: record.sha256) else {
             throw BerthError(.notFound, "the bytes of upload \(id) are gone", remedy: "upload it again")
         }
         return response
@@ -109,17 +109,17 @@ struct TaskFiles: Sendable {
 
     /// Removes uploads that have served or that nobody took, until cancelled.
     func run() async throws {
-        _ = bundles.sweepParts()
-        for name in incoming.sweepParts() {
+        _ = try await bundles.sweep()
+        for name in try await incoming.sweep() {
             guard let id = try? UploadID(name), try await uploads.exists(id) else {
-                incoming.remove(name)
+                try await incoming.remove(name)
                 continue
             }
         }
         while true {
             do {
                 for record in try await uploads.overdue() {
-                    incoming.remove(record.id.text)
+                    try await incoming.remove(record.id.text)
                     try await uploads.remove(record.id, organization: record.organizationID)
                 }
             } catch {

@@ -1,5 +1,6 @@
 import API
 import Base
+import Database
 import Domain
 import EventLoop
 import Transport
@@ -70,7 +71,8 @@ struct FrontDoor: Sendable {
         let caller: Principal? =
             switch place.route.access {
             case .open, .worker: nil
-            case .read, .run, .manageEnvironments, .manageKeys: try await authenticate(request)
+            case .read, .run, .manageEnvironments, .manageKeys, .manageOrganization:
+                try await authenticate(request)
             }
         if let caller, let needed = place.route.access.permissions,
             !caller.role.permissions.isSuperset(of: needed)
@@ -89,8 +91,21 @@ struct FrontDoor: Sendable {
             serverLog: log
         )
         if !request.rawQuery.isEmpty { try context.checkQuery() }
-        let response = try await server.respond(context)
+        let response = try await respond(context)
         if place.route.isAudited, let caller { audit(context, caller, status: response.status) }
+        return response
+    }
+
+    /// The answer to a change names the number from which on followers of the feed have seen it.
+    private func respond(_ context: RequestContext) async throws -> HTTPResponse {
+        guard context.route.method != .get, let caller = context.caller else {
+            return try await server.respond(context)
+        }
+        let receipt = FeedReceipt(caller.organizationID)
+        var response = try await FeedReceipt.$current.withValue(receipt) { try await server.respond(context) }
+        // Nothing was left to change, or it is no event: what holds now is seen by then.
+        let seq = if let seq = receipt.seq { seq } else { try await server.feed.position(caller.organizationID) }
+        response.headers.set("berth-seq", "\(seq)")
         return response
     }
 
@@ -106,6 +121,7 @@ struct FrontDoor: Sendable {
     }
 
     private func authenticate(_ request: HTTPRequest) async throws -> Principal {
+        if let word = request.headers[ForwardedCaller.header] { return try server.forward.principal(word, request) }
         guard let token = Self.bearer(request) else {
             throw BerthError(
                 .unauthenticated,
@@ -160,6 +176,7 @@ extension Access {
         case .run: .run
         case .manageEnvironments: .manageEnvironments
         case .manageKeys: .manageKeys
+        case .manageOrganization: .manageOrganization
         }
     }
 }

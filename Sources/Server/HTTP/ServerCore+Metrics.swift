@@ -26,6 +26,10 @@ extension ServerCore {
         requests(&text)
         text.single("berth_connections", .gauge, "Open connections to the API.", http.value?.connectionCount ?? 0)
         text.single("berth_websockets", .gauge, "Open WebSockets of the API.", http.value?.webSocketCount ?? 0)
+        if let http = http.value {
+            text.begin("berth_client_faults_total", .counter, "Clients refused or cut off, by what they did.")
+            for fault in ClientFault.allCases { text.sample(["fault": fault.rawValue], http.count(of: fault)) }
+        }
         text.single("berth_event_streams", .gauge, "Open event streams.", metrics.value(.eventStreams))
         text.single("berth_workers_connected", .gauge, "Connected workers.", metrics.value(.workersConnected))
         text.single("berth_tunnels_open", .gauge, "TCP channels that are open.", metrics.value(.tunnelsOpen))
@@ -33,6 +37,7 @@ extension ServerCore {
         text.sample(["direction": "in"], metrics.value(.tunnelBytesIn))
         text.sample(["direction": "out"], metrics.value(.tunnelBytesOut))
         loops(&text)
+        busMetrics(&text)
         let queues = database.queues
         text.begin("berth_database_queue", .gauge, "Jobs that wait for the database.")
         text.sample(["kind": "read"], queues.reads)

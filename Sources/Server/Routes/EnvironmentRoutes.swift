@@ -31,7 +31,7 @@ extension ServerCore {
                 )
             )
         }
-        return try Self.environment(record, status: 201)
+        return Self.environment(record, status: 201)
     }
 
     func environmentSpec(
@@ -83,7 +83,7 @@ extension ServerCore {
             try await waitForChange(organization, after: position, atMost: deadline - time.uptime)
             record = try await environment(context)
         }
-        return try Self.environment(record)
+        return Self.environment(record)
     }
 
     func environmentWhy(_ context: RequestContext) async throws -> HTTPResponse {
@@ -135,7 +135,7 @@ extension ServerCore {
             record = try await environments.destroy(id, organization: organization, by: user, visibleTo: visible)
         default: throw BerthError(.internal, "\(context.route.id.rawValue) is no verb of environments")
         }
-        return try Self.environment(record, status: 202)
+        return Self.environment(record, status: 202)
     }
 
     /// By the id or the caller's own name for it.
@@ -148,8 +148,8 @@ extension ServerCore {
         )
     }
 
-    private static func environment(_ record: EnvironmentRecord, status: Int = 200) throws -> HTTPResponse {
-        var response = try json(API.Environment(record), status: status)
+    private static func environment(_ record: EnvironmentRecord, status: Int = 200) -> HTTPResponse {
+        var response = HTTPResponse.json(API.Environment(record).json, status: status)
         response.headers.set("etag", "\"\(record.version)\"")
         return response
     }

@@ -19,7 +19,7 @@ extension ServerCore {
 
     func executionBundle(_ context: RequestContext) async throws -> HTTPResponse {
         let record = try await executions.get(try context.id("executionId"), by: try context.principal)
-        return try files.bundle(of: record)
+        return try await files.bundle(of: record)
     }
 
     /// Checks how the repository is to be reached, before anything is made for it.

@@ -7,7 +7,7 @@ import OpenSSL
 import Transport
 import WorkerProtocol
 
-/// `whoami`, `changes`, health, versions.
+/// `whoami`, health, versions.
 extension ServerCore {
     func whoAmI(_ context: RequestContext) throws -> HTTPResponse {
         let principal = try context.principal
@@ -19,21 +19,6 @@ extension ServerCore {
                 keyId: principal.keyID
             )
         )
-    }
-
-    func changeList(_ context: RequestContext) async throws -> HTTPResponse {
-        let principal = try context.principal
-        let after = try context.integer("after", default: 0)
-        let limit = Int(try context.integer("limit", default: 100))
-        let wait = try context.integer("waitMs", default: 0)
-        let visible = principal.visibleUser
-        var events = try await feed.read(principal.organizationID, after: after, limit: limit, visibleTo: visible)
-        if events.isEmpty, wait > 0 {
-            try await waitForChange(principal.organizationID, after: after, atMost: .milliseconds(wait))
-            events = try await feed.read(principal.organizationID, after: after, limit: limit, visibleTo: visible)
-        }
-        let changes = events.map(Change.init)
-        return try Self.json(ChangePage(changes: changes, nextAfter: changes.last?.sequence ?? after))
     }
 
     /// Returns at the next change of the organization, or at the time limit.
@@ -71,18 +56,6 @@ extension ServerCore {
 
     static func json(_ value: some Encodable, status: Int = 200) throws -> HTTPResponse {
         .json(try JSONBody.encode(value), status: status)
-    }
-}
-
-extension Change {
-    init(_ event: Event) {
-        self.init(
-            sequence: event.seq,
-            type: event.type,
-            subject: event.subject,
-            payload: (try? JSONValue(parsing: event.payload.utf8)) ?? .string(event.payload),
-            at: event.at
-        )
     }
 }
 

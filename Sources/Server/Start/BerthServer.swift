@@ -9,7 +9,8 @@ import Transport
 
 /// The server as a whole: opens what it needs, listens, runs until told to stop, and closes in the reverse order.
 public enum BerthServer {
-    /// Runs until SIGTERM or SIGINT. A second signal cuts the draining short.
+    /// Runs until SIGTERM or SIGINT, or SIGHUP where it was started from a terminal: elsewhere that has the certificate
+    /// read again. A second signal cuts the draining short.
     /// - Parameter announce: told the address once requests are taken.
     public static func main(
         configuration: Configuration,
@@ -17,13 +18,14 @@ public enum BerthServer {
         announce: @escaping @Sendable (ServerAddress) -> Void
     ) async throws {
         let log = Log(sink: LoopLogSink(), time: loop.time, level: configuration.logLevel)
-        let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
+        let signals = try await SignalSource([SIGTERM, SIGINT, SIGHUP], loop: loop)
+        let hasTerminal = isatty(STDIN_FILENO) == 1
         let count = configuration.loops == 0 ? defaultLoops : configuration.loops
         let further = try (1..<max(2, count)).prefix(count - 1).map { try EventLoop(name: "loop-\($0)") }
         for loop in further { loop.start() }
         defer { for loop in further { loop.stop() } }
         try await run(configuration, loops: [loop] + further, log: log) {
-            for await signal in signals {
+            for await signal in signals where signal != SIGHUP || hasTerminal {
                 log.info("stopping", ["signal": signal])
                 return
             }

@@ -10,6 +10,12 @@ extension Composition {
         try await outbox(core).begin()
     }
 
+    /// Up to which number of an organization's changes nothing waits for the bus any more.
+    var unpublished: @Sendable (OrganizationID) async throws -> Int64 {
+        let outbox = Self.outbox(core)
+        return { try await outbox.position(in: $0) ?? .max }
+    }
+
     func addBus(
         to group: inout ThrowingTaskGroup<Void, any Error>,
         keeping: @escaping @Sendable (String, @escaping @Sendable () async throws -> Void) async throws -> Void

@@ -9,8 +9,8 @@ import EventLoop
 import Executions
 import Migrations
 import OpenSSL
-import OutputStore
 import Providers
+import Replicas
 import Transport
 import Uploads
 import Workers
@@ -46,7 +46,8 @@ struct Composition: Sendable {
         try await APIKeyFile.ensure(directory, accounts, principal)
         let sealer = Sealer(keyRing, randomness: randomness)
 
-        let registry = WorkerRegistry()
+        let seat = ReplicaSeat(try directory.replicaID(ids), isShared: database.dialect.isShared)
+        let registry = WorkerRegistry(seat: seat)
         let standing = configuration.secret("workerToken").map { [($0, principal.organizationID)] } ?? []
         let tokens = WorkerTokens(
             database: database,
@@ -69,6 +70,7 @@ struct Composition: Sendable {
             observer: relay,
             time: time,
             ids: ids,
+            replica: seat.id,
             log: log
         )
         let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
@@ -78,7 +80,7 @@ struct Composition: Sendable {
             sealer: sealer,
             workers: registry,
             environments: environments,
-            output: SegmentOutput(SegmentStore(root: directory.outputPath)),
+            output: output(configuration, directory, database),
             workspaces: workspaces,
             time: time,
             ids: ids,
@@ -96,12 +98,21 @@ struct Composition: Sendable {
             randomness: randomness,
             log: log
         )
+        let replicas = ReplicaService(
+            database: database,
+            seat: seat,
+            version: Version.product,
+            observer: ReplicaStanding(workers: workers, executions: executions),
+            time: time,
+            log: log
+        )
+        try await replicas.begin()
         let files = TaskFiles(
             uploads: UploadService(database: database, time: time),
             executions: executions,
             tokens: tokens,
-            incoming: try FileStore(directory: directory.uploadsPath, limit: configuration.maximumUploadBytes),
-            bundles: try FileStore(directory: directory.bundlesPath, limit: configuration.maximumUploadBytes),
+            incoming: try files("uploads", at: directory.uploadsPath, configuration, database, ids: ids, time: time),
+            bundles: try files("bundles", at: directory.bundlesPath, configuration, database, ids: ids, time: time),
             ids: ids,
             time: time,
             log: log
@@ -130,6 +141,13 @@ struct Composition: Sendable {
             providers: house,
             workspaces: workspaces,
             workers: workers,
+            replicas: replicas,
+            forward: ReplicaForward(
+                replicas: replicas,
+                seal: try MessageSeal(keyRing, purpose: "forward"),
+                trust: try ServerAddress.trust(configuration),
+                time: time
+            ),
             hub: hub,
             files: files,
             bus: try BusHouse.make(
@@ -143,7 +161,8 @@ struct Composition: Sendable {
                 randomness: randomness,
                 log: log
             ),
-            followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) }
+            followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
+            changes: ChangeTails(feed)
         )
         try await begin(core)
         let door = FrontDoor(server: core, log: log, metrics: metrics)
@@ -187,6 +206,8 @@ struct Composition: Sendable {
         if core.configuration.workerPort != 0 {
             try await http.listen(on: .tcp(host: Self.workerHost(addresses), port: core.configuration.workerPort))
         }
+        let advertised = core.configuration.text("advertise")
+        core.replicas.publish(address: advertised ?? urls[0], isForWorkers: advertised != nil)
         return ServerAddress(url: urls[0], key: nil, pins: tls.map { [$0.certificate.pin] } ?? [])
     }
 
@@ -209,7 +230,16 @@ struct Composition: Sendable {
         }
         group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
+        group.addTask { [self] in try await keeping("lease") { try await core.replicas.run() } }
         group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }
+        let retention = ChangeRetention(
+            feed: core.feed,
+            time: core.time,
+            age: core.configuration.changesKept,
+            floor: unpublished,
+            log: log
+        )
+        group.addTask { [self] in try await keeping("changes") { try await retention.run() } }
         addBus(to: &group) { [self] name, loop in try await keeping(name, loop) }
         group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
         group.addTask { [self] in
@@ -237,9 +267,11 @@ struct Composition: Sendable {
     func drain(atMost limit: Duration) async {
         core.draining.begin()
         core.followers.stop()
+        core.changes.stop()
         await core.workers.closeAll(reason: "the server is stopping")
         await http.shutdown(drainingFor: limit)
         await links.closeAll()
+        await core.replicas.end()
     }
 
     func close() async {

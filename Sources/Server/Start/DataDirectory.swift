@@ -14,6 +14,7 @@ public struct DataDirectory: Sendable {
     var uploadsPath: String { path + "/uploads" }
     var bundlesPath: String { path + "/bundles" }
     var environmentsPath: String { path + "/environments" }
+    private var replicaIDPath: String { path + "/replica-id" }
     var masterKeyPath: String { path + "/master.key" }
     public var apiKeyPath: String { path + "/api-key" }
     public var serverFilePath: String { path + "/server.json" }
@@ -59,6 +60,24 @@ public struct DataDirectory: Sendable {
         guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, rename(draft, target) == 0 else {
             throw failure("has no room for \(name)")
         }
+    }
+
+    /// The name of the server that keeps this directory, made at its first start. Its environments are on this machine,
+    /// so the name stays with their files.
+    func replicaID(_ ids: IDSource) throws(BerthError) -> ReplicaID {
+        guard Files.exists(replicaIDPath) else {
+            let made: ReplicaID = ids.make()
+            try write(made.text + "\n", to: "replica-id")
+            return made
+        }
+        guard let text = Files.text(replicaIDPath)?.trimmed, let known = try? ReplicaID(text) else {
+            throw BerthError(
+                .internal,
+                "\(replicaIDPath) does not hold the name of a server",
+                remedy: "restore it from a backup; without it the server does not know which environments are its own"
+            )
+        }
+        return known
     }
 
     func remove(_ name: String) { unlink("\(path)/\(name)") }

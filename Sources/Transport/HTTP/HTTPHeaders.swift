@@ -13,6 +13,12 @@ public struct HTTPHeaders: Sendable {
 
     public init() {}
 
+    /// Empty, with room.
+    init(fields: Int, bytes: Int) {
+        self.fields.reserveCapacity(fields)
+        self.bytes.reserveCapacity(bytes)
+    }
+
     public init(_ pairs: [(String, String)]) {
         for (name, value) in pairs { add(name, value) }
     }

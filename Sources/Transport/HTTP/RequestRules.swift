@@ -18,11 +18,7 @@ enum RequestRules {
     /// nil: accepted.
     static func refusal(_ head: HTTPHead, headers: HTTPHeaders, maximumBodyBytes: Int) -> RequestRefusal? {
         guard head.majorVersion == 1, head.minorVersion <= 1 else { return RequestRefusal(505, "unknown version") }
-        let hosts = headers.values("host")
-        guard hosts.count == 1 || hosts.isEmpty && head.minorVersion == 0 else {
-            return RequestRefusal(400, hosts.isEmpty ? "no host" : "several hosts")
-        }
-        if let host = hosts.first, !isHost(host) { return RequestRefusal(400, "a host that is none") }
+        if let refusal = refusal(ofHostIn: headers, minorVersion: head.minorVersion) { return refusal }
         if headers.contains("transfer-encoding") {
             // A version 1.0 peer may not have framed it (section 6.1); other codings than chunked are unknown here.
             guard head.minorVersion == 1 else { return RequestRefusal(400, "transfer-encoding in version 1.0") }
@@ -39,10 +35,21 @@ enum RequestRules {
         if let length = head.contentLength, length > UInt64(maximumBodyBytes) {
             return RequestRefusal(413, "body too large")
         }
-        guard headers.tokens("expect").allSatisfy({ $0 == "100-continue" }) else {
+        if headers.contains("expect"), !headers.tokens("expect").allSatisfy({ $0 == "100-continue" }) {
             return RequestRefusal(417, "unknown expectation")
         }
         return method(head.method) == nil ? RequestRefusal(501, "unknown method") : nil
+    }
+
+    private static func refusal(ofHostIn headers: HTTPHeaders, minorVersion: Int) -> RequestRefusal? {
+        var hosts = 0
+        for field in headers.fields where headers.matches(field, "host") {
+            hosts += 1
+            guard hosts == 1 else { return RequestRefusal(400, "several hosts") }
+            let value = headers.bytes[Int(field.valueStart)..<Int(field.valueStart + field.valueLength)]
+            guard isHost(value) else { return RequestRefusal(400, "a host that is none") }
+        }
+        return hosts == 0 && minorVersion != 0 ? RequestRefusal(400, "no host") : nil
     }
 
     /// The methods that Berth knows; others are refused before a handler sees them.
@@ -67,7 +74,13 @@ enum RequestRules {
 
     /// Path and query of a request target in origin form, absolute form or `*`; nil if it is none of them.
     static func target(_ text: String, method: HTTPMethod) -> (path: String, query: String)? {
-        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else { return nil }
+        // By bytes, and what most requests are without a copy: this is done for every one.
+        var isPlain = text.utf8.first == UInt8(ascii: "/")
+        for byte in text.utf8 {
+            guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "#") else { return nil }
+            if byte == UInt8(ascii: "?") || byte == UInt8(ascii: "%") { isPlain = false }
+        }
+        if isPlain { return (text, "") }
         if text == "*" { return method == .options ? ("*", "") : nil }
         var rest = Substring(text)
         if rest.utf8.first != UInt8(ascii: "/") {
@@ -79,7 +92,6 @@ enum RequestRules {
             guard !authority.isEmpty, isHost(String(authority)) else { return nil }
             rest = rest.dropFirst(authority.count)
         }
-        // By bytes: all of them are ASCII, and this is done for every request.
         let end = rest.utf8.firstIndex(of: UInt8(ascii: "?"))
         let path = rest[..<(end ?? rest.endIndex)]
         if path.utf8.contains(UInt8(ascii: "%")) {
@@ -89,8 +101,10 @@ enum RequestRules {
     }
 
     /// `uri-host [":" port]` of RFC 3986: a name, an IPv4 address or a bracketed IPv6 address. May be empty.
-    static func isHost(_ text: String) -> Bool {
-        var rest = Array(text.utf8)[...]
+    static func isHost(_ text: String) -> Bool { isHost(Array(text.utf8)[...]) }
+
+    private static func isHost(_ text: ArraySlice<UInt8>) -> Bool {
+        var rest = text
         if rest.first == UInt8(ascii: "[") {
             guard let end = rest.firstIndex(of: UInt8(ascii: "]")) else { return false }
             let inside = rest[(rest.startIndex + 1)..<end]

@@ -57,15 +57,31 @@ public final class HTTPServer: Sendable {
                 )
             }
         case .tcp(let host, let port):
-            let address = try await first.loop.lookUp(host: host, port: port)[0]
-            return try await first.loop.run { [self] in
-                try keep(
-                    ListeningSocket(tcp: address, loop: first.loop) { [self] descriptor, peer in
-                        distribute(descriptor, from: peer)
-                    }
-                )
+            let addresses = try await first.loop.lookUp(host: host, port: port)
+            return try await first.loop.run { [self] in try listen(onAllOf: addresses, at: first) }
+        }
+    }
+
+    /// A name means all its addresses, on one port. One that this machine does not have (`::1` without IPv6) is left
+    /// out as long as another serves.
+    private func listen(onAllOf addresses: [SocketAddress], at first: ServerPlace) throws(BerthError) -> SocketAddress {
+        var bound: SocketAddress?
+        var absent: BerthError?
+        for address in addresses {
+            let wanted = bound.flatMap { SocketAddress(numericHost: address.host, port: $0.port) } ?? address
+            do throws(BerthError) {
+                let socket = try ListeningSocket(tcp: wanted, loop: first.loop) { [self] descriptor, peer in
+                    distribute(descriptor, from: peer)
+                }
+                let address = keep(socket)
+                bound = bound ?? address
+            } catch {
+                guard error.code == .invalidValue else { throw error }
+                absent = error
             }
         }
+        guard let bound else { throw absent ?? BerthError(.unavailable, "the name to listen on has no address") }
+        return bound
     }
 
     private func keep(_ socket: ListeningSocket) -> SocketAddress {

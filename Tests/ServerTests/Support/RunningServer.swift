@@ -7,6 +7,7 @@ import Glibc
 import OpenSSL
 import Server
 import Synchronization
+import TestSupport
 import Transport
 
 /// A whole server in this process, on a free port, with a data directory of its own.
@@ -28,7 +29,7 @@ struct RunningServer: Sendable {
         _ body: @escaping @Sendable (RunningServer) async throws -> Value
     ) async throws -> Value {
         let data = given ?? "/tmp/berth-server-\(Hex.encode(SystemRandomness().bytes(6)))"
-        defer { if given == nil { try? FileManager.default.removeItem(atPath: data) } }
+        defer { if given == nil { TemporaryDirectory.remove(data) } }
         var flags = ["data": data, "listen": "127.0.0.1:0", "workerToken": workerToken, "drainMs": "2000"]
         flags.merge(settings) { _, new in new }
         let configuration = try Configuration(file: nil, environment: [:], flags: flags)

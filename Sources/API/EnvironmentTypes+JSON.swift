@@ -1,0 +1,44 @@
+internal import Base
+internal import Domain
+
+extension Environment {
+    /// As ``JSONBody/encode(_:pretty:)``, at a fifth of its cost.
+    public var json: [UInt8] {
+        JSONWriter.object { json in
+            json.member("autoStopMinutes", autoStopMinutes.map(Int64.init))
+            json.member("createdAt", createdAt)
+            json.member("deadlineAt", deadlineAt)
+            json.member("desired", desired)
+            json.member("id", id.text)
+            json.member("instance", instance)
+            json.member("lastActiveAt", lastActiveAt)
+            json.member("lastHealthCheckAt", lastHealthCheckAt)
+            json.member("limitations", limitations)
+            json.member("limitsEnforced", limitsEnforced)
+            json.member("name", name)
+            json.member("ownership", ownership.rawValue)
+            json.object("spec") { spec.write(to: &$0) }
+            json.member("status", status)
+            json.member("statusMessage", statusMessage)
+            json.member("statusSince", statusSince)
+            json.member("version", version)
+        }
+    }
+}
+
+extension EnvironmentSpec {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.object("limits") { json in
+            json.member("cpus", limits.cpus)
+            json.member("diskBytes", limits.diskBytes)
+            json.member("memoryBytes", limits.memoryBytes)
+            json.member("processes", limits.processes.map(Int64.init))
+        }
+        json.member("limitsPolicy", limitsPolicy.rawValue)
+        json.object("network") { json in
+            json.member("hostPorts", network.hostPorts)
+            json.member("kind", network.kind.rawValue)
+        }
+        json.member("provider", provider.rawValue)
+    }
+}
