@@ -76,5 +76,11 @@ public struct KeyRing: Sendable {
         all = [current] + previous
     }
 
+    /// Names the current key without telling anything about it, hexadecimal.
+    public var currentID: String { Hex.encode(current.id) }
+
+    /// Whether a key with this name is in the ring.
+    public func knows(_ id: String) -> Bool { Hex.decode(id).map { key(id: $0) != nil } ?? false }
+
     func key(id: some Sequence<UInt8>) -> MasterKey? { all.first { $0.id.elementsEqual(id) } }
 }

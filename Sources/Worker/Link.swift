@@ -204,7 +204,8 @@ struct Link: Sendable {
             let report = ExecutionReport(
                 outcome: .failed,
                 failure: FailureReason(BerthError(wrapping: error)),
-                durationMs: 0
+                durationMs: 0,
+                hasStarted: false
             )
             try await connection.send(
                 .complete(

@@ -47,7 +47,9 @@ struct Worker: Sendable {
             log: log,
             layout: layout,
             store: store,
+            reserve: SpaceReserve(path: layout.state + "/reserve"),
             holder: holder,
+            holderIdentity: HolderIdentity.ofParent(),
             git: git,
             files: ServerFiles(
                 servers: servers,
@@ -62,6 +64,7 @@ struct Worker: Sendable {
         core = WorkerCore(
             services: services,
             workerID: options.workerID ?? kept,
+            stateID: kept,
             instance: options.instance,
             slots: options.slots
         )

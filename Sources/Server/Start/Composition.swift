@@ -7,7 +7,6 @@ import Domain
 import Environments
 import EventLoop
 import Executions
-import Migrations
 import OpenSSL
 import Providers
 import Replicas
@@ -36,10 +35,13 @@ struct Composition: Sendable {
         let randomness = SystemRandomness()
         let ids = IDSource(time: time, randomness: randomness)
         let metrics = Metrics(loops: loops)
-        // Before the database is made, so that a database without its key always means that the key was lost.
-        let keyRing = try keys(configuration, directory, randomness)
-        let database = try SQLiteDatabase(SQLiteConfiguration(path: directory.databasePath), time: time)
-        try await Migrator(ServerSchema.migrations, time: time).migrate(database)
+        let (database, keyRing) = try await database(
+            configuration,
+            directory,
+            randomness: randomness,
+            time: time,
+            log: log
+        )
         let feed = Feed(database)
         let accounts = Accounts(database: database, feed: feed, ids: ids, time: time, randomness: randomness)
         let principal = try await accounts.bootstrapSingleUser()
@@ -227,6 +229,9 @@ struct Composition: Sendable {
     func addServices(to group: inout ThrowingTaskGroup<Void, any Error>, at address: ServerAddress) {
         if let keeper = certificateKeeper(at: address) {
             group.addTask { [self] in try await keeping("certificate") { try await keeper.run() } }
+        }
+        if core.database.wakeUps != nil {
+            group.addTask { [self] in try await keeping("feed") { try await core.feed.run(time: core.time) } }
         }
         group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
