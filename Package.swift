@@ -156,10 +156,17 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "Base", "EventLoop", "Transport", "Subprocess", "Database", "DatabasePostgres", "Migrations",
+                "EventBus",
+                "broker-fixture",
             ],
             path: "Tests/Support",
             exclude: ["Peers"],
             swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "broker-fixture",
+            path: "Tests/Fixtures/broker-fixture",
+            linkerSettings: [.linkedLibrary("rdkafka")]
         ),
         tests("BaseTests", []),
         .executableTarget(
@@ -199,7 +206,7 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
-                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
+                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus", "EventBus",
             ]
         ),
         tests(
@@ -215,7 +222,7 @@ let package = Package(
             "ContractTests",
             [
                 "Database", "DatabasePostgres", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations",
-                "Executions",
+                "Executions", "EventBus", "EventBusKafka",
             ]
         ),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),

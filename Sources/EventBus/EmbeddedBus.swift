@@ -240,7 +240,7 @@ public final class EmbeddedBus: EventBus {
 extension EmbeddedBus {
     /// Removes what came before `moment`.
     public func trim(before moment: Timestamp) async throws {
-        for topic in try await topics(where: { view(of: $0) == nil }) {
+        for topic in try await topics(where: { self.view(of: $0) == nil }) {
             for partition in topic.partitions {
                 var isMore = true
                 while isMore {

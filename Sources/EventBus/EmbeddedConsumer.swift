@@ -37,7 +37,7 @@ actor EmbeddedConsumer: BusConsumer {
         let deadline = bus.time.uptime + wait
         while true {
             let seen = bus.bell.count
-            if bus.time.uptime >= renewAt ?? bus.time.uptime { try await claim() }
+            if renewAt.map({ $0 <= bus.time.uptime }) ?? true { try await claim() }
             let before = positions
             let messages = try await fetch(limit)
             guard messages.isEmpty, bus.time.uptime < deadline else { return messages }

@@ -13,6 +13,7 @@ public struct BusIntake: Sendable {
     private let meter: BusMeter
     /// Largest message in bytes.
     private let limit: Int
+    private let backoff: Backoff
     private let time: any TimeSource
     private let randomness: any Randomness
     private let log: Log
@@ -28,6 +29,7 @@ public struct BusIntake: Sendable {
         held: HeldMessages,
         meter: BusMeter,
         limit: Int,
+        backoff: Backoff = Backoff(first: .seconds(1), limit: .seconds(30)),
         time: any TimeSource,
         randomness: any Randomness,
         log: Log
@@ -39,6 +41,7 @@ public struct BusIntake: Sendable {
         self.held = held
         self.meter = meter
         self.limit = limit
+        self.backoff = backoff
         self.time = time
         self.randomness = randomness
         self.log = log
@@ -61,7 +64,7 @@ public struct BusIntake: Sendable {
     private func consume(_ reached: () -> Void) async throws {
         let cluster = try await bus.cluster()
         // Topics that clients make themselves are as good.
-        try? await bus.ensure([BusTopic.execution, .deadLetters].map { tenants.name(of: $0, for: tenants.home) })
+        try? await bus.ensure(BusTopic.allCases.map { tenants.name(of: $0, for: tenants.home) })
         let names = Set([BusTopic.execution.rawValue, tenants.name(of: .execution, for: tenants.home)]).sorted()
         let consumer = try await bus.consumer(
             group: group,
@@ -97,9 +100,9 @@ public struct BusIntake: Sendable {
     }
 
     /// Returns when the message is an execution or a dead letter, for good.
-    func take(_ message: BusMessage, _ cluster: String) async throws {
+    public func take(_ message: BusMessage, _ cluster: String) async throws {
         var failures = 0
-        var backoff = Backoff(first: .seconds(1), limit: .seconds(30))
+        var backoff = backoff
         while true {
             do {
                 let principal = try await tenants.principal(for: message.topic)

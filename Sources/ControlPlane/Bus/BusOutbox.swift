@@ -99,7 +99,8 @@ public struct BusOutbox: Sendable {
     }
 
     /// One round over everything that waits. Returns whether more waits already.
-    func pass() async throws -> Bool {
+    @discardableResult
+    public func pass() async throws -> Bool {
         let left = try await held.drain(to: bus)
         var isMore = left.waiting > 0
         if left.published > 0 {

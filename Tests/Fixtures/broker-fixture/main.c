@@ -2,7 +2,7 @@
 //   broker-fixture BROKERS [TOPIC:PARTITIONS …]
 // prints the brokers' addresses, then takes lines: `down N`, `up N` (brokers from 1), `topic NAME PARTITIONS`,
 // `fail API CODE TIMES` (Kafka's numbers: the next TIMES requests of that kind are answered with that error), `rtt MS`.
-// Each is answered with `ok` or with what is wrong. Ends with its input.
+// The Nth is answered with `N: ok` or with what is wrong. Ends with its input.
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
@@ -46,9 +46,9 @@ int main(int count, char **arguments) {
   printf("brokers %s\n", rd_kafka_mock_cluster_bootstraps(cluster));
   fflush(stdout);
   char line[512];
-  while (fgets(line, sizeof line, stdin)) {
+  for (int number = 1; fgets(line, sizeof line, stdin); number++) {
     rd_kafka_resp_err_t code = command(cluster, brokers, line);
-    puts(code ? rd_kafka_err2str(code) : "ok");
+    printf("%d: %s\n", number, code ? rd_kafka_err2str(code) : "ok");
     fflush(stdout);
   }
   rd_kafka_mock_cluster_destroy(cluster);
