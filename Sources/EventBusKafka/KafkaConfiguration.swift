@@ -85,7 +85,9 @@ public struct KafkaConfiguration: Sendable {
 
     func consumerSettings(group: String) -> [(String, String)] {
         settings + [
-            ("group.id", group), ("enable.auto.commit", "false"), ("auto.offset.reset", "earliest"),
+            // What a server that died had to read passes on within this time.
+            ("session.timeout.ms", "10000"), ("group.id", group), ("enable.auto.commit", "false"),
+            ("auto.offset.reset", "earliest"),
             ("allow.auto.create.topics", "true"), ("fetch.wait.max.ms", "50"), ("fetch.error.backoff.ms", "100"),
             // A message larger than this still comes, alone.
             ("queued.max.messages.kbytes", "16384"), ("isolation.level", "read_committed"),

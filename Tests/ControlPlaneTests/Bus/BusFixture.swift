@@ -81,8 +81,14 @@ struct BusFixture: Sendable {
     func messages(in topic: BusTopic) async throws -> [BusMessage] {
         let name = topic.rawValue
         guard let status = try await bus.topics(where: { $0 == name }).first else { return [] }
-        let positions = Dictionary(uniqueKeysWithValues: status.partitions.map { ($0.partition, Int64(0)) })
-        return try await bus.read(name, from: positions, limit: 10_000, wait: .zero)
+        var positions = Dictionary(uniqueKeysWithValues: status.partitions.map { ($0.partition, Int64(0)) })
+        var messages: [BusMessage] = []
+        while true {
+            let page = try await bus.read(name, from: positions, limit: 10_000, wait: .zero)
+            guard !page.isEmpty else { return messages }
+            messages += page
+            for message in page { positions[message.partition] = message.offset + 1 }
+        }
     }
 
     func message(_ value: [UInt8]?, offset: Int64 = 0, topic: String = BusTopic.execution.rawValue) -> BusMessage {
