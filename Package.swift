@@ -41,6 +41,11 @@ func tests(_ name: String, _ dependencies: [String]) -> Target {
     )
 }
 
+// Where scripts/bootstrap lays the static libraries that Debian keeps out of the linker's way.
+let cache =
+    Context.environment["BERTH_CACHE"]
+    ?? (Context.environment["XDG_CACHE_HOME"] ?? (Context.environment["HOME"] ?? "/root") + "/.cache") + "/berth"
+
 let package = Package(
     name: "berth",
     products: [
@@ -55,6 +60,11 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", path: "Sources/C/COpenSSL"),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib"),
         .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite"),
+        .target(
+            name: "CPostgres",
+            path: "Sources/C/CPostgres",
+            linkerSettings: [.unsafeFlags(["-L\(cache)/postgres/lib"])]
+        ),
         // llhttp's generated C, laid here by scripts/bootstrap from its pinned source distribution; never committed.
         .target(name: "CLLHTTP", path: "Sources/C/CLLHTTP", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CShims", path: "Sources/C/CShims"),
@@ -70,6 +80,7 @@ let package = Package(
         swiftTarget("Holder", ["HolderProtocol", "CShims"]),
         swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "CMemory", "OutputStore"]),
         swiftTarget("Database", ["Base", "CSQLite"]),
+        swiftTarget("DatabasePostgres", ["Base", "Database", "CPostgres"]),
         swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
@@ -91,6 +102,7 @@ let package = Package(
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
                 .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
+                .embedInCode("0005-dead-letters.sql"),
             ],
             swiftSettings: strict
         ),
@@ -107,7 +119,8 @@ let package = Package(
         swiftTarget(
             "Server",
             [
-                "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "OutputStore",
+                "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Domain", "Database", "DatabasePostgres",
+                "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
                 "Uploads", "Replicas",
@@ -125,7 +138,7 @@ let package = Package(
             "CLI",
             [
                 "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport",
-                "EventLoop", "Relay",
+                "EventLoop", "Relay", "Database", "Migrations",
                 "Server", "Worker",
             ]
         ),
@@ -136,7 +149,9 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["Base", "EventLoop", "Transport", "Subprocess", "Database", "Migrations"],
+            dependencies: [
+                "Base", "EventLoop", "Transport", "Subprocess", "Database", "DatabasePostgres", "Migrations",
+            ],
             path: "Tests/Support",
             exclude: ["Peers"],
             swiftSettings: strict
@@ -150,7 +165,7 @@ let package = Package(
         ),
         tests("TransportTests", ["EventLoop", "Transport", "OpenSSL", "log-fixture"]),
         tests("CryptoTests", ["Crypto", "OpenSSL"]),
-        tests("DatabaseTests", ["Database", "Migrations"]),
+        tests("DatabaseTests", ["Database", "DatabasePostgres", "Migrations"]),
         tests("DomainTests", ["Domain"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("RelayTests", ["Relay", "Transport", "EventLoop", "WorkerProtocol"]),
@@ -187,13 +202,16 @@ let package = Package(
             [
                 "Server", "OpenSSL", "API", "AgentProtocol", "Domain", "Database", "Executions", "Client", "Transport",
                 "EventLoop",
-                "WorkerProtocol",
+                "WorkerProtocol", "Crypto",
             ]
         ),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests(
             "ContractTests",
-            ["Database", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations", "Executions"]
+            [
+                "Database", "DatabasePostgres", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations",
+                "Executions",
+            ]
         ),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],

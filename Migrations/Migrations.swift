@@ -8,6 +8,7 @@ public enum ServerSchema {
             Migration(version: 2, name: "uploads", sql: text(PackageResources._002_uploads_sql)),
             Migration(version: 3, name: "replicas", sql: text(PackageResources._003_replicas_sql)),
             Migration(version: 4, name: "shared-files", sql: text(PackageResources._004_shared_files_sql)),
+            Migration(version: 5, name: "dead-letters", sql: text(PackageResources._005_dead_letters_sql)),
         ]
     }
 

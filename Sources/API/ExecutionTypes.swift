@@ -187,6 +187,12 @@ public struct Execution: Sendable, Codable, Equatable {
     public var config: RunConfig
     /// The end as its worker reported it.
     public var report: ExecutionReport?
+    /// How often the machinery beneath it failed; nil: never.
+    public var failures: Int?
+    /// While queued after a failure: when the next attempt may begin.
+    public var notBefore: Timestamp?
+    /// The dead letter that it runs again.
+    public var retryOf: ExecutionID?
 
     public init(
         id: ExecutionID,

@@ -112,6 +112,7 @@ public struct Route: Sendable {
 /// Operation names; the raw value is the OpenAPI `operationId`. The server switches over all of them.
 public enum RouteID: String, Sendable, CaseIterable {
     case executionCreate, executionList, executionGet, executionCancel, executionOutput, executionEvents, executionWait
+    case executionAttempts, deadLetterList, deadLetterGet, deadLetterRetry, deadLetterDrop
     case environmentCreate, environmentList, environmentGet, environmentWhy, environmentStart, environmentStop
     case environmentPause, environmentResume, environmentRetry, environmentDestroy
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet

@@ -1,10 +1,11 @@
 /// Every route of the server, declared once.
 public enum RouteTable {
-    public static let all: [Route] = executions + files + environments + tunnels + workspaces + server + compatibility
+    public static let all: [Route] =
+        executions + deadLetters + files + environments + tunnels + workspaces + server + compatibility
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }
 
-    private static let cursor: [Route.Parameter] = [
+    static let cursor: [Route.Parameter] = [
         .init("cursor", .string(), "`nextCursor` of the page before"),
         .init("limit", .integer(minimum: 1, maximum: 200), "items of a page, 1 to 200, default 50"),
     ]

@@ -8,6 +8,7 @@ extension Schema {
             .required("code", .string(), "stable name to match on"),
             .required("message", .string(), "for people"),
             .optional("remedy", .string(), "what to do about it"),
+            .optional("isRetryable", .boolean, "whether the same may go better at another time"),
         ]
     )
 
@@ -74,6 +75,7 @@ extension Schema {
             .optional("signal", .integer(), "number"),
             .optional("failure", failure, "why"),
             .required("durationMs", .integer(), "milliseconds"),
+            .optional("hasStarted", .boolean, "false: no process was ever made for it"),
             .optional("verdict", .any, "the agent's own word"),
             .optional("agentSessionID", .string(), "to resume the conversation"),
             .optional("model", .string(), "as the agent says"),
@@ -107,6 +109,41 @@ extension Schema {
             .optional("endedAt", time, "when"),
             .required("config", config, "caps"),
             .optional("report", report, "the end as its worker reported it"),
+            .optional("failures", .integer(), "how often the machinery beneath it failed"),
+            .optional("notBefore", time, "of a queued one that failed: when the next attempt may begin"),
+            .optional("retryOf", .string(), "the dead letter that it runs again"),
+        ]
+    )
+
+    static let attempt = Schema.object(
+        name: "Attempt",
+        members: [
+            .required("attempt", .integer(), "from 1"),
+            .optional("workerId", .string(), "who had it"),
+            .optional("worker", .string(), "that worker's name"),
+            .optional("environmentId", .string(), "env_…"),
+            .optional("instance", .integer(), "incarnation of the environment"),
+            .required("assignedAt", time, "when"),
+            .optional("startedAt", time, "when its process was there"),
+            .optional("endedAt", time, "when"),
+            .optional("outcome", .string(), "completed, failed, cancelled, timedOut, or requeued; absent while open"),
+            .optional("failure", failure, "why it did not complete"),
+        ]
+    )
+
+    static let deadLetter = Schema.object(
+        name: "DeadLetter",
+        members: [
+            .required("executionId", .string(), "exec_…"),
+            .required("title", .string(), "start of the prompt, or the command"),
+            .optional("environmentId", .string(), "env_…"),
+            .required("failures", .integer(), "until it was given up"),
+            .optional("failure", failure, "the last one"),
+            .required("createdAt", time, "when the execution was made"),
+            .required("deadLetteredAt", time, "when it was given up"),
+            .required("expiresAt", time, "when it goes by itself"),
+            .optional("retriedAs", .string(), "the execution that ran it again"),
+            .optional("attempts", .array(attempt), "each of them, oldest first; only of a single letter"),
         ]
     )
 

@@ -69,6 +69,14 @@ extension ErrorCode {
 }
 
 extension ErrorCode {
+    /// Whether the machinery failed, and not what it was asked to do: another attempt may go better.
+    public var isInfrastructure: Bool {
+        switch self {
+        case .network, .unavailable, .diskFull, .environmentLost, .infrastructureLost: true
+        default: false
+        }
+    }
+
     /// The one place that maps a code to an HTTP status (RFC 9110, section 15).
     public var httpStatus: Int {
         switch self {

@@ -8,7 +8,7 @@ public import Transport
 /// The API of a server, typed. Paths come from the route table, so client and server cannot disagree about them.
 public struct BerthClient: Sendable {
     private let http: HTTPClient
-    private let base: HTTPURL
+    private let servers: ServerChoice
     private let key: Secret<String>?
     /// The server's address as it was given.
     public let url: String
@@ -16,7 +16,8 @@ public struct BerthClient: Sendable {
     let randomness: any Randomness
 
     /// - Parameters:
-    ///   - url: `http://`, `https://` or `unix:/path`.
+    ///   - url: `http://`, `https://` or `unix:/path`; several with commas are servers of one deployment, of which the
+    ///     first is asked until it does not answer.
     ///   - trust: which servers to believe on `https`.
     ///   - proxy: what requests to other machines go through.
     public init(
@@ -27,7 +28,7 @@ public struct BerthClient: Sendable {
         loop: EventLoop,
         randomness: any Randomness = SystemRandomness()
     ) throws(BerthError) {
-        base = try HTTPURL(url)
+        servers = try ServerChoice(url)
         self.url = url
         self.key = key
         self.loop = loop
@@ -40,8 +41,9 @@ public struct BerthClient: Sendable {
         configuration.trust = trust
         configuration.proxy = proxy
         // A server of this machine is there or it is not, and compressing for it would only cost time.
-        configuration.decompresses = !base.endpoint.isLocal
-        if !base.endpoint.isLocal {
+        configuration.decompresses = !servers.isLocal
+        // Several servers: the next one is asked instead.
+        if !servers.isLocal, servers.count == 1 {
             configuration.retries = HTTPRetries(maximum: 2, longestWait: .seconds(10))
         }
         http = HTTPClient(loop: loop, configuration: configuration, randomness: randomness)
@@ -106,12 +108,14 @@ public struct BerthClient: Sendable {
         var configuration = WebSocketConfiguration()
         configuration.writeStallLimit = nil
         configuration.compression = nil
-        return try await http.webSocket(
-            HTTPURL(endpoint: base.endpoint, target: target),
-            headers: headers,
-            configuration: configuration,
-            refused: { try await Self.error($0) }
-        )
+        return try await asking(repeats: true) { [headers, configuration] base in
+            try await http.webSocket(
+                HTTPURL(endpoint: base.endpoint, target: target),
+                headers: headers,
+                configuration: configuration,
+                refused: { try await Self.error($0) }
+            )
+        }
     }
 
     public func close() async { await http.close() }
@@ -142,20 +146,25 @@ public struct BerthClient: Sendable {
         if let key { headers.set("authorization", "Bearer \(key.reveal())") }
         if stream != nil { headers.set("content-type", "application/octet-stream") }
         if body != nil { headers.set("content-type", "application/json") }
-        let url = HTTPURL(endpoint: base.endpoint, target: Self.target(route, path, query))
-        let request = HTTPClientRequest(
-            HTTPMethod(rawValue: route.method.rawValue),
-            url,
-            headers: headers,
-            body: body.map { .bytes($0) } ?? stream ?? .none
-        )
+        let target = Self.target(route, path, query)
+        let method = HTTPMethod(rawValue: route.method.rawValue)
+        let isRepeatable = stream == nil && (method.isIdempotent || headers.contains("idempotency-key"))
         let response: HTTPClientResponse
         do {
-            response = try await http.send(request)
+            response = try await asking(repeats: isRepeatable) { [headers] base in
+                try await http.send(
+                    HTTPClientRequest(
+                        method,
+                        HTTPURL(endpoint: base.endpoint, target: target),
+                        headers: headers,
+                        body: body.map { .bytes($0) } ?? stream ?? .none
+                    )
+                )
+            }
         } catch let error as BerthError where error.code == .network {
             throw BerthError(
                 .unavailable,
-                "no server answers on \(base.endpoint): \(error.message)",
+                "no server answers on \(servers.current.url.endpoint): \(error.message)",
                 remedy: "start one with 'berth serve' (or scripts/start), or name one with --server URL",
                 isRetryable: true
             )
@@ -169,6 +178,25 @@ public struct BerthClient: Sendable {
         guard (200..<300).contains(response.status) else { throw try await Self.error(response) }
         return response
     }
+
+    /// Asks the server of the moment; where that does not answer, each of the others once.
+    /// - Parameter repeats: whether asking twice does no harm. Otherwise the next call goes to another server.
+    private func asking<Answer>(repeats: Bool, _ body: (HTTPURL) async throws -> Answer) async throws -> Answer {
+        var left = servers.count
+        while true {
+            let server = servers.current
+            do {
+                return try await body(server.url)
+            } catch let error as BerthError where error.code == .network {
+                servers.leave(server.number)
+                left -= 1
+                guard repeats, left > 0 else { throw error }
+            }
+        }
+    }
+
+    /// The server broke off, or has no time: the next call goes to another one.
+    func leaveServer() { servers.leave(servers.current.number) }
 
     private static func error(_ response: HTTPClientResponse) async throws -> BerthError {
         let bytes = try await response.body.collect(upTo: 1 << 20)

@@ -117,6 +117,7 @@ public struct ExecutionEvents: ~Copyable {
         guard let known = error as? BerthError,
             [.network, .unavailable, .timedOut].contains(known.code)
         else { throw error }
+        client.leaveServer()
         let now = client.loop.time.uptime
         let since = failingSince ?? now
         failingSince = since

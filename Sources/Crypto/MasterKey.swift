@@ -45,6 +45,18 @@ public struct MasterKey: Sendable {
         return (Array(derived.prefix(AES256GCM.keyLength)), Array(derived.suffix(AES256GCM.nonceLength)))
     }
 
+    /// A key of its own for one purpose.
+    func subkey(_ purpose: String) throws(BerthError) -> Secret<[UInt8]> {
+        Secret(
+            try HKDFSHA256.derive(
+                from: bytes.reveal(),
+                salt: [],
+                info: Array("berth/subkey/v1/\(purpose)".utf8),
+                length: Self.length
+            )
+        )
+    }
+
     private static var wrongForm: BerthError {
         BerthError(
             .invalidValue,
@@ -63,6 +75,12 @@ public struct KeyRing: Sendable {
         self.current = current
         all = [current] + previous
     }
+
+    /// Names the current key without telling anything about it, hexadecimal.
+    public var currentID: String { Hex.encode(current.id) }
+
+    /// Whether a key with this name is in the ring.
+    public func knows(_ id: String) -> Bool { Hex.decode(id).map { key(id: $0) != nil } ?? false }
 
     func key(id: some Sequence<UInt8>) -> MasterKey? { all.first { $0.id.elementsEqual(id) } }
 }

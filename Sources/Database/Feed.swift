@@ -4,12 +4,41 @@ public import Base
 public struct Feed: Sendable {
     let database: any SQLDatabase
     private let signal: FeedSignal
+    /// Rings when wake-ups of other processes may have been missed.
+    private let missed = Wakeup()
 
-    /// One per database: it also carries the wake-ups from writers to readers.
+    /// One per database: it also carries the wake-ups from writers to readers, of other processes too.
     public init(_ database: any SQLDatabase) {
         self.database = database
-        signal = FeedSignal()
+        let signal = FeedSignal()
+        self.signal = signal
+        let missed = missed
+        database.wakeUps?.listen(Self.topic) { wakeUp in
+            guard let wakeUp else { return missed.ring() }
+            guard let organization = try? OrganizationID(wakeUp.subject), let seq = Int64(wakeUp.payload) else {
+                return
+            }
+            signal.advance(organization, to: seq)
+        }
     }
+
+    /// Looks for what other processes recorded and nobody told of; ends at once where there are no others. Throws
+    /// `CancellationError`, and what a failed read throws.
+    public func run(time: any TimeSource) async throws {
+        guard database.wakeUps != nil else { return }
+        while true {
+            let count = missed.count
+            let waiting = signal.organizations
+            let positions = try await database.read { connection in
+                try waiting.map { ($0, try connection.first(Self.last, $0)?.integer("seq") ?? 0) }
+            }
+            for (organization, seq) in positions { signal.advance(organization, to: seq) }
+            try await missed.wait(after: count, until: time.uptime + Self.pollInterval, time: time)
+        }
+    }
+
+    private static let topic = "feed"
+    private static let pollInterval = Duration.seconds(2)
 
     /// Runs `body` in one transaction, records its events, and wakes who waits for them.
     /// A transaction that changed rows and recorded nothing is rolled back as `internal`: it is a mistake of ours.
@@ -18,7 +47,7 @@ public struct Feed: Sendable {
         organization: OrganizationID,
         _ body: @escaping @Sendable (FeedTransaction) throws -> Value
     ) async throws -> Committed<Value> {
-        let committed = try await database.write { connection in
+        let committed = try await database.write(of: organization) { connection in
             let transaction = FeedTransaction(connection, organization)
             let value = try body(transaction)
             return Committed(value: value, seq: try transaction.finish())
@@ -26,6 +55,7 @@ public struct Feed: Sendable {
         if let seq = committed.seq {
             FeedReceipt.current?.note(seq, organization)
             signal.advance(organization, to: seq)
+            database.wakeUps?.send(WakeUp(Self.topic, organization, "\(seq)"))
         }
         return committed
     }
@@ -47,7 +77,7 @@ public struct Feed: Sendable {
         try await database.read { try $0.first(Self.last, organization)?.integer("seq") ?? 0 }
     }
 
-    /// Returns when an event after `seq` was committed through this feed; at once when one was already. Throws
+    /// Returns when an event after `seq` was committed, here or by another process; at once when one was already. Throws
     /// `CancellationError`. Read before the first wait: commits of an earlier process are not known here.
     public func waitForEvent(_ organization: OrganizationID, after seq: Int64) async throws {
         try await signal.wait(organization, after: seq)

@@ -29,6 +29,9 @@ final class FeedSignal: Sendable {
         for waiter in woken { waiter.continuation.resume() }
     }
 
+    /// Those that somebody waits for.
+    var organizations: [OrganizationID] { state.withLock { $0.waiters.keys.sorted { $0.text < $1.text } } }
+
     func wait(_ organization: OrganizationID, after seq: Int64) async throws {
         let id = state.withLock { state in
             state.nextID += 1

@@ -21,6 +21,7 @@ public final class FeedTransaction: SQLConnection {
     }
 
     public func execute(_ sql: SQL, _ values: [SQLValue]) throws -> Int { try connection.execute(sql, values) }
+    public func post(_ sql: SQL, _ values: [SQLValue]) throws { try connection.post(sql, values) }
     public func executeScript(_ text: String) throws { try connection.executeScript(text) }
     public func prepare(_ sql: SQL) throws { try connection.prepare(sql) }
 
@@ -41,7 +42,7 @@ public final class FeedTransaction: SQLConnection {
         }
         let last = try row.integer("seq")
         for (index, event) in events.enumerated() {
-            try connection.run(
+            try connection.post(
                 Feed.insert,
                 organizationID,
                 last - Int64(events.count - 1 - index),

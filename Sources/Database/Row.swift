@@ -1,11 +1,11 @@
 public import Base
 
 /// The column names of a statement's result, shared by its rows.
-final class Columns: Sendable {
-    let names: [String]
+package final class Columns: Sendable {
+    package let names: [String]
     private let places: [String: Int]
 
-    init(_ names: [String]) {
+    package init(_ names: [String]) {
         self.names = names
         places = Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     }
@@ -18,6 +18,11 @@ final class Columns: Sendable {
 public struct Row: Sendable {
     let columns: Columns
     let values: [SQLValue]
+
+    package init(columns: Columns, values: [SQLValue]) {
+        self.columns = columns
+        self.values = values
+    }
 
     public subscript(_ name: String) -> SQLValue {
         get throws {

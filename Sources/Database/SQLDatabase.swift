@@ -1,3 +1,5 @@
+public import Base
+
 /// A database engine behind one seam. Closures run synchronously on the engine's own thread, have no effects outside
 /// (no I/O, no locks held, no captured mutable state) and may be run again from the start when the engine is busy.
 ///
@@ -19,8 +21,19 @@ public protocol SQLDatabase: Sendable {
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value
 
+    /// As ``write(_:)``, for rows of one organization: an engine with several writers takes those over one of them, where
+    /// they share commits and never wait for each other's locks.
+    @discardableResult
+    func write<Value: Sendable>(
+        of organization: OrganizationID,
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value
+
     /// One row by its key; nil: there is no row.
     func find<Value: Sendable>(_ query: RowQuery<Value>, _ values: [SQLValue]) async throws -> Value?
+
+    /// Wake-ups between the processes that use this database; nil where there is only this one.
+    var wakeUps: (any WakeUps)? { get }
 
     /// Jobs that wait for a thread of the engine.
     var queues: (reads: Int, writes: Int) { get }
@@ -39,6 +52,10 @@ public protocol SQLConnection: AnyObject {
     @discardableResult
     func execute(_ sql: SQL, _ values: [SQLValue]) throws -> Int
 
+    /// Runs a statement whose result nobody looks at. An engine may send it later, with the next one or the end of the
+    /// transaction, which then fails as if it had failed here.
+    func post(_ sql: SQL, _ values: [SQLValue]) throws
+
     /// Several statements without values, for migrations.
     func executeScript(_ text: String) throws
 
@@ -53,8 +70,8 @@ public protocol SQLConnection: AnyObject {
 /// what it read before, if nothing was committed since; it may also ask on the caller's own thread. So the statement must
 /// find its row by an index, and `decode` do nothing but that.
 public final class RowQuery<Value: Sendable>: Sendable {
-    let sql: SQL
-    let decode: @Sendable (Row) throws -> Value
+    package let sql: SQL
+    package let decode: @Sendable (Row) throws -> Value
 
     public init(_ sql: SQL, decode: @escaping @Sendable (Row) throws -> Value) {
         self.sql = sql
@@ -63,6 +80,16 @@ public final class RowQuery<Value: Sendable>: Sendable {
 }
 
 extension SQLDatabase {
+    @discardableResult
+    public func write<Value: Sendable>(
+        of organization: OrganizationID,
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value {
+        try await write(body)
+    }
+
+    public var wakeUps: (any WakeUps)? { nil }
+
     /// One row by its key; nil: there is no row.
     public func find<Value: Sendable>(_ query: RowQuery<Value>, _ values: (any SQLBindable)?...) async throws -> Value?
     {
@@ -78,6 +105,13 @@ extension SQLDatabase {
 }
 
 extension SQLConnection {
+    public func post(_ sql: SQL, _ values: [SQLValue]) throws { try execute(sql, values) }
+
+    /// Runs a statement whose result nobody looks at.
+    public func post(_ sql: SQL, _ values: (any SQLBindable)?...) throws {
+        try post(sql, values.map { $0?.sqlValue ?? .null })
+    }
+
     public func rows(_ sql: SQL, values: [SQLValue]) throws -> [Row] {
         var rows: [Row] = []
         try forEach(sql, values) { row in
@@ -113,6 +147,9 @@ extension SQLConnection {
 public protocol SQLDialect: Sendable {
     var name: String { get }
 
+    /// Run first in a transaction that changes the schema: makes those of other processes wait. nil: they wait anyway.
+    var schemaLock: String? { get }
+
     /// A migration's text in this engine's words. Files use `STRICT` tables and the types `TEXT`, `BIGINT`, `INTEGER`
     /// (32 bits are enough), `REAL` and `BLOB`.
     func migrationText(_ text: String) -> String
@@ -125,4 +162,11 @@ public protocol SQLDialect: Sendable {
 
     /// Whether several servers may use one database.
     var isShared: Bool { get }
+
+    /// A question: `table_name`, `column_name` and `key_place` (from 1 in the primary key, 0 outside of it) of every
+    /// column, in the tables' order of columns.
+    var tableColumns: SQL { get }
+
+    /// A question: `table_name` and the `parent` that rows of it refer to.
+    var tableParents: SQL { get }
 }

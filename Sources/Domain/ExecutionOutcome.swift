@@ -5,6 +5,8 @@ public struct FailureReason: Sendable, Codable, Equatable {
     public var code: ErrorCode
     public var message: String
     public var remedy: String?
+    /// true: the same may go better at another time, whatever the code says in general.
+    public var isRetryable: Bool?
 
     public init(_ code: ErrorCode, _ message: String, remedy: String? = nil) {
         self.code = code
@@ -14,7 +16,11 @@ public struct FailureReason: Sendable, Codable, Equatable {
 
     public init(_ error: BerthError) {
         self.init(error.code, error.message, remedy: error.remedy)
+        isRetryable = error.isRetryable ? true : nil
     }
+
+    /// Whether the machinery failed, and not what it was asked to do.
+    public var isInfrastructure: Bool { isRetryable ?? code.isInfrastructure }
 }
 
 /// What is kept of one output stream and what is true of all of it.
@@ -61,6 +67,8 @@ public struct ExecutionReport: Sendable, Codable, Equatable {
     public var signal: Int32?
     public var failure: FailureReason?
     public var durationMs: Int64
+    /// false: no process was ever made for it, so that another attempt repeats nothing; nil: its worker does not say.
+    public var hasStarted: Bool?
     public var verdict: AgentVerdict?
     public var agentSessionID: String?
     public var model: String?
@@ -74,6 +82,7 @@ public struct ExecutionReport: Sendable, Codable, Equatable {
         signal: Int32? = nil,
         failure: FailureReason? = nil,
         durationMs: Int64,
+        hasStarted: Bool? = nil,
         verdict: AgentVerdict? = nil,
         agentSessionID: String? = nil,
         model: String? = nil,
@@ -86,6 +95,7 @@ public struct ExecutionReport: Sendable, Codable, Equatable {
         self.signal = signal
         self.failure = failure
         self.durationMs = durationMs
+        self.hasStarted = hasStarted
         self.verdict = verdict
         self.agentSessionID = agentSessionID
         self.model = model

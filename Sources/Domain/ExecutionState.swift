@@ -99,20 +99,31 @@ public struct ExecutionTimes: Sendable, Equatable {
     public var timeoutGrace: Duration
     /// From a request to cancel until the server stops waiting for the worker's word: then `cancelled`.
     public var cancelGrace: Duration
-    /// Attempts of an execution whose policy allows another.
-    public var maximumAttempts: Int
+    /// Failures of the machinery until it is given up as a dead letter.
+    public var maximumFailures: Int
+    /// From the first failure to the next attempt; doubled with each further one.
+    public var retryDelay: Duration
+    /// How long a dead letter is kept.
+    public var deadLetter: Duration
 
     public init(
         queued: Duration = .seconds(24 * 3600),
         preparation: Duration = .seconds(1800),
         timeoutGrace: Duration = .seconds(30),
         cancelGrace: Duration = .seconds(15),
-        maximumAttempts: Int = 3
+        maximumFailures: Int = 3,
+        retryDelay: Duration = .seconds(5),
+        deadLetter: Duration = .seconds(7 * 24 * 3600)
     ) {
         self.queued = queued
         self.preparation = preparation
         self.timeoutGrace = timeoutGrace
         self.cancelGrace = cancelGrace
-        self.maximumAttempts = maximumAttempts
+        self.maximumFailures = maximumFailures
+        self.retryDelay = retryDelay
+        self.deadLetter = deadLetter
     }
+
+    /// - Parameter failures: so far, from 1.
+    func backoff(after failures: Int) -> Duration { retryDelay * (1 << min(max(failures - 1, 0), 16)) }
 }

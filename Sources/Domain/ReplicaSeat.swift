@@ -8,6 +8,7 @@ public final class ReplicaSeat: Sendable {
     /// it from renewing its lease, is no reason to part with its workers.
     public let isShared: Bool
     private let lease = Mutex(ReplicaLease())
+    private let known = Mutex<[String]?>(nil)
     /// Rings when the lease was lost or won.
     public let changed = Wakeup()
 
@@ -19,6 +20,11 @@ public final class ReplicaSeat: Sendable {
     public func isActing(at now: Uptime) -> Bool { !isShared || lease.withLock { $0.isHeld(at: now) } }
 
     public var fence: Int64? { lease.withLock { $0.fence } }
+
+    /// URLs of the servers of this database, this one among them, for workers and viewers; nil where they are not told.
+    public var servers: [String]? { known.withLock { $0 } }
+
+    public func know(servers: [String]?) { known.withLock { $0 = servers } }
 
     /// When the lease runs out unless it is renewed before.
     public var heldUntil: Uptime? { lease.withLock { $0.until } }

@@ -137,13 +137,17 @@ struct SpoolState {
         )
         if totalBytes > 0 {
             // Of use only while the holder lives, so loss of power needs no answer: an fsync here would cost every short
-            // run more than all the rest.
-            try Directory.replace(
-                "\(directory.path)/end",
-                with: Array(mark.fileText.utf8),
-                files: .system,
-                isDurable: false
-            )
+            // run more than all the rest. Without room the files alone tell the same mark.
+            do {
+                try Directory.replace(
+                    "\(directory.path)/end",
+                    with: Array(mark.fileText.utf8),
+                    files: .system,
+                    isDurable: false
+                )
+            } catch  where error.code != .diskFull {
+                throw error
+            }
         }
         self.mark = mark
         current = nil

@@ -26,6 +26,7 @@ struct ServerCore: Sendable {
     let workspaces: WorkspaceService
     let workers: WorkerService
     let replicas: ReplicaService
+    let forward: ReplicaForward
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let followers: ExecutionFollowers
@@ -47,6 +48,11 @@ struct ServerCore: Sendable {
         case .executionOutput: try await executionOutput(context)
         case .executionEvents: try await executionEvents(context)
         case .executionWait: try await executionWait(context)
+        case .executionAttempts: try await executionAttempts(context)
+        case .deadLetterList: try await deadLetterList(context)
+        case .deadLetterGet: try await deadLetterGet(context)
+        case .deadLetterRetry: try await deadLetterRetry(context)
+        case .deadLetterDrop: try await deadLetterDrop(context)
         case .environmentCreate: try await environmentCreate(context)
         case .environmentList: try await environmentList(context)
         case .environmentGet: try await environmentGet(context)

@@ -30,9 +30,16 @@ extension Attempt {
     func recover(_ child: ChildStatus?) async {
         let began = services.time.uptime
         guard child != nil else {
+            // A holder tells of all that it ever made; another one than that of the acceptance knows nothing.
+            guard record.holder != nil, record.holder == services.holderIdentity else {
+                isSpawning()
+                let error = BerthError(.environmentLost, "the holder that had the run is gone")
+                return await finish(failed(error, began: began))
+            }
             let error = BerthError(.infrastructureLost, "the worker died before the run began")
             return await finish(failed(error, began: began))
         }
+        isSpawning()
         let report: ExecutionReport
         do {
             let child = try await services.holder.child(key.description)
@@ -59,9 +66,11 @@ extension Attempt {
         if record.agent == .claude { note("starting", "starting the agent") }
         let spools = try openSpools()
         let child: Child
+        isSpawning()
         do {
             child = try await launch.start(in: workingDirectory, key: key, services: services)
         } catch {
+            if let known = error as? BerthError, known.code != .unavailable { wasNotSpawned() }
             try spools.stdout.finish()
             try spools.stderr.finish()
             throw error
@@ -158,6 +167,7 @@ extension Attempt {
                 return true
             } catch {
                 services.log.error("end of attempt not stored", ["attempt": key, "error": "\(error)"])
+                if BerthError(wrapping: error).code == .diskFull { services.reserve.release() }
                 guard (try? await services.time.wait(for: backoff.next(SystemRandomness()))) != nil else {
                     return false
                 }
@@ -177,7 +187,12 @@ extension Attempt {
                 errorTail: "",
                 caps: record.caps
             )
-            return ExecutionReport(outcome: ending.outcome, failure: ending.failure, durationMs: duration)
+            return ExecutionReport(
+                outcome: ending.outcome,
+                failure: ending.failure,
+                durationMs: duration,
+                hasStarted: mayHaveStarted ? nil : false
+            )
         }
         var known = BerthError(wrapping: error)
         switch known.code {
@@ -192,7 +207,12 @@ extension Attempt {
         default: break
         }
         services.log.info("attempt failed", ["attempt": key, "code": known.code, "detail": known.detail ?? ""])
-        return ExecutionReport(outcome: .failed, failure: FailureReason(known), durationMs: duration)
+        return ExecutionReport(
+            outcome: .failed,
+            failure: FailureReason(known),
+            durationMs: duration,
+            hasStarted: mayHaveStarted ? nil : false
+        )
     }
 
     /// The last 4 KiB, for a reason in words.

@@ -18,6 +18,8 @@ actor Attempt {
     /// What the server should hear and need not: stages, messages of personas. Oldest first.
     private(set) var notices: [WorkerMessage] = []
     private(set) var spools: Spools?
+    /// false: nothing was asked of the holder yet, so that another attempt would repeat nothing.
+    private(set) var mayHaveStarted = false
     /// How much of standard output and of standard error a documented server was sent.
     private var textOffsets: (stdout: Int64, stderr: Int64) = (0, 0)
 
@@ -123,7 +125,13 @@ actor Attempt {
 
     func setCheckout(_ checkout: AttemptRecord.CheckoutRecord) { record.checkout = checkout }
 
+    func isSpawning() { mayHaveStarted = true }
+
+    /// The holder has refused: there is no process.
+    func wasNotSpawned() { mayHaveStarted = false }
+
     func hasStarted() {
+        mayHaveStarted = true
         machine.start()
         beacon.advance()
     }

@@ -86,7 +86,9 @@ struct AttemptFeed: Sendable {
                 try await connection.send(.end(channel: channel.number, total: total))
                 return await connection.forget(channel)
             }
-            if let durable = cursor.stored(channel.credit.durable) { try? spool.acknowledge(upTo: durable) }
+            if let durable = cursor.stored(channel.credit.durable) {
+                attempt.services.reserve.spend { try spool.acknowledge(upTo: durable) }
+            }
         }
     }
 

@@ -52,6 +52,8 @@ struct AttemptRecord: Sendable, Codable, Equatable {
     /// When it must be over (CLOCK_BOOTTIME, nanoseconds); nil: no limit.
     var deadline: UInt64?
     var acceptedAt: Timestamp
+    /// Which holder was to run it; nil in what an earlier version accepted.
+    var holder: String?
     /// Why it is being ended; known before the process hears of it, so that a successor tells the same reason.
     var stopCause: StopCause?
 

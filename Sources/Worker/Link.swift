@@ -10,25 +10,31 @@ internal import WorkerProtocol
 /// comes back.
 struct Link: Sendable {
     let core: WorkerCore
-    let targets: [String]
+    let servers: ServerList
     let tokenFile: String
     let client: HTTPClient
     let randomness: any Randomness
     let silence: Silence
 
+    private static let apart = Duration.milliseconds(200)
     private var services: Services { core.services }
 
     /// Runs until its task is cancelled.
     func run() async {
         var backoff = Backoff.workerReconnect
         var turn = 0
+        var failures = 0
         while !Task.isCancelled {
+            let targets = servers.all
             let target = targets[turn % targets.count]
             turn += 1
             // Watched from before the attempt, so that no appearance falls between the attempt and the wait.
             let watch = await watch(target)
             do {
-                try await session(target) { backoff.reset() }
+                try await session(target) {
+                    backoff.reset()
+                    failures = 0
+                }
                 services.log.info("link closed", ["target": target])
             } catch is CancellationError {
                 watch?.close()
@@ -36,7 +42,10 @@ struct Link: Sendable {
             } catch {
                 services.log.info("link lost", ["target": target, "error": "\(BerthError(wrapping: error))"])
             }
-            await pause(backoff.next(randomness), watch)
+            failures += 1
+            // All are asked before the wait gets longer; a little apart, as many workers lose a server at once.
+            let hasAskedAll = failures % targets.count == 0
+            await pause(hasAskedAll ? backoff.next(randomness) : Self.apart * randomness.fraction(), watch)
             watch?.close()
         }
     }
@@ -46,6 +55,8 @@ struct Link: Sendable {
         let socket = try await open(target)
         let connection = LinkConnection(socket)
         await connection.begin()
+        // A server that does not take the worker in speaks for nobody: the others may think it lost.
+        var isTaken = false
         do {
             try await connection.send(.hello(await core.hello()))
             let first = try await withDeadline(
@@ -59,11 +70,13 @@ struct Link: Sendable {
                 throw BerthError(.protocolViolation, "the server did not answer the hello with an ack")
             }
             services.log.info("link up", ["target": target])
+            isTaken = true
             isUp()
+            servers.learn(ack.servers ?? [])
             await connection.met(ack)
             try await serve(connection, ack)
         } catch {
-            silence.heard(at: await connection.lastReceived)
+            if isTaken { silence.heard(at: await connection.lastReceived) }
             connection.close(.normal, reason: "")
             throw error
         }
@@ -191,7 +204,8 @@ struct Link: Sendable {
             let report = ExecutionReport(
                 outcome: .failed,
                 failure: FailureReason(BerthError(wrapping: error)),
-                durationMs: 0
+                durationMs: 0,
+                hasStarted: false
             )
             try await connection.send(
                 .complete(

@@ -21,6 +21,8 @@ struct ProcessWatch: Sendable {
         var storageFailure: BerthError?
     }
 
+    private static let roomPatience: Duration = .seconds(60)
+
     private enum Part: Sendable {
         case exited(ProcessEnd)
         case pumped(BerthError?)
@@ -82,17 +84,44 @@ struct ProcessWatch: Sendable {
         try await attempt.services.holder.terminate(attempt.key.description, grace: ProtocolLimits.killGrace)
     }
 
+    /// Without room the bytes wait in the pipe, and the process for its reader; what cannot be stored within
+    /// ``roomPatience`` ends the run, with the prefix that is stored.
     private func pump(_ source: OutputSource?, to spool: Spool) async -> BerthError? {
-        do {
-            if let source {
-                _ = try await OutputPump(source: source, spool: spool, loop: attempt.services.loop).run()
-            } else {
-                try spool.finish()
+        let services = attempt.services
+        var stuck: (since: Uptime, at: Int64)?
+        while true {
+            do {
+                if let source {
+                    _ = try await OutputPump(source: source, spool: spool, loop: services.loop).run()
+                } else {
+                    try spool.finish()
+                }
+                return nil
+            } catch let error as BerthError where error.code == .diskFull {
+                let now = services.time.uptime
+                if stuck?.at != spool.totalBytes {
+                    if stuck == nil { services.log.warning("no room for output", ["attempt": attempt.key]) }
+                    stuck = (now, spool.totalBytes)
+                }
+                let isHopeless = await attempt.stopCause != nil || now >= (stuck?.since ?? now) + Self.roomPatience
+                if !isHopeless, (try? await services.time.wait(for: .milliseconds(200))) != nil { continue }
+                return close(spool, error)
+            } catch {
+                return close(spool, BerthError(wrapping: error))
             }
-            return nil
-        } catch {
-            return BerthError(wrapping: error)
         }
+    }
+
+    /// What is stored is all that there will be.
+    private func close(_ spool: Spool, _ failure: BerthError) -> BerthError {
+        // Cancelled with its worker, it is left as it is: a successor goes on.
+        guard !Task.isCancelled else { return failure }
+        do {
+            try spool.finish()
+        } catch {
+            attempt.services.log.error("output not closed", ["attempt": attempt.key, "error": "\(error)"])
+        }
+        return failure
     }
 
     /// Reads standard output as it grows. Nothing to do for an agent without a protocol of its own.

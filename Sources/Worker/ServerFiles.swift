@@ -8,7 +8,7 @@ internal import WorkerProtocol
 
 /// Files that go between this worker and its servers, beside the link: repositories in, new commits out.
 struct ServerFiles: Sendable {
-    let targets: [String]
+    let servers: ServerList
     let tokenFile: String
     let client: HTTPClient
     let time: any TimeSource
@@ -77,6 +77,7 @@ struct ServerFiles: Sendable {
         var turn = 0
         while true {
             do {
+                let targets = servers.all
                 return try await body(try HTTPURL(targets[turn % targets.count]).endpoint)
             } catch let error as BerthError where error.isRetryable || error.code == .network {
                 guard time.uptime < limit else {

@@ -13,7 +13,10 @@ struct Services: Sendable {
     let log: Log
     let layout: EnvironmentLayout
     let store: WorkerStore
+    let reserve: SpaceReserve
     let holder: HolderClient
+    /// Differs between holders, on this boot of the machine and over all of them; nil where it cannot be known.
+    let holderIdentity: String?
     let git: Git
     let files: ServerFiles
     /// Keeps the names of mirrors from telling anything of the credentials they belong to.

@@ -39,6 +39,7 @@ struct Worker: Sendable {
         configuration.trust = options.trust
         configuration.proxy = options.proxy
         let client = HTTPClient(loop: loop, configuration: configuration, randomness: randomness)
+        let servers = ServerList(options.links)
         let services = Services(
             loop: loop,
             time: time,
@@ -46,10 +47,12 @@ struct Worker: Sendable {
             log: log,
             layout: layout,
             store: store,
+            reserve: SpaceReserve(path: layout.state + "/reserve"),
             holder: holder,
+            holderIdentity: HolderIdentity.ofParent(),
             git: git,
             files: ServerFiles(
-                targets: options.links,
+                servers: servers,
                 tokenFile: options.tokenFile,
                 client: client,
                 time: time,
@@ -61,13 +64,14 @@ struct Worker: Sendable {
         core = WorkerCore(
             services: services,
             workerID: options.workerID ?? kept,
+            stateID: kept,
             instance: options.instance,
             slots: options.slots
         )
         silence = Silence(time: time, file: layout.state + "/heard")
         link = Link(
             core: core,
-            targets: options.links,
+            servers: servers,
             tokenFile: options.tokenFile,
             client: client,
             randomness: randomness,

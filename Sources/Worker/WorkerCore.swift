@@ -12,6 +12,9 @@ internal import WorkerProtocol
 actor WorkerCore {
     nonisolated let services: Services
     nonisolated let workerID: String
+    /// Of the database of attempts.
+    nonisolated let stateID: String
+    nonisolated let startedAt: Timestamp
     nonisolated let instance: Int64?
     nonisolated let slots: Int
     private var attempts: [AttemptKey: Attempt] = [:]
@@ -23,9 +26,11 @@ actor WorkerCore {
         services.loop.serialExecutor.asUnownedSerialExecutor()
     }
 
-    init(services: Services, workerID: String, instance: Int64?, slots: Int) {
+    init(services: Services, workerID: String, stateID: String, instance: Int64?, slots: Int) {
         self.services = services
         self.workerID = workerID
+        self.stateID = stateID
+        startedAt = services.time.now
         self.instance = instance
         self.slots = slots
         (work, addWork) = AsyncStream.makeStream()
@@ -76,7 +81,9 @@ actor WorkerCore {
             protocol: ProtocolLimits.version,
             environmentId: services.layout.environmentID,
             instance: instance,
-            attempts: positions
+            attempts: positions,
+            stateId: stateID,
+            startedAt: startedAt.milliseconds
         )
     }
 
@@ -86,6 +93,8 @@ actor WorkerCore {
         let key = try AttemptKey(wireID: assign.executionId, attempt: assign.attempt, isDocumented: isDocumented)
         guard attempts[key] == nil else { return nil }
         let order = try order(assign, key: key)
+        // What is begun must find room for its end.
+        try services.reserve.restore()
         let attempt = Attempt(key: key, record: order.record, services: services)
         // Before the first suspension, so that the same assignment cannot come in between.
         attempts[key] = attempt
@@ -125,6 +134,7 @@ actor WorkerCore {
             temporaryDirectory: "\(services.layout.temporary)/berth-\(key.executionID)-\(key.attempt)",
             deadline: timeout.map { (services.time.uptime + .milliseconds($0)).nanoseconds },
             acceptedAt: services.time.now,
+            holder: services.holderIdentity,
             stopCause: nil
         )
         return AttemptOrder(

@@ -5,7 +5,7 @@ public import Transport
 
 /// What `berth-worker` was started with. Read once; nobody looks at the environment later.
 public struct WorkerOptions: Sendable {
-    /// `unix:/path` or a `ws:` or `wss:` URL; tried in turn.
+    /// `unix:/path`, or a URL (`ws:`, `wss:`, `http:`, `https:`); tried in turn.
     public var links: [String]
     public var tokenFile: String
     /// Which servers to believe on `wss`.
@@ -32,7 +32,8 @@ public struct WorkerOptions: Sendable {
 
         Runs agents for a Berth server, which it connects to; it never listens for one.
 
-          --link TARGET       unix:/path/to.sock, ws://host:port or wss://host:port
+          --link TARGET       unix:/path/to.sock, ws://host:port or wss://host:port; several for the servers of one
+                              deployment (default: BERTH_SERVER, with commas)
           --token-file FILE   the worker's token; read anew for each connection
           --server-pin PIN    on wss, the only key to believe: sha256/BASE64, as 'berth serve' prints it; give it
                               again for a key to come (default: BERTH_SERVER_PIN)
@@ -70,8 +71,11 @@ public struct WorkerOptions: Sendable {
             }
             return value
         }
-        _ = try required("--link")
-        links = (values["--link"] ?? []).map { $0.hasPrefix("/") ? "unix:\($0)" : $0 }
+        let named = values["--link"] ?? Self.servers(environment)
+        guard !named.isEmpty else {
+            throw BerthError(.usage, "this option is needed", field: "--link", remedy: "see berth-worker --help")
+        }
+        links = named.map { $0.hasPrefix("/") ? "unix:\($0)" : $0 }
         tokenFile = try required("--token-file")
         state = try required("--state")
         trust = try Self.trust(values, environment)
@@ -117,12 +121,20 @@ public struct WorkerOptions: Sendable {
         }
     }
 
+    private static func servers(_ environment: [String: String]) -> [String] {
+        let text = serverVariables.lazy.compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
+        return text.split(separator: ",").map { String($0).trimmed }.filter { !$0.isEmpty }
+    }
+
+    /// As the server's setting `server` is called.
+    private static let serverVariables = ["BERTH_SERVER", "BERTH_URL", "ORCHESTRATOR_URL"]
+
     /// What `init` looks at.
     static let variables =
         [
             "BERTH_HOLD_SOCKET", "BERTH_ENVIRONMENT_ID", "BERTH_INSTANCE", "BERTH_SERVER_PIN", "BERTH_CA_FILE", "PATH",
             "HOME",
-        ]
+        ] + serverVariables
         + ["http_proxy", "https_proxy", "all_proxy", "no_proxy"].flatMap { [$0, $0.uppercased()] }
 
     private static let names = [

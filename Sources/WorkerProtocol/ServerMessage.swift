@@ -23,19 +23,23 @@ public enum ServerMessage: Sendable, Equatable {
         public var heartbeatMs: Int64?
         /// One answer per attempt of the worker's hello.
         public var resume: [ResumePoint]?
+        /// URLs of the deployment's servers, this one among them, for a worker that stands alone.
+        public var servers: [String]?
 
         public init(
             workerId: String,
             sessionToken: String,
             protocol: Int? = nil,
             heartbeatMs: Int64? = nil,
-            resume: [ResumePoint]? = nil
+            resume: [ResumePoint]? = nil,
+            servers: [String]? = nil
         ) {
             self.workerId = workerId
             self.sessionToken = sessionToken
             self.protocol = `protocol`
             self.heartbeatMs = heartbeatMs
             self.resume = resume
+            self.servers = servers
         }
     }
 

@@ -28,6 +28,10 @@ public enum WorkerMessage: Sendable, Equatable {
         public var instance: Int64?
         /// What this worker runs, or has ended and not yet been told to forget.
         public var attempts: [AttemptPosition]?
+        /// Names the worker's books: another process of the same name has others. Absent from one that does not say.
+        public var stateId: String?
+        /// When the process began, milliseconds since 1970.
+        public var startedAt: Int64?
 
         public init(
             workerId: String,
@@ -36,8 +40,12 @@ public enum WorkerMessage: Sendable, Equatable {
             protocol: Int? = nil,
             environmentId: EnvironmentID? = nil,
             instance: Int64? = nil,
-            attempts: [AttemptPosition]? = nil
+            attempts: [AttemptPosition]? = nil,
+            stateId: String? = nil,
+            startedAt: Int64? = nil
         ) {
+            self.stateId = stateId
+            self.startedAt = startedAt
             self.workerId = workerId
             self.version = version
             self.capabilities = capabilities

@@ -10,14 +10,14 @@ import Testing
 @Suite struct AccountsTests {
     private let time = SettableTime()
 
-    private func withAccounts(_ body: (Accounts, Feed, SQLiteDatabase) async throws -> Void) async throws {
+    private func withAccounts(_ body: (Accounts, Feed, any SQLDatabase) async throws -> Void) async throws {
         try await withDatabase(time: time) { database in
             let feed = Feed(database)
             try await body(accounts(database, feed), feed, database)
         }
     }
 
-    private func accounts(_ database: SQLiteDatabase, _ feed: Feed) -> Accounts {
+    private func accounts(_ database: any SQLDatabase, _ feed: Feed) -> Accounts {
         Accounts(
             database: database,
             feed: feed,

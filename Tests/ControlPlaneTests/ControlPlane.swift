@@ -12,7 +12,7 @@ import Workspaces
 
 /// The services wired as the server does, on a database of their own, with a provider that a test scripts.
 struct ControlPlane: Sendable {
-    let database: SQLiteDatabase
+    let database: any SQLDatabase
     let feed: Feed
     let sealer: Sealer
     let organization: OrganizationID
@@ -31,23 +31,25 @@ struct ControlPlane: Sendable {
     static func with(
         time: any TimeSource = SystemTime(),
         times: EnvironmentTimes = EnvironmentTimes(),
+        executionTimes: ExecutionTimes = ExecutionTimes(),
         runs: Bool = true,
         connectsWorkers: Bool = true,
         _ body: @escaping @Sendable (ControlPlane) async throws -> Void
     ) async throws {
         try await withDatabase(time: time) { database in
             try await withTemporaryDirectory { directory in
-                let plane = try await make(database, directory, time, times, connectsWorkers)
+                let plane = try await make(database, directory, time, times, executionTimes, connectsWorkers)
                 try await plane.whileRunning(runs, body)
             }
         }
     }
 
     private static func make(
-        _ database: SQLiteDatabase,
+        _ database: any SQLDatabase,
         _ directory: String,
         _ time: any TimeSource,
         _ times: EnvironmentTimes,
+        _ executionTimes: ExecutionTimes,
         _ connectsWorkers: Bool
     ) async throws -> ControlPlane {
         let randomness = SystemRandomness()
@@ -101,6 +103,7 @@ struct ControlPlane: Sendable {
             workspaces: workspaces,
             time: time,
             ids: ids,
+            times: executionTimes,
             log: log
         )
         relay.bind(executions)

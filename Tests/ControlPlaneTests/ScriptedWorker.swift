@@ -90,7 +90,9 @@ struct ScriptedWorker: Sendable {
         name: String = "worker-1",
         protocol version: Int? = 1,
         attempts: [WorkerMessage.AttemptPosition]? = [],
-        slots: Int? = 2
+        slots: Int? = 2,
+        stateID: String? = nil,
+        startedAt: Int64? = nil
     ) async throws -> ServerMessage.Ack {
         try await say(
             .hello(
@@ -99,7 +101,9 @@ struct ScriptedWorker: Sendable {
                     version: "0.1.0",
                     capabilities: ["claude-cli", "git"],
                     protocol: version,
-                    attempts: version == nil ? nil : attempts
+                    attempts: version == nil ? nil : attempts,
+                    stateId: stateID,
+                    startedAt: startedAt
                 )
             )
         )

@@ -8,11 +8,11 @@ import Vault
 @Suite struct VaultTests {
     private let ids = IDSource(time: SystemTime(), randomness: SystemRandomness())
 
-    private func vault(_ database: SQLiteDatabase, _ ring: KeyRing) -> Vault {
+    private func vault(_ database: any SQLDatabase, _ ring: KeyRing) -> Vault {
         Vault(sealer: Sealer(ring, randomness: SystemRandomness()), database: database, time: SystemTime())
     }
 
-    private func withOrganization(_ body: (SQLiteDatabase, OrganizationID) async throws -> Void) async throws {
+    private func withOrganization(_ body: (any SQLDatabase, OrganizationID) async throws -> Void) async throws {
         try await withDatabase { database in
             let organization: OrganizationID = ids.make()
             try await database.write {

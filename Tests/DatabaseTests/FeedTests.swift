@@ -7,8 +7,11 @@ import Testing
     private let ids = IDSource(time: SystemTime(), randomness: SystemRandomness())
     private let now = Timestamp(milliseconds: 1)
 
-    private func withFeed(_ body: (Feed, OrganizationID, SQLiteDatabase) async throws -> Void) async throws {
-        try await withDatabase { database in
+    private func withFeed(
+        on engine: DatabaseEngine,
+        _ body: (Feed, OrganizationID, any SQLDatabase) async throws -> Void
+    ) async throws {
+        try await withDatabase(on: engine) { database in
             let organization: OrganizationID = ids.make()
             try await database.write { connection in
                 try connection.run("INSERT INTO organizations (id, name, created_at) VALUES ($1, 'o', 1)", organization)
@@ -25,8 +28,9 @@ import Testing
         }.seq
     }
 
-    @Test func `numbers are dense and in commit order under concurrency`() async throws {
-        try await withFeed { feed, organization, _ in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `numbers are dense and in commit order under concurrency`(engine: DatabaseEngine) async throws {
+        try await withFeed(on: engine) { feed, organization, _ in
             try await withThrowingTaskGroup(of: Int64?.self) { group in
                 for number in 0..<100 { group.addTask { try await set("s\(number)", in: feed, organization) } }
                 var seen: [Int64] = []
@@ -40,8 +44,9 @@ import Testing
         }
     }
 
-    @Test func `a change without an event is rolled back`() async throws {
-        try await withFeed { feed, organization, database in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a change without an event is rolled back`(engine: DatabaseEngine) async throws {
+        try await withFeed(on: engine) { feed, organization, database in
             let error = await #expect(throws: BerthError.self) {
                 try await feed.transaction(organization: organization) {
                     try $0.run("INSERT INTO settings (name, value, updated_at) VALUES ('a', '', 1)")
@@ -53,16 +58,18 @@ import Testing
         }
     }
 
-    @Test func `a transaction that changes nothing has no number`() async throws {
-        try await withFeed { feed, organization, _ in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a transaction that changes nothing has no number`(engine: DatabaseEngine) async throws {
+        try await withFeed(on: engine) { feed, organization, _ in
             let committed = try await feed.transaction(organization: organization) { _ in 7 }
             #expect(committed.value == 7)
             #expect(committed.seq == nil)
         }
     }
 
-    @Test func `what belongs to one user is not shown to another`() async throws {
-        try await withFeed { feed, organization, _ in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `what belongs to one user is not shown to another`(engine: DatabaseEngine) async throws {
+        try await withFeed(on: engine) { feed, organization, _ in
             let (first, second): (UserID, UserID) = (ids.make(), ids.make())
             let now = now
             try await feed.transaction(organization: organization) { transaction in
@@ -75,8 +82,9 @@ import Testing
         }
     }
 
-    @Test func `a waiter is woken by the commit it waits for`() async throws {
-        try await withFeed { feed, organization, _ in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a waiter is woken by the commit it waits for`(engine: DatabaseEngine) async throws {
+        try await withFeed(on: engine) { feed, organization, _ in
             let waiting = Task { try await feed.waitForEvent(organization, after: 1) }
             _ = try await set("a", in: feed, organization)
             _ = try await set("b", in: feed, organization)

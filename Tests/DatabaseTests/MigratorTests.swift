@@ -12,21 +12,24 @@ import Testing
         sql: "ALTER TABLE a ADD COLUMN n INTEGER; CREATE TABLE b (x TEXT) STRICT;"
     )
 
-    private func expectApplied(_ versions: [Int], _ migrations: [Migration], in database: SQLiteDatabase) async throws {
+    private func expectApplied(_ versions: [Int], _ migrations: [Migration], in database: any SQLDatabase) async throws
+    {
         let applied = try await Migrator(migrations, time: SystemTime()).migrate(database)
         #expect(applied == versions)
     }
 
-    @Test func `steps are applied once, in order`() async throws {
-        try await withEmptyDatabase { database in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `steps are applied once, in order`(engine: DatabaseEngine) async throws {
+        try await withEmptyDatabase(on: engine) { database in
             try await expectApplied([1], [one], in: database)
             try await expectApplied([2], [one, two], in: database)
             try await expectApplied([], [one, two], in: database)
         }
     }
 
-    @Test func `a schema ahead of the program is refused, naming both`() async throws {
-        try await withEmptyDatabase { database in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a schema ahead of the program is refused, naming both`(engine: DatabaseEngine) async throws {
+        try await withEmptyDatabase(on: engine) { database in
             try await Migrator([one, two], time: SystemTime()).migrate(database)
             let error = await #expect(throws: BerthError.self) {
                 try await Migrator([one], time: SystemTime()).migrate(database)
@@ -37,8 +40,9 @@ import Testing
         }
     }
 
-    @Test func `a changed step is refused`() async throws {
-        try await withEmptyDatabase { database in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a changed step is refused`(engine: DatabaseEngine) async throws {
+        try await withEmptyDatabase(on: engine) { database in
             try await Migrator([one], time: SystemTime()).migrate(database)
             let edited = Migration(version: 1, name: "one", sql: one.sql + " ")
             let error = await #expect(throws: BerthError.self) {
@@ -48,8 +52,9 @@ import Testing
         }
     }
 
-    @Test func `a step that fails leaves nothing behind`() async throws {
-        try await withEmptyDatabase { database in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a step that fails leaves nothing behind`(engine: DatabaseEngine) async throws {
+        try await withEmptyDatabase(on: engine) { database in
             let broken = Migration(version: 1, name: "broken", sql: "CREATE TABLE a (x TEXT) STRICT; SELECT nosuch;")
             await #expect(throws: BerthError.self) {
                 try await Migrator([broken], time: SystemTime()).migrate(database)

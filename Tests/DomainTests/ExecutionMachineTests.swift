@@ -9,8 +9,8 @@ import Testing
     static let lost = FailureReason(.infrastructureLost, "gone")
     static let times = ExecutionTimes()
 
-    static func claim(_ attempt: Int) -> AttemptClaim {
-        AttemptClaim(attempt: attempt, workerID: worker, instance: 3, assignedAt: start)
+    static func claim(_ attempt: Int, at: Timestamp = start) -> AttemptClaim {
+        AttemptClaim(attempt: attempt, workerID: worker, instance: 3, assignedAt: at)
     }
 
     static func created(retry: RetryPolicy = .never, timeoutMs: Int64? = 60_000) -> ExecutionMachine {
@@ -126,13 +126,97 @@ import Testing
         #expect(effects == [.recordEnd(end), .releaseSlot(Self.claim(1)), .sendForget(Self.claim(1))])
     }
 
-    @Test func `a lost run is repeated only by its policy, and not for ever`() throws {
+    @Test func `a lost run is repeated only by its policy, ever later, and not for ever`() throws {
         var machine = Self.created(retry: .idempotent)
+        var now = Self.start
         for attempt in 1...3 {
+            _ = try machine.assign(Self.claim(attempt, at: now))
+            _ = try machine.start(attempt: attempt, at: now)
+            let effects = try machine.lose(attempt: attempt, Self.lost, at: now)
+            #expect(machine.failures == attempt)
+            #expect(machine.isDeadLetter == (attempt == 3))
+            guard attempt < 3 else { continue }
+            #expect(effects.first == .recordAttempt(Self.claim(attempt, at: now), Self.lost))
+            let next = now + .seconds(attempt == 1 ? 5 : 10)
+            #expect(machine.notBefore == next)
+            let early = Self.claim(attempt + 1, at: next + .milliseconds(-1))
+            #expect(throws: BerthError.self, "not before its time") { try machine.assign(early) }
+            now = next
+        }
+        #expect(machine.state == .failed)
+
+        var once = try Situation.running.machine
+        _ = try once.lose(attempt: 1, Self.lost, at: Self.start)
+        #expect(once.state == .failed)
+        #expect(!once.isDeadLetter, "its policy allowed no further attempt")
+    }
+
+    private static func spoilt(_ code: ErrorCode, hasStarted: Bool?) -> ExecutionReport {
+        var report = report(.failed)
+        report.failure = FailureReason(code, "spoilt")
+        report.hasStarted = hasStarted
+        return report
+    }
+
+    @Test func `what failed beneath it before its process was there is tried again, whatever its policy`() throws {
+        var machine = try Situation.assigned.machine
+        _ = try machine.report(attempt: 1, Self.spoilt(.network, hasStarted: false), at: Self.start)
+        #expect(machine.state == .queued)
+        #expect(machine.notBefore == Self.start + .seconds(5))
+        // Cancelled while it waits.
+        _ = try machine.cancel(by: "user", at: Self.start)
+        #expect(machine.state == .cancelled)
+    }
+
+    @Test(arguments: [
+        (Situation.assigned, ErrorCode.network, Bool?.none), (.assigned, .agentMissing, false),
+        (.running, .infrastructureLost, false), (.running, .network, true),
+    ])
+    func `what may have run is not repeated by itself, nor is what would fail again`(
+        _ situation: Situation,
+        _ code: ErrorCode,
+        _ hasStarted: Bool?
+    ) throws {
+        var machine = try situation.machine
+        _ = try machine.report(attempt: 1, Self.spoilt(code, hasStarted: hasStarted), at: Self.start)
+        #expect(machine.state == .failed)
+        #expect(!machine.isDeadLetter)
+    }
+
+    @Test func `an attempt that was given back is no failure`() throws {
+        var machine = Self.created()
+        for attempt in 1...10 {
             _ = try machine.assign(Self.claim(attempt))
-            _ = try machine.start(attempt: attempt, at: Self.start)
-            _ = try machine.lose(attempt: attempt, Self.lost, at: Self.start)
-            #expect(machine.state == (attempt < 3 ? .queued : .failed))
+            let effects = try machine.giveBack(attempt: attempt, at: Self.start)
+            #expect(effects.first == .recordAttempt(Self.claim(attempt), nil))
+        }
+        #expect(machine.failures == 0)
+        #expect(machine.notBefore == nil)
+    }
+
+    @Test func `an environment that cannot be brought up makes a dead letter, one that is gone does not`() throws {
+        var machine = Self.created()
+        _ = try machine.refuse(FailureReason(.unavailable, "the provider is down"), at: Self.start)
+        #expect(machine.isDeadLetter)
+        for code in [ErrorCode.environmentLost, .imageUnavailable] {
+            var other = Self.created()
+            _ = try other.refuse(FailureReason(code, "no"), at: Self.start)
+            #expect(other.state == .failed && !other.isDeadLetter)
+        }
+    }
+
+    @Test(arguments: [Situation.assignedCancelling, .runningCancelling])
+    func `a cancel that no worker confirmed says so`(_ situation: Situation) throws {
+        for isLost in [true, false] {
+            var machine = try situation.machine
+            if isLost {
+                _ = try machine.lose(attempt: 1, Self.lost, at: Self.start)
+            } else {
+                _ = machine.expire(at: Self.start + .seconds(15))
+            }
+            guard case .ended(let end) = machine.status else { throw BerthError(.internal, "not ended") }
+            #expect(end.outcome == .cancelled)
+            #expect(end.failure?.message == "its worker has not confirmed that the process ended")
         }
     }
 
@@ -161,11 +245,15 @@ import Testing
             var effects: [ExecutionMachine.Effect] = []
             do {
                 switch randomness.next() % 7 {
-                case 0: effects = try machine.assign(Self.claim(attempt + 1))
+                case 0: effects = try machine.assign(Self.claim(attempt + 1, at: now))
                 case 1: effects = try machine.start(attempt: chosen, at: now)
                 case 2: effects = try machine.giveBack(attempt: chosen, at: now)
                 case 3 where randomness.next() % 4 == 0:
-                    effects = try machine.report(attempt: chosen, Self.report(.failed), at: now)
+                    let report = [
+                        Self.report(.failed), Self.spoilt(.network, hasStarted: false),
+                        Self.spoilt(.infrastructureLost, hasStarted: true),
+                    ][Int(randomness.next() % 3)]
+                    effects = try machine.report(attempt: chosen, report, at: now)
                 case 4 where randomness.next() % 6 == 0: effects = try machine.cancel(by: "user", at: now)
                 case 5: effects = try machine.lose(attempt: chosen, Self.lost, at: now)
                 default: effects = machine.expire(at: now)
@@ -180,7 +268,7 @@ import Testing
                 try Walks.hold(current >= attempt, "attempt \(current) after \(attempt)")
                 attempt = current
             }
-            if case .queued(_, let used, _) = machine.status {
+            if case .queued(_, let used, _, _) = machine.status {
                 try Walks.hold(used == attempt, "\(used) attempts used, not \(attempt)")
             }
             ends += effects.count { if case .recordEnd = $0 { true } else { false } }

@@ -176,8 +176,11 @@ import Transport
                 before = seq
                 #expect(try await server.client.lastChange() >= seq, "\(route.id)")
             }
-            // What an environment that does not run cannot do.
-            #expect(Set(refused).isSubset(of: [.environmentPause, .environmentRetry, .environmentResume]))
+            // What an environment that does not run cannot do, and what only a dead letter can.
+            let excused: Set<RouteID> = [
+                .environmentPause, .environmentRetry, .environmentResume, .deadLetterRetry, .deadLetterDrop,
+            ]
+            #expect(Set(refused).isSubset(of: excused))
         }
     }
 

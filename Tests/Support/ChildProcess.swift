@@ -137,6 +137,17 @@ public final class ChildProcess: Sendable {
         }
     }
 
+    /// Waits for so many complete lines that contain `text`.
+    public func lines(containing text: String, atLeast count: Int, within deadline: Duration = .seconds(30))
+        async throws
+    {
+        _ = try await wait(within: deadline, for: "\(count) lines with '\(text)'") { state in
+            let lines = state.output.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+            let found = lines.count { String(decoding: $0, as: UTF8.self).contains(text) }
+            return found >= count ? true : nil
+        }
+    }
+
     // MARK: - Waiting
 
     private func wait<Value: Sendable>(

@@ -1,16 +1,42 @@
 public import Base
 public import Database
+public import DatabasePostgres
 import Migrations
 
-/// A SQLite database of its own with the control plane's schema, closed and removed at the end.
+/// The engines that a test of services runs on.
+public enum DatabaseEngine: String, Sendable, CaseIterable, CustomStringConvertible {
+    case sqlite
+    case postgres
+
+    public var description: String { rawValue }
+}
+
+/// A database of its own with the control plane's schema, closed and removed at the end.
 @discardableResult
 public func withDatabase<Result>(
+    on engine: DatabaseEngine = .sqlite,
     time: any TimeSource = SystemTime(),
-    _ body: (SQLiteDatabase) async throws -> Result
+    _ body: (any SQLDatabase) async throws -> Result
 ) async throws -> Result {
-    try await withEmptyDatabase(time: time) { database in
-        try await Migrator(ServerSchema.migrations, time: time).migrate(database)
-        return try await body(database)
+    switch engine {
+    case .sqlite:
+        try await withEmptyDatabase(time: time) { database in
+            try await Migrator(ServerSchema.migrations, time: time).migrate(database)
+            return try await body(database)
+        }
+    case .postgres: try await withPostgres(time: time, migrated: true, body)
+    }
+}
+
+/// A database of its own without any table.
+@discardableResult
+public func withEmptyDatabase<Result>(
+    on engine: DatabaseEngine,
+    _ body: (any SQLDatabase) async throws -> Result
+) async throws -> Result {
+    switch engine {
+    case .sqlite: try await withEmptyDatabase { try await body($0) }
+    case .postgres: try await withPostgres { try await body($0) }
     }
 }
 
@@ -25,6 +51,30 @@ public func withEmptyDatabase<Result>(
     var configuration = SQLiteConfiguration(path: directory.file("berth.sqlite"))
     configure(&configuration)
     let database = try SQLiteDatabase(configuration, time: time)
+    defer { withExtendedLifetime(directory) {} }
+    return try await closing(database, body)
+}
+
+/// A PostgreSQL database of its own on the test run's server.
+@discardableResult
+public func withPostgres<Result>(
+    time: any TimeSource = SystemTime(),
+    migrated: Bool = false,
+    configure: (inout PostgresConfiguration) -> Void = { _ in },
+    _ body: (PostgresDatabase) async throws -> Result
+) async throws -> Result {
+    let cluster = try await PostgresCluster.shared()
+    return try await cluster.withDatabase(migrated: migrated) { name in
+        var configuration = try PostgresConfiguration(url: cluster.url(name))
+        configure(&configuration)
+        return try await closing(try PostgresDatabase(configuration, time: time), body)
+    }
+}
+
+private func closing<Database: SQLDatabase, Result>(
+    _ database: Database,
+    _ body: (Database) async throws -> Result
+) async throws -> Result {
     let result: Result
     do {
         result = try await body(database)
@@ -33,6 +83,5 @@ public func withEmptyDatabase<Result>(
         throw error
     }
     await database.close()
-    withExtendedLifetime(directory) {}
     return result
 }

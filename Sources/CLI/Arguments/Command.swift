@@ -19,7 +19,7 @@ struct Command: Sendable {
     /// Options that every command has.
     static let common: [Option] = [
         .flag("json", "Print JSON, for programs."),
-        .value("server", "URL", "Address of the server; default: the one of the data directory."),
+        .value("server", "URL", "Address of the server, several with commas; default: the data directory's."),
         .flag("help", short: "h", "Show this help."),
     ]
 

@@ -4,10 +4,11 @@ import Base
 enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
-        + ExecutionCommands.all + EnvironmentCommands.all + WorkspaceCommands.all + KeyCommands.all
+        + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + WorkspaceCommands.all
+        + KeyCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
-            CompletionCommand.command,
+            CompletionCommand.command, MigrateCommand.command, DatabaseCopyCommand.command,
             VersionCommand.command,
         ]
 

@@ -53,6 +53,10 @@ enum ExecutionCommands {
                 .executionGet,
                 path: ["executionId": arguments.operands[0]]
             )
+            let attempts: Page<ExecutionAttempt> = try await session.client.call(
+                .executionAttempts,
+                path: ["executionId": execution.id.text]
+            )
             try session.print(execution) {
                 var text = OutcomeText.text(execution, style: terminal.style)
                 let facts: [(String, String?)] = [
@@ -62,11 +66,12 @@ enum ExecutionCommands {
                         "branch",
                         execution.report?.workspace?.bundle.map { _ in "get it with: berth fetch \(execution.id)" }
                     ),
-                    ("attempt", "\(execution.attempt)"), ("created", execution.createdAt.description),
+                    ("attempt", "\(execution.attempt)"), ("retry of", execution.retryOf?.text),
+                    ("next attempt", execution.notBefore?.description), ("created", execution.createdAt.description),
                     ("started", execution.startedAt?.description), ("ended", execution.endedAt?.description),
                 ]
                 for (name, value) in facts { if let value { text += "  \(name.padded(to: 12)) \(value)\n" } }
-                return text
+                return text + (attempts.items.count > 1 ? terminal.text(AttemptTable.table(attempts.items)) : "")
             }
             return 0
         }

@@ -84,7 +84,7 @@ enum ServeCommand {
             .value("config", "FILE", "Settings, JSON5; default: ~/.config/berth/config.json5 where it exists."),
             .value("set", "NAME=VALUE", "Any setting of 'berth config'.", repeats: true),
         ]
-        + ["data", "listen", "workerPort", "tlsCertificate", "tlsKey", "provider", "logLevel"]
+        + ["data", "database", "listen", "workerPort", "tlsCertificate", "tlsKey", "provider", "logLevel"]
         .compactMap { ConfigurationKey.named($0) }
         .map { .value($0.flag, $0.name == "data" ? "DIR" : "VALUE", $0.about) }
 
@@ -124,7 +124,7 @@ enum DoctorCommand {
         examples: [Example(line: "berth doctor", about: "Before the first run")]
     ) { arguments, terminal in
         let configuration = try Surroundings.configuration(arguments, terminal)
-        let findings = Doctor.examine(configuration, loop: terminal.loop)
+        let findings = (await Doctor.database(configuration) + Doctor.examine(configuration, loop: terminal.loop))
             .filter { !arguments.has("quiet") || $0.level != .good }
         if arguments.has("json") {
             terminal.writeBytes(try JSONBody.encode(findings, pretty: true) + Array("\n".utf8), toError: false)

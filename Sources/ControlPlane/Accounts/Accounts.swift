@@ -29,6 +29,16 @@ public struct Accounts: Sendable {
     /// The one organization and user of a server without accounts; made on first use, the same ever after.
     public func bootstrapSingleUser() async throws -> Principal {
         if let known = try await database.read(AccountStore.singleUser) { return known }
+        do {
+            return try await createSingleUser()
+        } catch let error as BerthError where error.code == .conflict {
+            // Another server of the same database came first.
+            guard let known = try await database.read(AccountStore.singleUser) else { throw error }
+            return known
+        }
+    }
+
+    private func createSingleUser() async throws -> Principal {
         let made = Principal(organizationID: ids.make(), userID: ids.make(), role: .owner)
         let now = time.now
         return try await feed.transaction(organization: made.organizationID) { transaction in

@@ -24,5 +24,6 @@ final class InFlight: Sendable {
 
     func begin(_ id: ExecutionID) -> Bool { ids.withLock { $0.insert(id).inserted } }
     func end(_ id: ExecutionID) { _ = ids.withLock { $0.remove(id) } }
+    var count: Int { ids.withLock(\.count) }
     func contains(_ id: ExecutionID) -> Bool { ids.withLock { $0.contains(id) } }
 }

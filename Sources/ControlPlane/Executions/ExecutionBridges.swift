@@ -8,6 +8,8 @@ public protocol WorkerPool: Sendable {
     var seat: ReplicaSeat { get }
     /// Ready workers with a free slot, by id.
     func candidates() -> [WorkerCandidate]
+    /// Workers are connected, and none of them has a free slot.
+    var isAtCapacity: Bool { get }
     /// Takes a slot; false when there is none any more.
     func reserve(_ worker: WorkerID, for key: AttemptKey) -> Bool
     @discardableResult

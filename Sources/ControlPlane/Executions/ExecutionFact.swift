@@ -14,6 +14,9 @@ struct ExecutionFact: Encodable {
     var failure: FailureReason?
     var cancelledBy: String?
     var isCancelling: Bool?
+    var failures: Int?
+    var notBefore: Timestamp?
+    var retryOf: ExecutionID?
 
     init(_ record: ExecutionRecord) {
         state = record.state
@@ -25,15 +28,25 @@ struct ExecutionFact: Encodable {
         exitCode = record.exitCode
         failure = record.failure
         cancelledBy = record.cancelledBy
+        failures = record.failures > 0 ? record.failures : nil
+        notBefore = record.notBefore
+        retryOf = record.retryOf
         isCancelling = !record.state.isTerminal && record.cancelRequestedAt != nil ? true : nil
     }
 
-    static func event(_ stored: StoredExecution, cancelWas: CancelRequest?, by actor: UserID?, at: Timestamp) throws
-        -> NewEvent
-    {
+    static func event(
+        _ stored: StoredExecution,
+        _ effects: [ExecutionMachine.Effect],
+        cancelWas: CancelRequest?,
+        by actor: UserID?,
+        at: Timestamp
+    ) throws -> NewEvent {
         let isCancel = cancelWas == nil && stored.machine.cancelRequest != nil
         let type = isCancel ? "execution.cancelRequested" : "execution.\(stored.record.state.rawValue)"
-        return try event(type, stored.record, by: actor, at: at)
+        var record = stored.record
+        // Of a queued one: why it is there again.
+        for case .recordAttempt(_, let reason) in effects { record.failure = reason }
+        return try event(type, record, by: actor, at: at)
     }
 
     static func event(_ type: String, _ record: ExecutionRecord, by actor: UserID?, at: Timestamp) throws -> NewEvent {

@@ -28,6 +28,12 @@ public struct ExecutionRecord: Sendable, Equatable {
     public var endedAt: Timestamp?
     public var stateEnteredAt: Timestamp
     public var deadlineAt: Timestamp?
+    /// How often the machinery beneath it failed.
+    public var failures: Int
+    /// While queued after a failure: when the next attempt may begin.
+    public var notBefore: Timestamp?
+    /// The dead letter that it runs again.
+    public var retryOf: ExecutionID?
     /// Changes with each write.
     public var version: Int64
 }

@@ -14,6 +14,9 @@ public struct ExecutionSpec: Sendable, Codable, Equatable {
     public var capabilities: [String]
     public var workspace: WorkspaceRequest?
 
+    /// What a worker must have, in one text by which the dispatcher groups what waits.
+    var needs: String { ([agent.rawValue] + capabilities.sorted()).joined(separator: "\n") }
+
     public init(
         agent: AgentKind,
         workingDirectory: String? = nil,
@@ -54,6 +57,8 @@ public struct NewExecution: Sendable {
     public var ssh: Secret<ServerMessage.SSHCredential>?
     /// The same key with the same request answers with the first one's execution.
     public var idempotencyKey: String?
+    /// The dead letter that it runs again.
+    var retryOf: ExecutionID?
 
     public init(
         organizationID: OrganizationID,

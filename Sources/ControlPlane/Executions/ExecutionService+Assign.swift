@@ -136,7 +136,7 @@ extension ExecutionService {
         )
     }
 
-    private func input(of record: ExecutionRecord) async throws -> PlainInput {
+    func input(of record: ExecutionRecord) async throws -> PlainInput {
         let (id, organization) = (record.id, record.organizationID)
         let row = try await database.read { try $0.first(ExecutionStore.input, id, organization) }
         guard let row else { throw Self.unknown(id) }

@@ -127,8 +127,13 @@ extension ExecutionService {
                 now,
                 start.claim?.assignedAt,
                 start.deadlineAt,
-                now
+                now,
+                request.spec.needs,
+                request.retryOf
             )
+            if let letter = request.retryOf {
+                try DeadLetterStore.markRetried(letter, as: id, request.organizationID, in: transaction)
+            }
             try transaction.run(
                 ExecutionStore.insertInput,
                 id,

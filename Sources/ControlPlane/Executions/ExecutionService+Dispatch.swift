@@ -12,6 +12,7 @@ extension ExecutionService {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.dispatchLoop() }
             group.addTask { try await self.deadlineLoop() }
+            group.addTask { try await self.deadLetterLoop() }
             defer { group.cancelAll() }
             try await group.next()
         }
@@ -23,19 +24,27 @@ extension ExecutionService {
             while true {
                 let count = dispatchBell.count
                 var isWaiting = true
+                var nextAttempt: Timestamp?
                 queue.mayWait(true)
                 do {
                     for (stored, worker, key) in try await plan() {
                         group.addTask { await self.assign(stored, key, to: worker) }
                     }
-                    isWaiting = try await database.read { try $0.first(ExecutionStore.anyQueued) } != nil
+                    let now = time.now
+                    (isWaiting, nextAttempt) = try await database.read { connection in
+                        guard try connection.first(ExecutionStore.anyQueued) != nil else { return (false, nil) }
+                        return (true, try connection.first(ExecutionStore.nextAttempt, now)?.optionalTimestamp("at"))
+                    }
                 } catch {
                     try Task.checkCancellation()
                     log.error("dispatch failed", ["error": "\(error)"])
                 }
-                // Origins 4.8: nobody free is looked at again after 5 s, besides every notification.
                 queue.mayWait(isWaiting)
-                let pause: Duration = isWaiting ? .seconds(5) : .seconds(3600)
+                let pause = DispatchPlan.pause(
+                    isWaiting: isWaiting,
+                    isAtCapacity: workers.isAtCapacity,
+                    until: nextAttempt.map { $0 - time.now }
+                )
                 try await dispatchBell.wait(after: count, until: time.uptime + pause, time: time)
             }
         }
@@ -73,31 +82,19 @@ extension ExecutionService {
     }
 
     private func queued(for candidates: [WorkerCandidate]) async throws -> [StoredExecution] {
-        let times = times
+        let (times, now) = (times, time.now)
+        let places = DispatchPlan.places(of: candidates)
         return try await database.read { connection in
             var queued: [StoredExecution] = []
-            var seen: Set<ExecutionID> = []
-            for candidate in candidates {
-                let rows =
-                    if let environment = candidate.environmentID {
-                        try connection.rows(
-                            ExecutionStore.queuedIn,
-                            environment,
-                            candidate.organizationID,
-                            candidate.freeSlots
-                        )
-                    } else {
-                        // More than its slots: some may ask for what this worker cannot do.
-                        try connection.rows(
-                            ExecutionStore.queuedAlone,
-                            candidate.organizationID,
-                            candidate.freeSlots + 100
-                        )
-                    }
-                for row in rows {
-                    let stored = try ExecutionStore.stored(row, times: times)
-                    if !inFlight.contains(stored.record.id), seen.insert(stored.record.id).inserted {
-                        queued.append(stored)
+            for place in places {
+                for needs in try Self.needs(at: place, connection) {
+                    let room = place.workers.reduce(0) { $0 + (DispatchPlan.serves($1, needs) ? $1.freeSlots : 0) }
+                    guard room > 0 else { continue }
+                    // What is in flight still says queued.
+                    let limit = room + inFlight.count
+                    for row in try Self.queued(at: place, needs, limit: limit, at: now, connection) {
+                        let stored = try ExecutionStore.stored(row, times: times)
+                        if !inFlight.contains(stored.record.id) { queued.append(stored) }
                     }
                 }
             }
@@ -105,9 +102,40 @@ extension ExecutionService {
         }
     }
 
+    private static func needs(at place: DispatchPlan.Place, _ connection: any SQLConnection) throws -> [String] {
+        let rows =
+            if let environment = place.environmentID {
+                try connection.rows(ExecutionStore.needsIn, environment, place.organizationID)
+            } else {
+                try connection.rows(ExecutionStore.needsAlone, place.organizationID)
+            }
+        return try rows.map { try $0.text("needs") }
+    }
+
+    private static func queued(
+        at place: DispatchPlan.Place,
+        _ needs: String,
+        limit: Int,
+        at now: Timestamp,
+        _ connection: any SQLConnection
+    ) throws -> [Row] {
+        guard let environment = place.environmentID else {
+            return try connection.rows(ExecutionStore.queuedAloneNeeding, place.organizationID, needs, limit, now)
+        }
+        return try connection.rows(
+            ExecutionStore.queuedInNeeding,
+            environment,
+            place.organizationID,
+            needs,
+            limit,
+            now
+        )
+    }
+
     private func wakeEnvironments(besides candidates: [WorkerCandidate]) async throws {
+        let now = time.now
         let waiting = try await database.read { connection in
-            try connection.rows(ExecutionStore.waitingEnvironments).map { row in
+            try connection.rows(ExecutionStore.waitingEnvironments, now).map { row in
                 (
                     try row.id(EnvironmentKind.self, "environment_id"),
                     try row.id(OrganizationKind.self, "organization_id")
@@ -130,11 +158,11 @@ extension ExecutionService {
     private func refuseQueued(in environment: EnvironmentID, _ organization: OrganizationID, _ reason: FailureReason)
         async throws
     {
+        let now = time.now
         let rows = try await database.read { connection in
-            try connection.rows(ExecutionStore.queuedIn, environment, organization, 1000)
+            try connection.rows(ExecutionStore.queuedIn, environment, organization, 1000, now)
                 .map { try $0.id(ExecutionKind.self, "id") }
         }
-        let now = time.now
         for id in rows {
             await settle(id) {
                 try await change(id, organization) { machine, _ in try machine.refuse(reason, at: now) }

@@ -143,7 +143,8 @@ extension ExecutionService {
         worker: WorkerID,
         organization: OrganizationID,
         fence: WorkerFence,
-        attempts: [WorkerMessage.AttemptPosition]?
+        attempts: [WorkerMessage.AttemptPosition]?,
+        keepsBooks: Bool
     ) async throws -> WorkerResume {
         let times = times
         let open = try await database.read { connection in
@@ -176,21 +177,26 @@ extension ExecutionService {
             open.filter { stored in
                 !attempts.contains { $0.executionId == stored.record.id && $0.attempt == stored.record.attempt }
             },
-            HeldWorker(workerID: worker, fence: fence)
+            HeldWorker(workerID: worker, fence: fence),
+            keepsBooks: keepsBooks
         )
         return resume
     }
 
-    private func settleMissing(_ missing: [StoredExecution], _ held: HeldWorker) async {
+    private func settleMissing(_ missing: [StoredExecution], _ held: HeldWorker, keepsBooks: Bool) async {
         let now = time.now
-        let reason = FailureReason(.infrastructureLost, "its worker came back without it")
+        let reason = FailureReason(
+            .infrastructureLost,
+            keepsBooks ? "its worker came back without it" : "another process took the name of its worker"
+        )
+        let notBefore = keepsBooks ? nil : now + ProtocolLimits.lostAfter
         for stored in missing {
             let (id, attempt) = (stored.record.id, stored.record.attempt)
             await settle(id) {
                 try await change(id, stored.record.organizationID, worker: held.workerID, by: held) { machine, record in
-                    record.state == .assigned
+                    record.state == .assigned && keepsBooks
                         ? try machine.giveBack(attempt: attempt, at: now)
-                        : try machine.lose(attempt: attempt, reason, at: now)
+                        : try machine.lose(attempt: attempt, reason, notBefore: notBefore, at: now)
                 }
             }
         }

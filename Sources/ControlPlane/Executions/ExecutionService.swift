@@ -25,6 +25,7 @@ public struct ExecutionService: Sendable {
     let queue = QueueHint()
     let deadlines = DeadlineWatch()
     let inFlight = InFlight()
+    public let tally = ExecutionTally()
 
     public init(
         database: any SQLDatabase,
@@ -98,6 +99,7 @@ public struct ExecutionService: Sendable {
                 try ExecutionStore.write(
                     machine,
                     over: stored,
+                    effects,
                     report: report,
                     startedAt: startedAt,
                     at: now,
@@ -108,8 +110,19 @@ public struct ExecutionService: Sendable {
                 }
                 let after = try ExecutionStore.stored(row, times: times)
                 transaction.record(
-                    try ExecutionFact.event(after, cancelWas: stored.machine.cancelRequest, by: actor, at: now)
+                    try ExecutionFact.event(
+                        after,
+                        effects,
+                        cancelWas: stored.machine.cancelRequest,
+                        by: actor,
+                        at: now
+                    )
                 )
+                if machine.isDeadLetter {
+                    transaction.record(
+                        try ExecutionFact.event("execution.deadLettered", after.record, by: nil, at: now)
+                    )
+                }
                 return Change(stored: after, effects: effects, seq: nil)
             }
         }
@@ -133,8 +146,18 @@ public struct ExecutionService: Sendable {
                 let key = AttemptKey(id, claim.attempt)
                 live.remove(key)
                 if workers.release(claim.workerID, key), queue.mayHaveWaiting { dispatchBell.ring() }
+            case .recordAttempt(let claim, let reason):
+                guard let reason else { continue }
+                tally.retried()
+                log.info(
+                    "execution tried again later",
+                    ["execution_id": id, "attempt": claim.attempt, "code": reason.code, "reason": reason.message]
+                )
             case .recordEnd(let end):
                 log.info("execution ended", ["execution_id": id, "outcome": end.outcome.rawValue])
+                guard stored.machine.isDeadLetter else { continue }
+                tally.deadLettered()
+                log.warning("execution is a dead letter", ["execution_id": id, "failures": stored.record.failures])
             }
         }
         await tellWorkspace(stored.record)

@@ -30,6 +30,9 @@ extension ExecutionStore {
             endedAt: try row.optionalTimestamp("ended_at"),
             stateEnteredAt: try row.timestamp("state_entered_at"),
             deadlineAt: try row.optionalTimestamp("deadline_at"),
+            failures: try row.int("failures"),
+            notBefore: try row.optionalTimestamp("not_before"),
+            retryOf: try row.optionalID("retry_of"),
             version: try row.integer("version")
         )
         if let code = try row.optionalText("failure_code") {
@@ -47,6 +50,7 @@ extension ExecutionStore {
             instance: instance,
             machine: ExecutionMachine(
                 status: try status(record, instance: instance, times: times),
+                failures: record.failures,
                 times: times,
                 retry: spec.retry,
                 timeoutMs: spec.caps.timeoutMs
@@ -62,6 +66,7 @@ extension ExecutionStore {
             return .queued(
                 since: record.stateEnteredAt,
                 attempts: record.attempt,
+                notBefore: record.notBefore,
                 deadlineAt: record.deadlineAt ?? record.stateEnteredAt + times.queued
             )
         case .assigned, .running:
@@ -98,6 +103,7 @@ extension ExecutionStore {
     static func write(
         _ machine: ExecutionMachine,
         over old: StoredExecution,
+        _ effects: [ExecutionMachine.Effect],
         report: ExecutionReport?,
         startedAt heardAt: Timestamp?,
         at now: Timestamp,
@@ -131,19 +137,27 @@ extension ExecutionStore {
             assignedAt,
             startedAt,
             machine.deadlineAt,
-            machine.state == record.state ? record.stateEnteredAt : now
+            machine.state == record.state ? record.stateEnteredAt : now,
+            machine.failures,
+            machine.notBefore
         )
         guard changed == 1 else { throw MovedRow("execution \(record.id)") }
         if let heardAt, record.startedAt == nil { try connection.run(startAttempt, record.id, attempt, heardAt) }
-        try writeAttempts(machine, over: old, at: now, in: connection)
+        try writeAttempts(machine, over: old, effects, at: now, in: connection)
         if case .ended(let end) = machine.status {
             try writeEnd(end, of: record, report: report, at: now, in: connection)
+            if machine.isDeadLetter {
+                try DeadLetterStore.add(record, at: now, until: now + machine.times.deadLetter, in: connection)
+            } else {
+                try connection.run(clearSecrets, record.id, record.organizationID)
+            }
         }
     }
 
     private static func writeAttempts(
         _ machine: ExecutionMachine,
         over old: StoredExecution,
+        _ effects: [ExecutionMachine.Effect],
         at now: Timestamp,
         in connection: any SQLConnection
     ) throws {
@@ -156,11 +170,20 @@ extension ExecutionStore {
             try connection.run(startAttempt, record.id, claim.attempt, startedAt)
         }
         guard let before, machine.claim == nil else { return }
-        if case .ended(let end) = machine.status {
-            try connection.run(endAttempt, record.id, before.attempt, now, end.outcome.rawValue, true)
-        } else {
-            try connection.run(endAttempt, record.id, before.attempt, now, "requeued", false)
-        }
+        var outcome = "requeued"
+        var reason: FailureReason?
+        if case .ended(let end) = machine.status { (outcome, reason) = (end.outcome.rawValue, end.failure) }
+        for case .recordAttempt(_, let failure) in effects { reason = failure }
+        try connection.run(
+            endAttempt,
+            record.id,
+            before.attempt,
+            now,
+            outcome,
+            machine.state.isTerminal,
+            reason?.code.rawValue,
+            reason?.message
+        )
     }
 
     static func insert(_ claim: AttemptClaim, of record: ExecutionRecord, in connection: any SQLConnection) throws {
@@ -205,7 +228,6 @@ extension ExecutionStore {
             result,
             end.endedAt
         )
-        try connection.run(clearSecrets, record.id, record.organizationID)
         guard let attempt = end.attempt, let report else { return }
         for (stream, mark) in [(OutputStream.stdout, report.stdout), (.stderr, report.stderr)] {
             guard let mark else { continue }

@@ -19,7 +19,7 @@ enum ExecutionStore {
         SELECT e.id, e.organization_id, e.owner_id, e.environment_id, e.workspace_id, e.persona_id, e.state, e.spec,
             e.title_sealed, e.attempt, e.version, e.cancel_requested_at, e.cancelled_by, e.exit_code, e.failure_code,
             e.failure_message, e.result, e.created_at, e.assigned_at, e.started_at, e.ended_at, e.deadline_at,
-            e.state_entered_at, a.worker_id, a.instance
+            e.state_entered_at, e.failures, e.not_before, e.retry_of, a.worker_id, a.instance
         FROM executions e
         LEFT JOIN execution_attempts a ON a.execution_id = e.id AND a.attempt = e.attempt
         """
@@ -30,8 +30,8 @@ enum ExecutionStore {
     static let insert: SQL = """
         INSERT INTO executions
             (id, organization_id, owner_id, environment_id, workspace_id, persona_id, agent, state, spec, title_sealed,
-             model, attempt, created_at, assigned_at, deadline_at, state_entered_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+             model, attempt, created_at, assigned_at, deadline_at, state_entered_at, needs, retry_of)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
         """
     static let insertInput: SQL = """
         INSERT INTO execution_inputs
@@ -49,7 +49,7 @@ enum ExecutionStore {
     static let update: SQL = """
         UPDATE executions
         SET state = $5, attempt = $6, cancel_requested_at = $7, cancelled_by = $8, assigned_at = $9, started_at = $10,
-            deadline_at = $11, state_entered_at = $12, version = version + 1
+            deadline_at = $11, state_entered_at = $12, failures = $13, not_before = $14, version = version + 1
         WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4
             AND state IN ('queued', 'assigned', 'running')
         """
@@ -70,7 +70,8 @@ enum ExecutionStore {
         WHERE execution_id = $1 AND attempt = $2 AND started_at IS NULL AND ended_at IS NULL
         """
     static let endAttempt: SQL = """
-        UPDATE execution_attempts SET ended_at = $3, outcome = $4, accepted_end = $5
+        UPDATE execution_attempts
+        SET ended_at = $3, outcome = $4, accepted_end = $5, failure_code = $6, failure_message = $7
         WHERE execution_id = $1 AND attempt = $2 AND ended_at IS NULL
         """
     static let insertStream: SQL = """
@@ -101,15 +102,41 @@ enum ExecutionStore {
             """
     static let queuedIn: SQL =
         columns + """
-             WHERE e.environment_id = $1 AND e.organization_id = $2 AND e.state = 'queued' ORDER BY e.id LIMIT $3
+             WHERE e.environment_id = $1 AND e.organization_id = $2 AND e.state = 'queued'
+                AND (e.not_before IS NULL OR e.not_before <= $4) ORDER BY e.id LIMIT $3
             """
-    static let queuedAlone: SQL =
+    /// What is asked of workers by what waits, each once.
+    static let needsIn: SQL = """
+        SELECT DISTINCT needs FROM executions
+        WHERE environment_id = $1 AND organization_id = $2 AND state = 'queued' ORDER BY needs
+        """
+    static let needsAlone: SQL = """
+        SELECT DISTINCT needs FROM executions
+        WHERE environment_id IS NULL AND organization_id = $1 AND state = 'queued' ORDER BY needs
+        """
+    static let queuedInNeeding: SQL =
         columns + """
-             WHERE e.environment_id IS NULL AND e.organization_id = $1 AND e.state = 'queued' ORDER BY e.id LIMIT $2
+             WHERE e.environment_id = $1 AND e.organization_id = $2 AND e.needs = $3 AND e.state = 'queued'
+                AND (e.not_before IS NULL OR e.not_before <= $5) ORDER BY e.id LIMIT $4
+            """
+    static let queuedAloneNeeding: SQL =
+        columns + """
+             WHERE e.environment_id IS NULL AND e.organization_id = $1 AND e.needs = $2 AND e.state = 'queued'
+                AND (e.not_before IS NULL OR e.not_before <= $4) ORDER BY e.id LIMIT $3
             """
     static let waitingEnvironments: SQL = """
         SELECT DISTINCT environment_id, organization_id FROM executions
-        WHERE state = 'queued' AND environment_id IS NOT NULL ORDER BY environment_id
+        WHERE state = 'queued' AND environment_id IS NOT NULL AND (not_before IS NULL OR not_before <= $1)
+        ORDER BY environment_id
+        """
+    static let nextAttempt: SQL = """
+        SELECT MIN(not_before) AS at FROM executions WHERE state = 'queued' AND not_before > $1
+        """
+    static let attempts: SQL = """
+        SELECT a.attempt, a.worker_id, w.name AS worker_name, a.environment_id, a.instance, a.assigned_at, a.started_at,
+            a.ended_at, a.outcome, a.failure_code, a.failure_message
+        FROM execution_attempts a LEFT JOIN workers w ON w.id = a.worker_id
+        WHERE a.execution_id = $1 AND a.organization_id = $2 ORDER BY a.attempt
         """
     static let anyQueued: SQL = "SELECT 1 AS found FROM executions WHERE state = 'queued' LIMIT 1"
     /// What is held by workers that were connected to one server last.
@@ -146,12 +173,14 @@ enum ExecutionStore {
         """
 
     /// For the test that prepares every statement.
-    static let statements = [
-        byID, insert, insertInput, input, clearSecrets, update, recordEnd, insertAttempt, startAttempt, endAttempt,
-        insertStream, streams, attemptOwner, heldByWorker, heldByInstance, queuedIn, queuedAlone, waitingEnvironments,
-        anyQueued, held, openIn, due, nextDeadline, events, claimKey, insertKey,
-        list(ExecutionFilter(states: [.queued, .running]), from: 8),
-    ]
+    static let statements =
+        [
+            byID, insert, insertInput, input, clearSecrets, update, recordEnd, insertAttempt, startAttempt, endAttempt,
+            insertStream, streams, attemptOwner, heldByWorker, heldByInstance, queuedIn, needsIn, needsAlone,
+            queuedInNeeding, queuedAloneNeeding, waitingEnvironments, nextAttempt, attempts, anyQueued, held, openIn,
+            due, nextDeadline, events, claimKey, insertKey,
+            list(ExecutionFilter(states: [.queued, .running]), from: 8),
+        ] + DeadLetterStore.statements
 
     /// Parameters: organization, user or null, environment, workspace, persona, cursor, limit, then the states.
     static func list(_ filter: ExecutionFilter, from first: Int = 8) -> SQL {

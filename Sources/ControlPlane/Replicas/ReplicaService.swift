@@ -52,7 +52,13 @@ public struct ReplicaService: Sendable {
     }
 
     /// The URL under which other servers reach this one; they know it after the next renewal.
-    public func publish(address: String) { self.address.set(address) }
+    /// - Parameter isForWorkers: workers reach it there as well.
+    public func publish(address: String, isForWorkers: Bool) { self.address.set(address, isForWorkers) }
+
+    /// Where a server is reached; nil when it is gone, or cannot be.
+    public func address(of replica: ReplicaID) async throws -> String? {
+        try await living().first { $0.id == replica }?.address
+    }
 
     /// Keeps the lease until cancelled.
     public func run() async throws {
@@ -134,6 +140,7 @@ public struct ReplicaService: Sendable {
                 ["replica_id": seat.id]
             )
         }
+        if address.isForWorkers { seat.know(servers: try await living().compactMap(\.address)) }
         guard seat.isActing(at: time.uptime), try await adopt() else { return }
         await observer.adopted()
     }
@@ -170,8 +177,9 @@ public struct ReplicaService: Sendable {
 }
 
 private final class AddressBox: Sendable {
-    private let stored = Mutex<String?>(nil)
+    private let stored = Mutex<(url: String, isForWorkers: Bool)?>(nil)
 
-    func set(_ address: String) { stored.withLock { $0 = address } }
-    var value: String? { stored.withLock { $0 } }
+    func set(_ url: String, _ isForWorkers: Bool) { stored.withLock { $0 = (url, isForWorkers) } }
+    var value: String? { stored.withLock { $0?.url } }
+    var isForWorkers: Bool { stored.withLock { $0?.isForWorkers } ?? false }
 }

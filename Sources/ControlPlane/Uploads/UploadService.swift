@@ -89,7 +89,7 @@ public struct UploadService: Sendable {
         try await database.write { try $0.run(UploadStore.delete, id, organization) }
     }
 
-    /// Those whose execution has ended and those that nobody took in time; at most 1000.
+    /// Those whose execution has ended, is no dead letter and is not run again, and those that nobody took in time; at most 1000.
     public func overdue() async throws -> [UploadRecord] {
         let now = time.now
         return try await database.read { connection in
@@ -123,7 +123,9 @@ enum UploadStore {
         columns + """
              LEFT JOIN executions e ON e.id = u.execution_id
             WHERE (u.execution_id IS NULL AND u.expires_at < $1)
-                OR e.state IN ('completed', 'failed', 'cancelled', 'timedOut')
+                OR (e.state IN ('completed', 'failed', 'cancelled', 'timedOut')
+                    AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.execution_id = e.id)
+                    AND NOT EXISTS (SELECT 1 FROM executions r WHERE r.retry_of = e.id AND r.ended_at IS NULL))
             ORDER BY u.id LIMIT 1000
             """
 

@@ -6,12 +6,16 @@ public import WorkerProtocol
 /// the attempt and the worker: a stale one throws `stale`, one about nothing throws `not_found`.
 public protocol AttemptBridge: Sendable {
     /// Answers a hello: one point per attempt that the worker names, and what it holds by the server's books afterwards.
-    /// - Parameter attempts: nil from a documented peer, which cannot say; it keeps what it had.
+    /// - Parameters:
+    ///   - attempts: nil from a documented peer, which cannot say; it keeps what it had.
+    ///   - keepsBooks: whether it would know of everything that was given to this name. Another process of the name does
+    ///     not, and the one before it may run on until it notices that it is cut off.
     func resume(
         worker: WorkerID,
         organization: OrganizationID,
         fence: WorkerFence,
-        attempts: [WorkerMessage.AttemptPosition]?
+        attempts: [WorkerMessage.AttemptPosition]?,
+        keepsBooks: Bool
     ) async throws -> WorkerResume
     func started(_ key: AttemptKey, worker: WorkerID, at: Timestamp) async throws
     func progress(_ key: AttemptKey, worker: WorkerID, stage: String, message: String) async throws

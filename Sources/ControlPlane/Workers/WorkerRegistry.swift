@@ -36,6 +36,13 @@ public final class WorkerRegistry: Sendable {
         .sorted { $0.workerID < $1.workerID }
     }
 
+    /// Workers are connected, and none of them has a free slot.
+    public var isAtCapacity: Bool {
+        entries.withLock { entries in
+            entries.values.contains { $0.link != nil && $0.isReady } && !entries.values.contains(where: \.canTakeWork)
+        }
+    }
+
     public func isConnected(_ worker: WorkerID) -> Bool {
         entries.withLock { $0[worker]?.link != nil }
     }

@@ -30,6 +30,18 @@ extension WorkerService {
         try Self.socket(registry.entry(environment: environment, instance: instance))
     }
 
+    /// The server that a worker is connected to, or was last; nil where it never was.
+    public func replica(of worker: WorkerID) async throws -> ReplicaID? {
+        try await database.read { try $0.first(WorkerStore.replicaOf, worker)?.optionalID("replica_id") }
+    }
+
+    /// As ``replica(of:)``, for the worker of an environment's incarnation.
+    public func replica(environment: EnvironmentID, instance: Int64) async throws -> ReplicaID? {
+        try await database.read { connection in
+            try connection.first(WorkerStore.replicaIn, environment, instance)?.optionalID("replica_id")
+        }
+    }
+
     private static func socket(_ entry: WorkerRegistry.Entry?) throws(BerthError) -> any LinkTransport {
         guard let entry, let link = entry.link else {
             throw BerthError(.unavailable, "its worker is away; it comes back by itself", isRetryable: true)

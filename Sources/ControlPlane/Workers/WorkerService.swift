@@ -114,12 +114,13 @@ extension WorkerService {
         let workerID = try await workerID(of: hello, identity)
         // One after the other: what another server gave it before is in the books once it is connected here, and nothing
         // is added there afterwards.
-        let connection = try await recordConnection(workerID, hello, identity)
+        let (connection, keepsBooks) = try await recordConnection(workerID, hello, identity)
         let resumption = try await attempts.resume(
             worker: workerID,
             organization: organization,
             fence: WorkerFence(replicaID: registry.seat.id, connection: connection),
-            attempts: hello.attempts
+            attempts: hello.attempts,
+            keepsBooks: keepsBooks
         )
         var candidate = WorkerCandidate(
             workerID: workerID,
@@ -142,6 +143,7 @@ extension WorkerService {
             ack.protocol = min(spoken, ProtocolLimits.version)
             ack.heartbeatMs = ProtocolLimits.heartbeat.wholeMilliseconds
             ack.resume = resumption.points
+            if case .alone = identity.place { ack.servers = registry.seat.servers }
         }
         log.info("worker connected", ["worker_id": workerID, "name": hello.workerId, "version": hello.version])
         return Admission(workerID: workerID, connection: connection, ack: ack, held: resumption.held)
@@ -171,13 +173,28 @@ extension WorkerService {
     }
 
     private func recordConnection(_ id: WorkerID, _ hello: WorkerMessage.Hello, _ identity: WorkerIdentity)
-        async throws -> Int64
+        async throws -> (connection: Int64, keepsBooks: Bool)
     {
         let capabilities = try WorkerStore.capabilitiesText(hello.capabilities)
         let replica = registry.seat.id
         let now = time.now
         let organization = identity.organizationID
+        let isConnected = registry.isConnected(id)
         return try await feed.transaction(organization: organization) { transaction in
+            let known = try transaction.first(WorkerStore.books, organization, id)
+            let state = try known?.optionalText("state_id")
+            let keepsBooks = state == nil || state == hello.stateId
+            let began = try known?.optionalInteger("process_started_at")
+            let isElsewhere = try known.map { row in
+                try row.optionalInteger("disconnected_at") == nil && row.optionalText("replica_id") != replica.text
+            }
+            if !keepsBooks, isConnected || isElsewhere == true, let began, let ours = hello.startedAt, ours < began {
+                throw BerthError(
+                    .conflict,
+                    "another worker of this name, begun later, is connected",
+                    remedy: "give each worker a name of its own"
+                )
+            }
             let row = try transaction.first(
                 WorkerStore.connect,
                 organization,
@@ -186,11 +203,13 @@ extension WorkerService {
                 hello.protocol,
                 capabilities,
                 now,
-                replica
+                replica,
+                hello.stateId.map { String($0.prefix(100)) },
+                hello.startedAt
             )
             guard let row else { throw BerthError(.stale, "the worker's token was withdrawn") }
             transaction.record(NewEvent("worker.connected", subject: id, ownerID: identity.ownerID, at: now))
-            return try row.integer("connection")
+            return (try row.integer("connection"), keepsBooks)
         }
         .value
     }

@@ -27,10 +27,13 @@ enum WorkerStore {
         ON CONFLICT (organization_id, name) WHERE environment_id IS NULL DO UPDATE SET name = excluded.name
         RETURNING id
         """
+    static let books: SQL = """
+        SELECT state_id, process_started_at, replica_id, disconnected_at FROM workers WHERE id = $2 AND organization_id = $1
+        """
     static let connect: SQL = """
         UPDATE workers
         SET version = $3, protocol = $4, capabilities = $5, connection = connection + 1, connected_at = $6,
-            last_heard_at = $6, disconnected_at = NULL, replica_id = $7
+            last_heard_at = $6, disconnected_at = NULL, replica_id = $7, state_id = $8, process_started_at = $9
         WHERE id = $2 AND organization_id = $1 AND revoked_at IS NULL
         RETURNING connection
         """
@@ -51,9 +54,13 @@ enum WorkerStore {
         WHERE organization_id = $1 AND (id = $2 OR name = $2) AND environment_id IS NULL AND revoked_at IS NULL
         """
 
+    static let replicaOf: SQL = "SELECT replica_id FROM workers WHERE id = $1"
+    static let replicaIn: SQL = "SELECT replica_id FROM workers WHERE environment_id = $1 AND instance = $2"
+
     /// For the test that prepares every statement.
     static let statements = [
-        insertForInstance, revokeEarlier, byToken, insertAlone, connect, disconnect, list, byID, standing,
+        insertForInstance, revokeEarlier, byToken, insertAlone, books, connect, disconnect, list, byID, standing,
+        replicaOf, replicaIn,
     ]
 
     static func identity(_ row: Row) throws -> WorkerIdentity {

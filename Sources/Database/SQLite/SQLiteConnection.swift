@@ -20,7 +20,7 @@ final class SQLiteConnection: SQLConnection {
     var changedRows: Int64 { handle.totalChanges - changesBefore }
 
     func end() {
-        failure = failure ?? BerthError(.internal, "a database connection was used after its transaction ended")
+        failure = failure ?? .usedAfterTransaction
     }
 
     func forEach(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Bool) throws {
@@ -46,7 +46,7 @@ final class SQLiteConnection: SQLConnection {
 
     func executeScript(_ text: String) throws {
         try guarded {
-            guard allowsWriting else { throw Self.readOnlyError(text) }
+            guard allowsWriting else { throw BerthError.readThatWrites(text) }
             try handle.script(text)
         }
     }
@@ -54,7 +54,7 @@ final class SQLiteConnection: SQLConnection {
     private func run(_ sql: SQL, _ values: [SQLValue], _ eachRow: (SQLiteStatement) throws -> Bool) throws {
         if let watcher, watcher.shouldStop { throw stopped(watcher) }
         let statement = try handle.statement(sql)
-        guard allowsWriting || statement.isReadOnly else { throw Self.readOnlyError(sql.text) }
+        guard allowsWriting || statement.isReadOnly else { throw BerthError.readThatWrites(sql.text) }
         guard !statement.isBusy else {
             throw BerthError(.internal, "a SQL statement was run inside its own result", detail: sql.text)
         }
@@ -87,16 +87,7 @@ final class SQLiteConnection: SQLConnection {
 
     private func stopped(_ watcher: StatementWatcher) -> any Error {
         guard watcher.isLate else { return CancellationError() }
-        return BerthError(
-            .timedOut,
-            "a database read took too long",
-            remedy: "ask for a smaller page",
-            isRetryable: true
-        )
-    }
-
-    private static func readOnlyError(_ text: String) -> BerthError {
-        BerthError(.internal, "a read tried to write to the database", detail: text)
+        return BerthError.readTooLong
     }
 
     private struct CallerError: Error {

@@ -1,4 +1,5 @@
 public import Base
+import CSQLite
 
 /// The embedded engine: one writer thread with group commit, a few reader threads started on demand.
 public final class SQLiteDatabase: SQLDatabase {
@@ -8,6 +9,9 @@ public final class SQLiteDatabase: SQLDatabase {
     private let reads = JobQueue(threads: 0)
     private let commits = CommitCount()
     private let finders: SQLiteFinders
+
+    /// Such as `3.40.1`.
+    public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
     public let dialect: any SQLDialect = SQLiteDialect()
 
@@ -31,7 +35,7 @@ public final class SQLiteDatabase: SQLDatabase {
                 ).run()
             }
         } catch {
-            throw Self.noThread(error)
+            throw BerthError.noDatabaseThread(error)
         }
     }
 
@@ -57,7 +61,7 @@ public final class SQLiteDatabase: SQLDatabase {
     public func read<Value: Sendable>(
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value {
-        try await submit(TypedDatabaseJob(allowsWriting: false, body)) { job in
+        try await TypedDatabaseJob(allowsWriting: false, body).value { job in
             if self.configuration.readers > 0 { self.enqueueRead(job) } else { self.enqueueWrite(job) }
         }
     }
@@ -66,7 +70,7 @@ public final class SQLiteDatabase: SQLDatabase {
     public func write<Value: Sendable>(
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value {
-        try await submit(TypedDatabaseJob(allowsWriting: true, body), to: enqueueWrite)
+        try await TypedDatabaseJob(allowsWriting: true, body).value(enqueueWrite)
     }
 
     public func close() async {
@@ -76,67 +80,22 @@ public final class SQLiteDatabase: SQLDatabase {
         await reads.closeAndWait()
     }
 
-    private func submit<Value: Sendable>(
-        _ job: TypedDatabaseJob<Value>,
-        to enqueue: (any DatabaseJob) -> Void
-    ) async throws -> Value {
-        try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                if job.park(continuation) {
-                    enqueue(job)
-                } else {
-                    continuation.resume(throwing: CancellationError())
-                }
-            }
-        } onCancel: {
-            job.cancel()
-        }
-    }
-
     private func enqueueWrite(_ job: any DatabaseJob) {
-        if case .closed = writes.push(job, threadLimit: 1) { refuse([job], Self.closed) }
+        if case .closed = writes.push(job, threadLimit: 1) { job.refuse(.databaseClosed) }
     }
 
     private func enqueueRead(_ job: any DatabaseJob) {
         switch reads.push(job, threadLimit: configuration.readers) {
         case .taken: return
-        case .closed: refuse([job], Self.closed)
+        case .closed: job.refuse(.databaseClosed)
         case .takenNeedsThread:
             let reader = SQLiteReader(configuration: configuration, queue: reads, time: time)
             do {
                 try startThread { reader.run() }
             } catch {
                 reads.threadEnded()
-                refuse(reads.take(upTo: .max), Self.noThread(error))
+                for job in reads.take(upTo: .max) { job.refuse(.noDatabaseThread(error)) }
             }
         }
     }
-
-    private func refuse(_ jobs: [any DatabaseJob], _ error: BerthError) {
-        for job in jobs where job.begin() { job.finish(error) }
-    }
-
-    private static var closed: BerthError {
-        BerthError(.unavailable, "the database is closed", isRetryable: true)
-    }
-
-    private static func noThread(_ error: ThreadError) -> BerthError {
-        BerthError(
-            .unavailable,
-            "no thread could be started for the database",
-            remedy: "raise the limit of processes (ulimit -u)",
-            detail: "errno \(error.code)",
-            isRetryable: true
-        )
-    }
-}
-
-/// STRICT tables know INTEGER (64 bits) and no BIGINT.
-struct SQLiteDialect: SQLDialect {
-    var name: String { "sqlite" }
-    func migrationText(_ text: String) -> String { text.replacing("BIGINT", with: "INTEGER") }
-    var now: SQL { "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)" }
-    /// A writing transaction holds the whole file.
-    var holdingRows: SQL { "" }
-    var isShared: Bool { false }
 }

@@ -45,7 +45,7 @@ final class SQLiteFinders: Sendable {
     {
         let statement = try handle.statement(query.sql)
         guard statement.isReadOnly else {
-            throw BerthError(.internal, "a read tried to write to the database", detail: query.sql.text)
+            throw BerthError.readThatWrites(query.sql.text)
         }
         // Outside of any transaction: the statement is a snapshot of its own, which ends with it.
         statement.begin()

@@ -72,16 +72,8 @@ final class SQLiteStatement {
         case .blob(let bytes):
             return bytes.withUnsafeBytes { berth_sqlite_bind_blob(pointer, index, $0.baseAddress, UInt64($0.count)) }
         case .text(var text):
-            // A Swift string is valid UTF-8 by construction; NUL is the one code point PostgreSQL refuses.
             return try text.withUTF8 { bytes in
-                guard !bytes.contains(0) else {
-                    throw BerthError(
-                        .invalidValue,
-                        "text must not contain the NUL character",
-                        remedy: "remove it and send the request again",
-                        detail: "value $\(number)"
-                    )
-                }
+                guard !bytes.contains(0) else { throw BerthError.textWithNUL(value: number) }
                 return bytes.withMemoryRebound(to: CChar.self) {
                     berth_sqlite_bind_text(pointer, index, $0.baseAddress, UInt64($0.count))
                 }

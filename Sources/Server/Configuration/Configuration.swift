@@ -85,7 +85,8 @@ public struct Configuration: Sendable {
     /// Every setting with its source; secrets redacted.
     public func rows() -> [(key: ConfigurationKey, value: String?, source: String)] {
         ConfigurationKey.all.map { key in
-            let value = text(key.name)
+            var value = text(key.name)
+            if key.name == "database" { value = value.map(Self.shown(database:)) }
             return (key, key.isSecret && value != nil ? "<redacted>" : value, source(of: key.name))
         }
     }

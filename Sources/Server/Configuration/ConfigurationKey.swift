@@ -9,6 +9,8 @@ public struct ConfigurationKey: Sendable {
         case boolean
         case integer(ClosedRange<Int64>)
         case choice([String])
+        /// `sqlite`, or the URL of a PostgreSQL database; its password is never shown.
+        case database
     }
 
     /// In the file, and with `--set NAME=VALUE`.
@@ -44,6 +46,13 @@ public struct ConfigurationKey: Sendable {
 
     private static let general: [ConfigurationKey] = [
         .init("data", .path, ["BERTH_DATA"], "directory of everything the server keeps"),
+        .init(
+            "database",
+            .database,
+            ["BERTH_DATABASE", "DATABASE_URL"],
+            default: "sqlite",
+            "sqlite: a file of the data directory; or postgres://user:password@host:port/database"
+        ),
         .init(
             "listen",
             .text,
@@ -105,7 +114,7 @@ public struct ConfigurationKey: Sendable {
             "server",
             .text,
             ["BERTH_SERVER", "BERTH_URL", "ORCHESTRATOR_URL"],
-            "for the CLI and workers: URL of the server"
+            "for the CLI and workers: URL of the server; several with commas, of one deployment"
         ),
         .init(
             "executionMode",
@@ -120,6 +129,13 @@ public struct ConfigurationKey: Sendable {
             ["BERTH_PROVIDER", "VM_PROVIDER"],
             default: "local",
             "provider of environments that name none"
+        ),
+        .init(
+            "advertise",
+            .text,
+            ["BERTH_ADVERTISE"],
+            "URL under which the other servers of its database, and workers, reach this one; default: its first address, "
+                + "of which workers are not told"
         ),
         .init(
             "outputStore",
@@ -203,6 +219,10 @@ public struct ConfigurationKey: Sendable {
                     source,
                     "\(range.lowerBound) to \(range.upperBound)" + (unit.isEmpty ? "" : " \(unit)")
                 )
+            }
+        case .database:
+            guard value == "sqlite" || value.hasPrefix("postgres://") || value.hasPrefix("postgresql://") else {
+                throw misfit("<redacted>", source, "sqlite, or postgres://user:password@host:port/database")
             }
         case .choice(let choices):
             guard choices.contains(value) else { throw misfit(value, source, choices.joined(separator: ", ")) }

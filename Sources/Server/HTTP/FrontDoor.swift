@@ -120,6 +120,7 @@ struct FrontDoor: Sendable {
     }
 
     private func authenticate(_ request: HTTPRequest) async throws -> Principal {
+        if let word = request.headers[ForwardedCaller.header] { return try server.forward.principal(word, request) }
         guard let token = Self.bearer(request) else {
             throw BerthError(
                 .unauthenticated,

@@ -2,6 +2,7 @@ import API
 import Base
 import Database
 import EventLoop
+import Executions
 import OpenSSL
 import Transport
 
@@ -37,6 +38,18 @@ extension ServerCore {
         text.sample(["direction": "in"], metrics.value(.tunnelBytesIn))
         text.sample(["direction": "out"], metrics.value(.tunnelBytesOut))
         loops(&text)
+        text.single(
+            "berth_executions_retried_total",
+            .counter,
+            "Attempts that the machinery spoilt and that were tried again.",
+            executions.tally.retryCount
+        )
+        text.single(
+            "berth_executions_dead_lettered_total",
+            .counter,
+            "Executions that were given up after repeated failures.",
+            executions.tally.deadLetterCount
+        )
         let queues = database.queues
         text.begin("berth_database_queue", .gauge, "Jobs that wait for the database.")
         text.sample(["kind": "read"], queues.reads)

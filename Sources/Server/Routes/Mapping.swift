@@ -38,6 +38,9 @@ extension API.Execution {
         startedAt = record.startedAt
         endedAt = record.endedAt
         report = record.report
+        failures = record.failures > 0 ? record.failures : nil
+        notBefore = record.notBefore
+        retryOf = record.retryOf
     }
 }
 

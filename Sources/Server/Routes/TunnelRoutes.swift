@@ -25,8 +25,20 @@ extension ServerCore {
                 remedy: "it takes connections while it is running; see 'berth env show \(record.name)'"
             )
         }
-        let link = try workers.socket(environment: record.id, instance: record.instance)
-        return try await tunnel(through: link, to: port, context)
+        do {
+            let link = try workers.socket(environment: record.id, instance: record.instance)
+            return try await tunnel(through: link, to: port, context)
+        } catch let error as BerthError where error.code == .unavailable {
+            let replica = try await workers.replica(environment: record.id, instance: record.instance)
+            guard
+                let answer = try await forward.webSocket(
+                    context,
+                    at: "/v1/environments/\(record.id)/tcp?port=\(port)",
+                    of: replica
+                )
+            else { throw error }
+            return answer
+        }
     }
 
     func workerTunnel(_ context: RequestContext) async throws -> HTTPResponse {
@@ -35,7 +47,19 @@ extension ServerCore {
             organization: try context.principal.organizationID
         )
         let port = try Self.port(context)
-        return try await tunnel(through: try workers.socket(of: worker), to: port, context)
+        do {
+            return try await tunnel(through: try workers.socket(of: worker), to: port, context)
+        } catch let error as BerthError where error.code == .unavailable {
+            let replica = try await workers.replica(of: worker)
+            guard
+                let answer = try await forward.webSocket(
+                    context,
+                    at: "/v1/workers/\(worker)/tcp?port=\(port)",
+                    of: replica
+                )
+            else { throw error }
+            return answer
+        }
     }
 
     private static func port(_ context: RequestContext) throws(BerthError) -> Int {

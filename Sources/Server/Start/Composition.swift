@@ -7,7 +7,6 @@ import Domain
 import Environments
 import EventLoop
 import Executions
-import Migrations
 import OpenSSL
 import Providers
 import Replicas
@@ -36,10 +35,13 @@ struct Composition: Sendable {
         let randomness = SystemRandomness()
         let ids = IDSource(time: time, randomness: randomness)
         let metrics = Metrics(loops: loops)
-        // Before the database is made, so that a database without its key always means that the key was lost.
-        let keyRing = try keys(configuration, directory, randomness)
-        let database = try SQLiteDatabase(SQLiteConfiguration(path: directory.databasePath), time: time)
-        try await Migrator(ServerSchema.migrations, time: time).migrate(database)
+        let (database, keyRing) = try await database(
+            configuration,
+            directory,
+            randomness: randomness,
+            time: time,
+            log: log
+        )
         let feed = Feed(database)
         let accounts = Accounts(database: database, feed: feed, ids: ids, time: time, randomness: randomness)
         let principal = try await accounts.bootstrapSingleUser()
@@ -142,6 +144,12 @@ struct Composition: Sendable {
             workspaces: workspaces,
             workers: workers,
             replicas: replicas,
+            forward: ReplicaForward(
+                replicas: replicas,
+                seal: try MessageSeal(keyRing, purpose: "forward"),
+                trust: try ServerAddress.trust(configuration),
+                time: time
+            ),
             hub: hub,
             files: files,
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
@@ -188,7 +196,8 @@ struct Composition: Sendable {
         if core.configuration.workerPort != 0 {
             try await http.listen(on: .tcp(host: Self.workerHost(addresses), port: core.configuration.workerPort))
         }
-        core.replicas.publish(address: urls[0])
+        let advertised = core.configuration.text("advertise")
+        core.replicas.publish(address: advertised ?? urls[0], isForWorkers: advertised != nil)
         return ServerAddress(url: urls[0], key: nil, pins: tls.map { [$0.certificate.pin] } ?? [])
     }
 
@@ -208,6 +217,9 @@ struct Composition: Sendable {
     func addServices(to group: inout ThrowingTaskGroup<Void, any Error>, at address: ServerAddress) {
         if let keeper = certificateKeeper(at: address) {
             group.addTask { [self] in try await keeping("certificate") { try await keeper.run() } }
+        }
+        if core.database.wakeUps != nil {
+            group.addTask { [self] in try await keeping("feed") { try await core.feed.run(time: core.time) } }
         }
         group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }

@@ -25,19 +25,27 @@ public struct ServerAddress: Sendable {
         return caFile.map { .authorities(file: $0) } ?? .system
     }
 
+    /// Which servers to believe, by the settings `serverPin` and `caFile`.
+    static func trust(_ configuration: Configuration) throws(BerthError) -> TLSTrust {
+        if let text = configuration.text("serverPin") { return .keys(try pins(text)) }
+        return configuration.text("caFile").map { .authorities(file: $0) } ?? .system
+    }
+
+    private static func pins(_ text: String) throws(BerthError) -> [KeyPin] {
+        do {
+            return try KeyPin.list(text)
+        } catch {
+            throw BerthError(error.code, error.message, field: "serverPin", remedy: error.remedy)
+        }
+    }
+
     /// From the settings `server`, `apiKey`, `serverPin` and `caFile`, else from the files that a running server wrote.
     public static func find(_ configuration: Configuration) throws(BerthError) -> ServerAddress {
         let directory = DataDirectory(path: configuration.dataDirectory)
         let key = configuration.secret("apiKey") ?? Files.text(directory.apiKeyPath).map { Secret($0.trimmed) }
         let caFile = configuration.text("caFile")
         var pins: [KeyPin] = []
-        if let text = configuration.text("serverPin") {
-            do {
-                pins = try KeyPin.list(text)
-            } catch {
-                throw BerthError(error.code, error.message, field: "serverPin", remedy: error.remedy)
-            }
-        }
+        if let text = configuration.text("serverPin") { pins = try Self.pins(text) }
         if let url = configuration.text("server") {
             return ServerAddress(url: url, key: key, pins: pins, caFile: caFile)
         }

@@ -16,7 +16,7 @@ public struct HTTPMethod: RawRepresentable, Hashable, Sendable, CustomStringConv
     static let connect = HTTPMethod(rawValue: "CONNECT")
 
     /// A request that may be sent again without asking (RFC 9110, section 9.2.2).
-    var isIdempotent: Bool {
+    public var isIdempotent: Bool {
         switch self {
         case .get, .head, .put, .delete, .options: true
         default: false

@@ -1,5 +1,6 @@
 import Base
 import Database
+import DatabasePostgres
 import TestSupport
 import Testing
 
@@ -15,6 +16,12 @@ struct DatabaseUnderTest: Sendable, CustomTestStringConvertible {
         },
         DatabaseUnderTest(testDescription: "SQLite on one connection") { body in
             try await withEmptyDatabase(configure: { $0 = .small(path: $0.path) }) { try await body($0) }
+        },
+        DatabaseUnderTest(testDescription: "PostgreSQL") { body in
+            try await withPostgres { try await body($0) }
+        },
+        DatabaseUnderTest(testDescription: "PostgreSQL without groups") { body in
+            try await withPostgres(configure: { $0.groupLimit = 1 }) { try await body($0) }
         },
     ]
 

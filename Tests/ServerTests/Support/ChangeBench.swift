@@ -95,10 +95,10 @@ struct ChangeBench: Sendable {
 
 /// Counts readings on their way to a database.
 final class CountingDatabase: SQLDatabase {
-    private let base: SQLiteDatabase
+    private let base: any SQLDatabase
     private let count = Atomic<Int>(0)
 
-    init(_ base: SQLiteDatabase) { self.base = base }
+    init(_ base: any SQLDatabase) { self.base = base }
 
     var reads: Int { count.load(ordering: .relaxed) }
     var dialect: any SQLDialect { base.dialect }

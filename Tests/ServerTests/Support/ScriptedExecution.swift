@@ -50,6 +50,7 @@ final class ScriptedExecution: ExecutionReading {
             attempt: 0,
             createdAt: now,
             stateEnteredAt: now,
+            failures: 0,
             version: 1
         )
         state = Mutex(State(record: record))

@@ -4,7 +4,7 @@ import Glibc
 ///
 /// Unchecked: `jobs`, `head`, `waiting`, `isClosed` and `threads` are touched only with `mutex` held; the mutex and the
 /// condition live at fixed addresses until deinit, which runs after the last thread has let go of the queue.
-final class JobQueue: @unchecked Sendable {
+package final class JobQueue: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var jobs: [any DatabaseJob] = []
@@ -15,7 +15,7 @@ final class JobQueue: @unchecked Sendable {
     private var closers: [CheckedContinuation<Void, Never>] = []
 
     /// `threads` are started by the caller at once; each ends with `threadEnded`.
-    init(threads: Int) {
+    package init(threads: Int) {
         self.threads = threads
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
@@ -29,16 +29,16 @@ final class JobQueue: @unchecked Sendable {
     }
 
     /// Jobs that no thread has taken yet.
-    var depth: Int { locked { jobs.count - head } }
+    package var depth: Int { locked { jobs.count - head } }
 
-    enum Push {
+    package enum Push {
         case taken
         /// Taken, but no thread is free and fewer than the limit run: the caller starts one (already counted).
         case takenNeedsThread
         case closed
     }
 
-    func push(_ job: any DatabaseJob, threadLimit: Int) -> Push {
+    package func push(_ job: any DatabaseJob, threadLimit: Int) -> Push {
         locked {
             guard !isClosed else { return .closed }
             jobs.append(job)
@@ -54,7 +54,7 @@ final class JobQueue: @unchecked Sendable {
     }
 
     /// The next job; waits for one. nil once closed and empty: the thread then ends with `threadEnded`.
-    func next() -> (any DatabaseJob)? {
+    package func next() -> (any DatabaseJob)? {
         locked {
             while head == jobs.count {
                 if isClosed { return nil }
@@ -67,7 +67,7 @@ final class JobQueue: @unchecked Sendable {
     }
 
     /// Up to `limit` jobs that are queued right now.
-    func take(upTo limit: Int) -> [any DatabaseJob] {
+    package func take(upTo limit: Int) -> [any DatabaseJob] {
         locked {
             var taken: [any DatabaseJob] = []
             while taken.count < limit, head < jobs.count { taken.append(pop()) }
@@ -75,7 +75,7 @@ final class JobQueue: @unchecked Sendable {
         }
     }
 
-    func threadEnded() {
+    package func threadEnded() {
         let released = locked {
             threads -= 1
             return threads == 0 ? takeClosers() : []
@@ -83,7 +83,7 @@ final class JobQueue: @unchecked Sendable {
         for closer in released { closer.resume() }
     }
 
-    func close() {
+    package func close() {
         locked {
             isClosed = true
             pthread_cond_broadcast(condition)
@@ -91,7 +91,7 @@ final class JobQueue: @unchecked Sendable {
     }
 
     /// Closes and returns when the last thread has ended.
-    func closeAndWait() async {
+    package func closeAndWait() async {
         await withCheckedContinuation { continuation in
             let isIdle = locked {
                 isClosed = true
@@ -127,7 +127,7 @@ final class JobQueue: @unchecked Sendable {
 }
 
 /// A detached thread for the length of `body`.
-func startThread(_ body: @escaping @Sendable () -> Void) throws(ThreadError) {
+package func startThread(_ body: @escaping @Sendable () -> Void) throws(ThreadError) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
@@ -150,8 +150,8 @@ func startThread(_ body: @escaping @Sendable () -> Void) throws(ThreadError) {
     }
 }
 
-struct ThreadError: Error {
-    let code: Int32
+package struct ThreadError: Error {
+    package let code: Int32
 }
 
 private final class ThreadBody: Sendable {

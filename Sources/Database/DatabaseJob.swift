@@ -2,8 +2,10 @@ import Base
 import Synchronization
 
 /// A queued closure and its waiting task.
-protocol DatabaseJob: AnyObject, Sendable {
+package protocol DatabaseJob: AnyObject, Sendable {
     var allowsWriting: Bool { get }
+    /// One statement that needs no transaction around it.
+    var isLookup: Bool { get }
     var isCancelled: Bool { get }
     /// False when the task has been told of its cancellation; the job is then dropped. After true it cannot be withdrawn.
     func begin() -> Bool
@@ -13,7 +15,7 @@ protocol DatabaseJob: AnyObject, Sendable {
     func finish(_ error: (any Error)?)
 }
 
-final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
+package final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
     private struct State {
         var continuation: CheckedContinuation<Value, any Error>?
         var value: Value?
@@ -23,17 +25,38 @@ final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
 
     private let body: @Sendable (any SQLConnection) throws -> Value
     private let state = Mutex(State())
-    let allowsWriting: Bool
+    package let allowsWriting: Bool
+    package let isLookup: Bool
 
-    init(allowsWriting: Bool, _ body: @escaping @Sendable (any SQLConnection) throws -> Value) {
+    package init(
+        allowsWriting: Bool,
+        isLookup: Bool = false,
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) {
         self.allowsWriting = allowsWriting
+        self.isLookup = isLookup
         self.body = body
     }
 
-    var isCancelled: Bool { state.withLock(\.isCancelled) }
+    package var isCancelled: Bool { state.withLock(\.isCancelled) }
+
+    /// Hands the job to `enqueue` and waits for its end; cancelling the task withdraws it, or sets `isCancelled`.
+    package func value(_ enqueue: (any DatabaseJob) -> Void) async throws -> Value {
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                if park(continuation) {
+                    enqueue(self)
+                } else {
+                    continuation.resume(throwing: CancellationError())
+                }
+            }
+        } onCancel: {
+            cancel()
+        }
+    }
 
     /// Stores the continuation; false when the task was cancelled before.
-    func park(_ continuation: CheckedContinuation<Value, any Error>) -> Bool {
+    private func park(_ continuation: CheckedContinuation<Value, any Error>) -> Bool {
         state.withLock { state in
             guard !state.isCancelled else { return false }
             state.continuation = continuation
@@ -41,7 +64,7 @@ final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
         }
     }
 
-    func cancel() {
+    private func cancel() {
         let withdrawn = state.withLock { state -> CheckedContinuation<Value, any Error>? in
             state.isCancelled = true
             return state.hasBegun ? nil : state.continuation.take()
@@ -49,7 +72,7 @@ final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
         withdrawn?.resume(throwing: CancellationError())
     }
 
-    func begin() -> Bool {
+    package func begin() -> Bool {
         state.withLock { state in
             guard state.continuation != nil else { return false }
             state.hasBegun = true
@@ -57,12 +80,12 @@ final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
         }
     }
 
-    func run(_ connection: any SQLConnection) throws {
+    package func run(_ connection: any SQLConnection) throws {
         let value = try body(connection)
         state.withLock { $0.value = value }
     }
 
-    func finish(_ error: (any Error)?) {
+    package func finish(_ error: (any Error)?) {
         let (continuation, value) = state.withLock { ($0.continuation.take(), $0.value.take()) }
         if let error {
             continuation?.resume(throwing: error)

@@ -1,0 +1,82 @@
+import Base
+import CPostgres
+import Database
+
+/// What a closure sees of a session. After its transaction every call is refused.
+final class PostgresConnection: SQLConnection {
+    private let session: PostgresSession
+    private let allowsWriting: Bool
+    private let watch: PostgresWatch?
+    private(set) var changedRows: Int64 = 0
+    /// The first failed statement's error, which ends the transaction whatever the closure does with it.
+    private(set) var failure: (any Error)?
+
+    init(_ session: PostgresSession, allowsWriting: Bool, watch: PostgresWatch?) {
+        self.session = session
+        self.allowsWriting = allowsWriting
+        self.watch = watch
+    }
+
+    func end() { failure = failure ?? BerthError.usedAfterTransaction }
+
+    func forEach(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Bool) throws {
+        let result = try run(sql, values)
+        guard result.rowCount > 0 else { return }
+        let columns = session.columns(of: sql, result)
+        for row in 0..<result.rowCount {
+            guard try body(try guarded { try result.row(row, columns) }) else { return }
+        }
+    }
+
+    func execute(_ sql: SQL, _ values: [SQLValue]) throws -> Int { try run(sql, values).changedRows }
+
+    func post(_ sql: SQL, _ values: [SQLValue]) throws {
+        try guarded {
+            // Checked here, so that a mistake of this closure does not surface in another.
+            _ = try PostgresValues(values)
+            session.post(PostgresCommand(sql: sql, values: values))
+            changedRows += 1
+        }
+    }
+
+    func executeScript(_ text: String) throws {
+        try guarded {
+            guard allowsWriting else { throw BerthError.readThatWrites(text) }
+            try session.script(text)
+        }
+    }
+
+    func prepare(_ sql: SQL) throws { try guarded { try session.prepare(sql) } }
+
+    private func run(_ sql: SQL, _ values: [SQLValue]) throws -> PostgresResult {
+        try guarded {
+            if let watch, watch.job.isCancelled { throw CancellationError() }
+            let result: PostgresResult
+            do {
+                result = try session.run(PostgresCommand(sql: sql, values: values), watch: watch)
+            } catch let error as ExchangeFailure {
+                throw known(error, sql)
+            }
+            changedRows += Int64(result.changedRows)
+            return result
+        }
+    }
+
+    private func known(_ error: ExchangeFailure, _ sql: SQL) -> any Error {
+        switch error.failure {
+        case .readOnly where !allowsWriting: BerthError.readThatWrites(sql.text)
+        case .stopped where watch != nil: watch?.job.isCancelled == true ? CancellationError() : BerthError.readTooLong
+        default: error
+        }
+    }
+
+    private func guarded<Value>(_ body: () throws -> Value) throws -> Value {
+        if let failure { throw failure }
+        do {
+            return try body()
+        } catch {
+            failure = error
+            throw error
+        }
+    }
+}
