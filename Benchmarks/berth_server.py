@@ -40,8 +40,9 @@ class Server:
     With `tls`, the path of a certificate for 127.0.0.1 and of its key, it speaks TLS.
     """
 
-    def __init__(self, *flags, data=None, tls=None):
+    def __init__(self, *flags, data=None, tls=None, variables=None):
         self.flags = list(flags)
+        self.variables = {**os.environ, **(variables or {})}
         self.trust = None
         if tls:
             self.flags += ["--tls-certificate", str(tls[0]), "--tls-key", str(tls[1])]
@@ -64,6 +65,7 @@ class Server:
         self.process = subprocess.Popen(
             [str(BIN / "berth"), "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}", *self.flags],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            env=self.variables,
         )
         log.close()
         while True:

@@ -14,7 +14,7 @@ from berth_server import Failed
 from http_load import request
 from measure import seconds_used
 from sides import WORKER_TOKEN
-from websocket_link import CLOSE, TEXT, Frames, Link
+from websocket_link import CLOSE, PING, PONG, TEXT, Link, head
 
 # A mask of zeros leaves the payload as it is: allowed, and nothing for the generator to do.
 PLAIN = bytes(4)
@@ -60,6 +60,9 @@ class EmptyWorker(Link):
         self.say({"type": "ready", "slots": self.slots})
         self.hurry()
 
+    def pong(self, payload):
+        self.out += head(PONG, len(payload), PLAIN) + payload
+
     def step(self):
         """Takes what has come and answers it."""
         answers = []
@@ -67,6 +70,8 @@ class EmptyWorker(Link):
         for opcode, payload in self.waiting + self.frames.take(self.receive_some()):
             if opcode == CLOSE:
                 raise Failed(f"{self.path}: closed: {payload!r}")
+            if opcode == PING:
+                self.pong(payload)
             if opcode != TEXT:
                 continue
             at = payload.find(b'"executionId":"')

@@ -75,17 +75,24 @@ struct WorkerHub: Sendable {
         await withDiscardingTaskGroup { group in
             group.addTask { await link.run() }
             do {
-                while let message = try await socket.receive() {
-                    switch message {
-                    case .text(let bytes): await link.receive(text: Array(bytes.utf8))
-                    case .binary(let bytes): await link.receive(binary: bytes)
-                    }
-                }
+                while let message = try await socket.receive() { await Self.hand(message, to: link) }
             } catch {
                 log.debug("worker connection ended", ["error": "\(error)"])
             }
             await link.disconnected()
             group.cancelAll()
+        }
+    }
+
+    /// In a task for each message: one that goes on keeps the memory of its deepest call, and there are many workers.
+    private static func hand(_ message: WebSocketMessage, to link: WorkerLink) async {
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                switch message {
+                case .text(let text): await link.receive(text: Array(text.utf8))
+                case .binary(let bytes): await link.receive(binary: bytes)
+                }
+            }
         }
     }
 }
