@@ -56,13 +56,26 @@ public struct PostgresConfiguration: Sendable {
         }
         var message: UnsafeMutablePointer<CChar>?
         if let options = PQconninfoParse(url, &message) {
-            PQconninfoFree(options)
+            defer { PQconninfoFree(options) }
+            guard ports(options).allSatisfy({ UInt16($0) ?? 0 > 0 }) else { throw invalid("its port is no number") }
             return
         }
         let text = message.map { String(cString: $0) } ?? "out of memory"
         PQfreemem(message)
         // What libpq quotes at the end may be the whole URL.
         throw invalid(text.split(separator: ": \"")[0].trimmed)
+    }
+
+    /// One for each host; libpq looks at them only when it connects.
+    private static func ports(_ options: UnsafeMutablePointer<PQconninfoOption>) -> [Substring] {
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if String(cString: keyword) == "port", let value = option.pointee.val {
+                return String(cString: value).split(separator: ",")
+            }
+            option += 1
+        }
+        return []
     }
 
     private static func invalid(_ what: String) -> BerthError {

@@ -140,7 +140,7 @@ import Testing
                 try await database.write { try $0.run("INSERT INTO items VALUES ($1, $2)", "\(n)", n) }
             }
             let small = try await database.read { try $0.first(sum)?.integer("sum") }
-            #expect(small == 9_999 - 20_000 + 1_234_567_890_123)
+            #expect(small == 1_234_567_880_122)
             for id in ["x", "y"] {
                 try await database.write { try $0.run("INSERT INTO items VALUES ($1, $2)", id, Int64.max) }
             }

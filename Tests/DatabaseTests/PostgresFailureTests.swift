@@ -139,7 +139,7 @@ import Testing
             #expect(read?.code == .unavailable)
             try await cluster.thaw()
             try await whenUp { try await insert("after", database) }
-            let found = try await ids(database)
+            let found = try await whenUp { try await ids(database) }
             #expect(found == ["after", "before"])
             await database.close()
         }

@@ -9,11 +9,14 @@ struct FileStore: Sendable {
     let directory: String
     /// Bytes of one file at most.
     let limit: Int64
+    /// What lay there before the first request of this process: only that can have been left behind.
+    private let found: [String]
 
     init(directory: String, limit: Int64) throws(BerthError) {
         self.directory = directory
         self.limit = limit
         try DataDirectory.makeDirectory(directory)
+        found = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
     }
 
     struct Received: Sendable {
@@ -95,11 +98,10 @@ struct FileStore: Sendable {
         isKept = true
     }
 
-    /// Names of complete files; what a killed server left half-written is removed.
+    /// Names of complete files of earlier processes; what one that was killed left half-written is removed.
     func sweepParts() -> [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        for name in names where name.hasSuffix(".part") { remove(name) }
-        return names.filter { !$0.hasSuffix(".part") }.sorted()
+        for name in found where name.hasSuffix(".part") { remove(name) }
+        return found.filter { !$0.hasSuffix(".part") }.sorted()
     }
 
     private static func failure() -> BerthError {

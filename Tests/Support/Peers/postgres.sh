@@ -13,22 +13,31 @@ for setting in "$@"; do settings="$settings -c $setting"; done
 as_user=
 [ "$(id -u)" -ne 0 ] || as_user='setpriv --reuid postgres --regid postgres --clear-groups'
 
-start() {
+launch() {
     $as_user "$bin/postgres" -D "$directory/data" -k "$directory" $settings </dev/null 2>>"$directory/log" >&2 &
     server=$!
+}
+
+start() {
+    launch
     tries=0
+    # A child that is just ending may still hold the shared memory: then the server gives up, and is started again.
     until "$bin/pg_isready" -q -h "$directory" -U berth -d postgres; do
         tries=$((tries + 1))
-        if [ $tries -gt 1000 ] || ! kill -0 $server 2>/dev/null; then
+        if [ $tries -gt 500 ]; then
             cat "$directory/log" >&2
             exit 1
         fi
+        case "$(ps -o stat= -p "$server")" in '' | Z*) launch ;; esac
         sleep 0.03
     done
 }
 
-# The server's children do not always notice that it died.
-everybody() { echo "$server" $(cat "/proc/$server/task/$server/children" 2>/dev/null); }
+# The server's children do not always notice that it died. A stopped server makes no more of them.
+everybody() {
+    kill -STOP "$server" 2>/dev/null || true
+    echo "$server" $(cat "/proc/$server/task/$server/children" 2>/dev/null)
+}
 
 end() {
     kill -QUIT "$server" 2>/dev/null || true
