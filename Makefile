@@ -32,7 +32,7 @@ asan: build ## every test under AddressSanitizer and LeakSanitizer
 tsan: build ## every test under ThreadSanitizer
 	scripts/sanitize thread
 
-sim: ## long random walks over the state machines (SIM_SCHEDULES=200000)
+sim: ## a million schedules of the machines, 50,000 of the services, with faults (SIM_SCHEDULES, SIM_SERVICES)
 	scripts/simulate
 
 chaos: build ## kill -9 server and workers at random moments (CHAOS_ROUNDS=20)

@@ -205,6 +205,23 @@ let package = Package(
                 "WorkerProtocol", "Crypto",
             ]
         ),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "Base", "Domain", "AgentProtocol", "WorkerProtocol", "Workers", "Executions", "Database", "Migrations",
+                "OutputStore", "Crypto", "OpenSSL",
+            ],
+            path: "Tests/Simulation",
+            exclude: ["Program"],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "simulate",
+            dependencies: ["Base", "Simulation"],
+            path: "Tests/Simulation/Program",
+            swiftSettings: strict
+        ),
+        tests("SimulationTests", ["Simulation"]),
         tests("CLITests", ["CLI", "API", "Domain", "Client"]),
         tests(
             "ContractTests",
