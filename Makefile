@@ -17,8 +17,8 @@ check: ## layers and format, without building
 fmt: ## format the sources in place
 	swift format --in-place --recursive Sources Tests Fuzz Migrations Package.swift
 
-spec: build ## measure the shipped programs against the numeric specification
-	python3 Benchmarks/spec.py
+spec: build ## measure the shipped programs against the numeric specification (SPEC="--only streams --json")
+	python3 Benchmarks/spec.py $(SPEC)
 
 bench: build ## processor time against Node with Express and ws in the same run (BENCH="--only GET --json")
 	python3 Benchmarks/bench.py $(BENCH)

@@ -4,6 +4,7 @@
 Compared is processor time of the server's process (user and system, from /proc), not throughput, so that the generator
 and its neighbours do not count. Server and peer are pinned to one core, the generator and the workers to another; the two
 are measured in turns and the figures are medians of the pairs. In the fan-out Berth's server also stores every byte.
+Executions through the dispatcher are counted by the clock instead, on all cores: there what waits for the disk counts too.
 
     bench.py [--only PART]… [--pairs N] [--json]
 
@@ -13,6 +14,7 @@ Exit status: 0 when every target is met, 1 when one is missed, 2 when something 
 import argparse
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -21,10 +23,12 @@ import tempfile
 from functools import partial
 
 from berth_server import Failed, certificate
+from dispatch_load import dispatch_latency, drain, enqueue_to_done
 from fan_out import VIEWERS, BerthFeed, NodeFeed, fan_out
 from http_load import gets
 from idle import idle
-from measure import median
+from measure import median, quantile
+from queue_sides import Dispatcher, Postgres, Redis, bullmq
 from relay import BerthPair, NodePair, relay
 from sides import Berth, Node
 
@@ -33,14 +37,15 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "1.5"))
 
 @dataclasses.dataclass
 class Row:
-    """One comparison; `target` is what the peer must cost at least in units of ours, `limit` what ours may cost at most."""
+    """One comparison; `target` is what the peer must cost at least in units of ours, `limit` what ours may cost at most.
+    `theirs` is nothing where there is no peer."""
 
     name: str
     unit: str
     peer: str
     ours: object
     theirs: object
-    pairs: int
+    pairs: int = 1
     target: float = None
     limit: float = None
 
@@ -95,6 +100,37 @@ def rows(stage, pairs):
         yield Row(name, "KiB", "ws", alone(make_ours), alone(make_theirs), 1, limit=limit)
 
 
+# Between the request that creates one and its stored end, at any time; a worker of its own for each.
+IN_FLIGHT, JOBS, PEER_JOBS = 100, 4000, 1000
+
+
+def queue_rows(stage, pairs):
+    """Executions that do nothing, through the shipped dispatcher: microseconds of the clock for each, with all that keeps
+    them (leases, fences, feed) and every end on the disk before it is told."""
+
+    def each(rate_of):
+        def cost():
+            rate, details = rate_of()
+            return 1e6 / rate, {**details, "perSecond": rate}
+
+        return cost
+
+    def ours(load, *side):
+        return each(lambda: load(stage.dispatcher(*side), JOBS, workers=IN_FLIGHT, slots=1))
+
+    for name, fsync, target in (("every write synced", "always", 5), ("synced once a second", "everysec", None)):
+        peer = each(lambda fsync=fsync: bullmq(stage.redis(fsync), PEER_JOBS, IN_FLIGHT))
+        yield Row(f"created to ended, {name}", "µs", "BullMQ", ours(enqueue_to_done), peer, min(pairs, 3), target)
+    yield Row("durable completion, SQLite", "µs", None, ours(drain), None, limit=1e6 / 30_000)
+    yield Row("durable completion, PostgreSQL", "µs", None, ours(drain, "postgres"), None, limit=1e6 / 10_000)
+
+    def latency():
+        times = dispatch_latency(stage.dispatcher(), 500)
+        return quantile(times, 0.5) * 1000, {"p99": quantile(times, 0.99) * 1000, "operations": len(times)}
+
+    yield Row("dispatch latency, p50", "µs", None, latency, None, limit=2000)
+
+
 class Stage:
     """Starts a side when a row first asks for it, and closes them all."""
 
@@ -114,6 +150,15 @@ class Stage:
 
     def secure(self):
         return self.side("berth with TLS", lambda: Berth(self.cores, self.tls))
+
+    def dispatcher(self, kind="sqlite"):
+        if kind == "sqlite":
+            return self.side("dispatcher", Dispatcher)
+        cluster = self.side("postgres", Postgres)
+        return self.side("dispatcher on PostgreSQL", lambda: Dispatcher(cluster.url))
+
+    def redis(self, fsync):
+        return self.side(("redis", fsync), lambda: Redis(fsync))
 
     def row(self):
         """Path and value of the row that is read, the same for all sides."""
@@ -138,9 +183,11 @@ def measured(row):
     """Pairs in turns, so that what else the machine does falls on both; as a dictionary for people and programs."""
     pairs = []
     for _ in range(row.pairs):
-        pairs.append((row.ours(), row.theirs()))
-    ours, theirs = (median([pair[side][0] for pair in pairs]) for side in (0, 1))
-    ratio = median([theirs[0] / ours[0] for ours, theirs in pairs])
+        pairs.append((row.ours(), row.theirs() if row.theirs else (None, {})))
+    ours, theirs, ratio = median([pair[0][0] for pair in pairs]), None, None
+    if row.theirs:
+        theirs = median([pair[1][0] for pair in pairs])
+        ratio = median([theirs[0] / ours[0] for ours, theirs in pairs])
     met = None
     if row.target is not None:
         met = ratio >= row.target
@@ -158,13 +205,14 @@ def line(found):
     if found["target"] is not None:
         wanted = f"≥ {found['target']:g}"
     elif found["limit"] is not None:
-        wanted = f"≤ {found['limit']:g} {found['unit']}"
+        wanted = f"≤ {found['limit']:.4g} {found['unit']}"
     verdict = {None: "stated", True: "ok", False: "MISSED"}[found["met"]]
     busy = [found[side].get("busy") for side in ("berthDetails", "peerDetails")]
     shown = " ".join(f"{value:.0%}" for value in busy if value is not None)
+    peer, ratio = ("" if found[name] is None else f"{found[name]:.2f}" for name in ("peer", "ratio"))
     return (
-        f"{found['row']:<38} {found['berth']:>9.2f} {found['peer']:>9.2f} {found['unit']:<4} {found['ratio']:>6.2f} "
-        f"{wanted:>8} {verdict:<7} {found['pairs']:>5}  {shown:<9} {found['peerName']}"
+        f"{found['row']:<38} {found['berth']:>9.2f} {peer:>9} {found['unit']:<4} {ratio:>6} "
+        f"{wanted:>8} {verdict:<7} {found['pairs']:>5}  {shown:<9} {found['peerName'] or ''}"
     )
 
 
@@ -183,7 +231,8 @@ def main():
         if not options.json:
             print(f"peers: Node {version}, Express and ws of Debian; load average {os.getloadavg()[0]:.1f}")
             print(f"{'row':<38} {'berth':>9} {'peer':>9} {'':<4} {'ratio':>6} {'target':>8} {'':<7} pairs  {'busy':<9} peer", flush=True)
-        for row in rows(Stage(cores, folder, stack), options.pairs):
+        stage = Stage(cores, folder, stack)
+        for row in itertools.chain(rows(stage, options.pairs), queue_rows(stage, options.pairs)):
             if options.only and not any(part in row.name for part in options.only):
                 continue
             try:

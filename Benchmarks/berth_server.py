@@ -40,10 +40,11 @@ class Server:
     With `tls`, the path of a certificate for 127.0.0.1 and of its key, it speaks TLS.
     """
 
-    def __init__(self, *flags, data=None, tls=None, hosts=("127.0.0.1",)):
+    def __init__(self, *flags, data=None, tls=None, hosts=("127.0.0.1",), variables=None):
         self.flags = list(flags)
         # Listens at each of them; it is spoken to at the first.
         self.hosts = hosts
+        self.variables = {**os.environ, **(variables or {})}
         self.trust = None
         if tls:
             self.flags += ["--tls-certificate", str(tls[0]), "--tls-key", str(tls[1])]
@@ -67,6 +68,7 @@ class Server:
         self.process = subprocess.Popen(
             [str(BIN / "berth"), "serve", "--data", str(self.data), "--listen", listen, *self.flags],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            env=self.variables,
         )
         log.close()
         while True:

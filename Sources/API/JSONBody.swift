@@ -25,7 +25,7 @@ public enum JSONBody {
     /// Decodes an answer of the server: unknown fields are passed over, so an older client reads a newer server.
     public static func decode<Value: Decodable>(_: Value.Type, from bytes: [UInt8]) throws(BerthError) -> Value {
         do {
-            return try JSONDecoder().decode(Value.self, from: Data(bytes))
+            return try JSONText.decode(Value.self, from: bytes)
         } catch let error as BerthError {
             throw error
         } catch let error as DecodingError {

@@ -1,5 +1,4 @@
 import Base
-import FoundationEssentials
 import Synchronization
 
 /// JSON kept as text in a column; no query looks into it.
@@ -20,7 +19,7 @@ extension Row {
 
     private func decoded<Value: Decodable>(_ name: String, _ text: String) throws -> Value {
         do {
-            return try JSONDecoder().decode(Value.self, from: Data(text.utf8))
+            return try JSONText.decode(Value.self, from: text)
         } catch {
             throw BerthError(
                 .internal,
@@ -41,7 +40,7 @@ public final class JSONMemo<Value: Decodable & Sendable>: Sendable {
 
     public func value(of text: String) throws -> Value {
         if let known = values.withLock({ $0[text] }) { return known }
-        let value = try JSONDecoder().decode(Value.self, from: Data(text.utf8))
+        let value = try JSONText.decode(Value.self, from: text)
         guard text.utf8.count <= Self.longestText else { return value }
         values.withLock { values in
             if values.count >= Self.capacity { values.removeAll() }

@@ -1,5 +1,4 @@
 public import Base
-import FoundationEssentials
 
 /// A JSON object whose `type` says which message it is.
 public protocol TaggedMessage: Sendable {
@@ -12,9 +11,7 @@ public protocol TaggedMessage: Sendable {
 /// Encoding and decoding of text frames.
 public enum MessageCodec {
     public static func encode(_ message: some TaggedMessage) throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(Outgoing(tag: message.tag, body: message.body)))
+        try JSONText.encode(Outgoing(tag: message.tag, body: message.body))
     }
 
     /// - Returns: nil for a message of a type not known here, which a peer of any version must pass over.
@@ -24,7 +21,7 @@ public enum MessageCodec {
         from bytes: [UInt8]
     ) throws(BerthError) -> Message? {
         do {
-            return try JSONDecoder().decode(Incoming<Message>.self, from: Data(bytes)).message
+            return try JSONText.decode(Incoming<Message>.self, from: bytes).message
         } catch let error as DecodingError {
             throw BerthError(.protocolViolation, "the message does not fit the worker protocol: \(error.summary)")
         } catch {

@@ -1,7 +1,6 @@
 import Base
 import Database
 import Domain
-import FoundationEssentials
 
 /// The payload of an execution's events. No secrets, nothing of the prompt.
 struct ExecutionFact: Encodable {
@@ -61,9 +60,5 @@ struct ExecutionFact: Encodable {
         )
     }
 
-    static func text(_ value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
-    }
+    static func text(_ value: some Encodable) throws -> String { try JSONColumn.text(value) }
 }

@@ -1,11 +1,12 @@
 import Base
 import Database
 import Domain
-import FoundationEssentials
 
 extension ExecutionStore {
+    private static let specs = JSONMemo<ExecutionSpec>()
+
     static func stored(_ row: Row, times: ExecutionTimes) throws -> StoredExecution {
-        let spec = try JSONDecoder().decode(ExecutionSpec.self, from: Data(try row.text("spec").utf8))
+        let spec = try specs.value(of: try row.text("spec"))
         var record = ExecutionRecord(
             id: try row.id("id"),
             organizationID: try row.id("organization_id"),
@@ -38,7 +39,7 @@ extension ExecutionStore {
             record.failure = FailureReason(ErrorCode(rawValue: code), try row.optionalText("failure_message") ?? "")
         }
         if let result = try row.optionalText("result") {
-            let report = try JSONDecoder().decode(ExecutionReport.self, from: Data(result.utf8))
+            let report = try JSONText.decode(ExecutionReport.self, from: result)
             record.report = report
             if report.failure?.code == record.failure?.code { record.failure?.remedy = report.failure?.remedy }
         }
@@ -207,7 +208,7 @@ extension ExecutionStore {
         in connection: any SQLConnection
     ) throws {
         let usage = report?.verdict?.usage
-        let result = try report.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) }
+        let result = try report.map { try JSONColumn.text($0) }
         let duration = report?.durationMs ?? record.startedAt.map { (now - $0).wholeMilliseconds }
         try connection.post(
             recordEnd,

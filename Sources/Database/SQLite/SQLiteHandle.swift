@@ -10,9 +10,10 @@ import Glibc
 package final class SQLiteHandle: @unchecked Sendable {
     private let pointer: OpaquePointer
     private let statementLimit: Int
-    private var statements: [String: SQLiteStatement] = [:]
+    private var statements: [SQL: SQLiteStatement] = [:]
 
     package init(_ configuration: SQLiteConfiguration, cacheKiB: Int) throws {
+        Self.configured
         try Self.create(configuration.path)
         var opened: OpaquePointer?
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
@@ -49,6 +50,9 @@ package final class SQLiteHandle: @unchecked Sendable {
         for statement in statements.values { statement.finalize() }
         sqlite3_close_v2(pointer)
     }
+
+    /// Before the first connection: without counts of its memory SQLite takes no lock of all threads for every allocation.
+    private static let configured: Void = { _ = berth_sqlite_keep_no_counts() }()
 
     /// Made first, so that the file is private from its first moment; SQLite gives its log the same mode.
     private static func create(_ path: String) throws {
@@ -97,7 +101,7 @@ package final class SQLiteHandle: @unchecked Sendable {
 
     /// The prepared form of `sql`, from the cache when it is there.
     func statement(_ sql: SQL) throws -> SQLiteStatement {
-        if let known = statements[sql.text] { return known }
+        if let known = statements[sql] { return known }
         var prepared: OpaquePointer?
         var text = sql.text
         let code = text.withUTF8 { bytes in
@@ -122,7 +126,7 @@ package final class SQLiteHandle: @unchecked Sendable {
             throw error
         }
         if statements.count >= statementLimit { dropStatements() }
-        statements[sql.text] = statement
+        statements[sql] = statement
         return statement
     }
 

@@ -5,8 +5,9 @@ import Transport
 import WorkerProtocol
 import Workers
 
-/// Accepts workers' WebSockets and hands their frames, in order, to ``WorkerService``.
-struct WorkerHub: Sendable {
+/// Accepts workers' WebSockets and hands their frames, in order, to ``WorkerService``. A class, because every connection
+/// holds it several times.
+final class WorkerHub: Sendable {
     let workers: WorkerService
     let tokens: WorkerTokens
     let files: TaskFiles
@@ -14,6 +15,22 @@ struct WorkerHub: Sendable {
     /// TCP connections through one worker at a time.
     let maximumChannels: Int
     let log: Log
+
+    init(
+        workers: WorkerService,
+        tokens: WorkerTokens,
+        files: TaskFiles,
+        metrics: Metrics,
+        maximumChannels: Int,
+        log: Log
+    ) {
+        self.workers = workers
+        self.tokens = tokens
+        self.files = files
+        self.metrics = metrics
+        self.maximumChannels = maximumChannels
+        self.log = log
+    }
 
     /// Berth's own heartbeat watches the peer, so no pings; prompts of several megabytes are one message; nothing is
     /// compressed, as the link mostly carries bytes that are relayed at speed.
@@ -57,7 +74,8 @@ struct WorkerHub: Sendable {
         }
         return HTTPResponse(
             status: 101,
-            body: .webSocket(subprotocol: nil, configuration: Self.webSocket) { socket in await serve(socket, identity)
+            body: .webSocket(subprotocol: nil, configuration: Self.webSocket) { [self] socket in
+                await serve(socket, identity)
             }
         )
     }
@@ -75,17 +93,24 @@ struct WorkerHub: Sendable {
         await withDiscardingTaskGroup { group in
             group.addTask { await link.run() }
             do {
-                while let message = try await socket.receive() {
-                    switch message {
-                    case .text(let bytes): await link.receive(text: Array(bytes.utf8))
-                    case .binary(let bytes): await link.receive(binary: bytes)
-                    }
-                }
+                while let message = try await socket.receive() { await Self.hand(message, to: link) }
             } catch {
                 log.debug("worker connection ended", ["error": "\(error)"])
             }
             await link.disconnected()
             group.cancelAll()
+        }
+    }
+
+    /// In a task for each message: one that goes on keeps the memory of its deepest call, and there are many workers.
+    private static func hand(_ message: WebSocketMessage, to link: WorkerLink) async {
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                switch message {
+                case .text(let text): await link.receive(text: Array(text.utf8))
+                case .binary(let bytes): await link.receive(binary: bytes)
+                }
+            }
         }
     }
 }

@@ -44,7 +44,10 @@ extension ServerConnection {
         case .webSocket(let subprotocol, let own, let run):
             let settings = own ?? configuration.webSocket
             guard let socket = try await upgrade(response, exchange, subprotocol: subprotocol, settings) else { return }
-            return await serve(socket, exchange, run)
+            // In a task of its own: the request's keeps the memory of its deepest call until it ends.
+            let id = exchange.request.id
+            loop.spawn { [self] in await serve(socket, id, run) }
+            return
         case .webSocketHandOver(let target, let own, let body):
             var settings = own ?? configuration.webSocket
             // The compressors' pool belongs to this loop.
@@ -207,7 +210,7 @@ extension ServerConnection {
 
     private func serve(
         _ socket: WebSocket,
-        _ exchange: Exchange,
+        _ request: RequestID,
         _ run: @Sendable (WebSocket) async throws -> Void
     ) async {
         do {
@@ -216,7 +219,7 @@ extension ServerConnection {
         } catch {
             let known = BerthError(wrapping: error)
             if known.code == .internal {
-                server.log.error("websocket failed", ["request_id": exchange.request.id, "error": known.message])
+                server.log.error("websocket failed", ["request_id": request, "error": known.message])
             }
             socket.close(code: .internalError)
         }
