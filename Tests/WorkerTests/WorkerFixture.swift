@@ -14,9 +14,13 @@ final class WorkerFixture: Sendable {
     let ids = IDSource(time: SystemTime(), randomness: SystemRandomness())
     private let holder: ChildProcess
 
-    init(path: String = "/usr/local/bin:/usr/bin:/bin", arguments: [String] = [], startingServer: Bool = true)
-        async throws
-    {
+    /// - Parameter silence: how long ago the worker's predecessor heard its server.
+    init(
+        path: String = "/usr/local/bin:/usr/bin:/bin",
+        arguments: [String] = [],
+        startingServer: Bool = true,
+        after silence: Duration? = nil
+    ) async throws {
         directory = try TemporaryDirectory("worker")
         for name in ["run", "state", "home"] {
             try FileManager.default.createDirectory(
@@ -26,6 +30,9 @@ final class WorkerFixture: Sendable {
             )
         }
         try directory.write("test-token\n", to: "run/token")
+        if let silence {
+            try directory.write("\((SystemTime().uptime + (.zero - silence)).nanoseconds)", to: "state/heard")
+        }
         loop = try EventLoop(name: "test-server")
         loop.start()
         server = PlainServer(path: directory.file("run/link.sock"), loop: loop)
