@@ -15,6 +15,7 @@ struct Link: Sendable {
     let client: HTTPClient
     let randomness: any Randomness
     let silence: Silence
+    let live = LiveConnection()
 
     private static let apart = Duration.milliseconds(200)
     private var services: Services { core.services }
@@ -73,6 +74,8 @@ struct Link: Sendable {
             services.log.info("link up", ["target": target])
             isTaken = true
             silence.heard(at: askedAt)
+            live.set(connection)
+            defer { live.set(nil) }
             isUp()
             servers.learn(ack.servers ?? [])
             await connection.met(ack)

@@ -40,13 +40,16 @@ final class Silence: Sendable {
     var limit: Uptime { last.withLock { $0 } + ProtocolLimits.selfFenceAfter }
 
     /// Runs until its task is cancelled; calls `fence` each time the silence gets too long.
-    func watch(_ fence: @Sendable () async -> Void) async {
+    /// - Parameter lastConfirmed: of the connection that is up; asked at the last moment, as `heard` comes only now and then.
+    func watch(asking lastConfirmed: @Sendable () async -> Uptime?, _ fence: @Sendable () async -> Void) async {
         while true {
             let limit = limit
             if time.uptime < limit {
                 guard (try? await time.wait(until: limit)) != nil else { return }
                 continue
             }
+            if let moment = await lastConfirmed() { heard(at: moment) }
+            guard time.uptime >= self.limit else { continue }
             await fence()
             guard (try? await time.wait(for: .seconds(5))) != nil else { return }
         }

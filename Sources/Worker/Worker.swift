@@ -93,7 +93,7 @@ struct Worker: Sendable {
             group.addTask { for await _ in signals { return } }
             group.addTask { for await _ in core.services.holder.events {} }
             group.addTask { await link.run() }
-            group.addTask { await silence.watch { await core.fence() } }
+            group.addTask { await silence.watch(asking: { await link.live.lastConfirmed }) { await core.fence() } }
             group.addTask {
                 await withDiscardingTaskGroup { attempts in
                     for await work in core.work { attempts.addTask { await work() } }

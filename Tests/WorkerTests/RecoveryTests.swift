@@ -7,6 +7,13 @@ import Testing
 import WorkerProtocol
 
 @Suite struct RecoveryTests {
+    @Test func `a worker that has its server again does not end its runs for the silence before`() async throws {
+        let place = try await WorkerFixture(after: .seconds(72))
+        // Longer than what was left of the 75 s.
+        let (_, report) = try await place.run("sh", "-c", "sleep 5")
+        #expect(report.outcome == .completed)
+    }
+
     /// Writes 300,000 numbered lines over about two seconds.
     private static let slowScript = """
         i=0; while [ $i -lt 60 ]; do seq $((i*5000)) $((i*5000+4999)); i=$((i+1)); sleep 0.03; done

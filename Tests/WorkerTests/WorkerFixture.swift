@@ -14,12 +14,15 @@ final class WorkerFixture: Sendable {
     let ids = IDSource(time: SystemTime(), randomness: SystemRandomness())
     private let holder: ChildProcess
 
-    /// - Parameter disk: size of a disk of its own for the worker's state, as mount(8) writes it; needs root.
+    /// - Parameters:
+    ///   - disk: size of a disk of its own for the worker's state, as mount(8) writes it; needs root.
+    ///   - silence: how long ago the worker's predecessor heard its server.
     init(
         path: String = "/usr/local/bin:/usr/bin:/bin",
         arguments: [String] = [],
         startingServer: Bool = true,
-        disk: String? = nil
+        disk: String? = nil,
+        after silence: Duration? = nil
     ) async throws {
         directory = try TemporaryDirectory("worker")
         for name in ["run", "state", "home"] {
@@ -30,6 +33,9 @@ final class WorkerFixture: Sendable {
             )
         }
         try directory.write("test-token\n", to: "run/token")
+        if let silence {
+            try directory.write("\((SystemTime().uptime + (.zero - silence)).nanoseconds)", to: "state/heard")
+        }
         loop = try EventLoop(name: "test-server")
         loop.start()
         server = PlainServer(path: directory.file("run/link.sock"), loop: loop)

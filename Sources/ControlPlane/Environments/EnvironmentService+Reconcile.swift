@@ -28,9 +28,9 @@ extension EnvironmentService {
         try await database.write { try $0.run(EnvironmentStore.adopt, replica) }
     }
 
-    /// An environment's row was changed, by its event: whoever watches it looks, and its lane does, where it is this
-    /// server's. What this server wrote itself is known already.
-    public func heard(_ environment: EnvironmentID, organization: OrganizationID, type: String, payload: String) {
+    /// An environment's row was changed, by its event: whoever watches it looks, and so do the jobs, for there may be one
+    /// for this server. What this server wrote itself is known already.
+    public func heard(_ environment: EnvironmentID, organization: OrganizationID, payload: String) {
         struct Fact: Decodable {
             var version: Int64
         }
@@ -38,7 +38,7 @@ extension EnvironmentService {
             !written.isKnown(environment, fact.version)
         else { return }
         bells.ring(environment)
-        lanes.wake(environment, organization, interrupting: type == "environment.wanted")
+        jobs.wake()
     }
 
     /// A worker's connection has ended; perhaps its instance has too.

@@ -20,10 +20,24 @@ final class DeadlineWatch: Sendable {
 
 /// What is being assigned just now, so that the next round does not take it up as well.
 final class InFlight: Sendable {
-    private let ids = Mutex<Set<ExecutionID>>([])
+    /// Whether a cancel came in the meantime.
+    private let cancels = Mutex<[ExecutionID: Bool]>([:])
 
-    func begin(_ id: ExecutionID) -> Bool { ids.withLock { $0.insert(id).inserted } }
-    func end(_ id: ExecutionID) { _ = ids.withLock { $0.remove(id) } }
-    var count: Int { ids.withLock(\.count) }
-    func contains(_ id: ExecutionID) -> Bool { ids.withLock { $0.contains(id) } }
+    func begin(_ id: ExecutionID) -> Bool {
+        cancels.withLock { cancels in
+            guard cancels[id] == nil else { return false }
+            cancels[id] = false
+            return true
+        }
+    }
+
+    func end(_ id: ExecutionID) { cancels.withLock { $0[id] = nil } }
+    var count: Int { cancels.withLock(\.count) }
+    func contains(_ id: ExecutionID) -> Bool { cancels.withLock { $0[id] != nil } }
+
+    func noteCancel(_ id: ExecutionID) {
+        cancels.withLock { cancels in if cancels[id] != nil { cancels[id] = true } }
+    }
+
+    func wasCancelled(_ id: ExecutionID) -> Bool { cancels.withLock { $0[id] ?? false } }
 }

@@ -25,8 +25,10 @@ public protocol WorkerPool: Sendable {
     )
     /// It has connected elsewhere since it was by this connection: it is given nothing more here.
     func withdraw(_ worker: WorkerID, _ fence: WorkerFence) async
-    /// false when the worker has gone and did not receive it.
-    func assign(_ key: AttemptKey, _ message: ServerMessage.Assign, to worker: WorkerID) async -> Bool
+    /// Over the connection of `fence` and no later one, whose hello has settled what the worker holds. false when that
+    /// connection has gone and the worker did not receive it.
+    func assign(_ key: AttemptKey, _ message: ServerMessage.Assign, to worker: WorkerID, _ fence: WorkerFence) async
+        -> Bool
     func cancel(_ key: AttemptKey, at worker: WorkerID) async
     func forget(_ key: AttemptKey, at worker: WorkerID) async
 }

@@ -65,11 +65,15 @@ extension ExecutionService {
         let isSent = await workers.assign(
             key,
             message(record, key, input, isDocumented: isDocumented),
-            to: worker.workerID
+            to: worker.workerID,
+            worker.fence
         )
+        // A cancel of the meantime may have overtaken the assignment, and then meant nothing to the worker.
+        if inFlight.wasCancelled(record.id) { await workers.cancel(key, at: worker.workerID) }
         await tellWorkspace(record)
         let now = time.now
         if !isSent {
+            live.remove(key)
             await settle(record.id) {
                 try await change(record.id, record.organizationID) { machine, _ in
                     try machine.giveBack(attempt: key.attempt, at: now)

@@ -44,6 +44,8 @@ extension ExecutionService {
         }
         if let worker {
             if outcome.isNew {
+                _ = inFlight.begin(id)
+                defer { inFlight.end(id) }
                 await send(key, outcome.stored, try input(of: request), to: worker)
             } else {
                 workers.release(worker.workerID, key)

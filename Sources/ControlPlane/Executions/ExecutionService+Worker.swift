@@ -183,6 +183,20 @@ extension ExecutionService {
         return resume
     }
 
+    public func goneSince(_ keys: [AttemptKey], worker: WorkerID, organization: OrganizationID) async throws
+        -> [AttemptKey]
+    {
+        guard !keys.isEmpty else { return [] }
+        let held = try await database.read { connection in
+            try connection.rows(ExecutionStore.heldByWorker, worker, organization).map { row in
+                AttemptKey(try row.id("id"), try row.int("attempt"))
+            }
+        }
+        let gone = keys.filter { !held.contains($0) }
+        for key in gone { live.remove(key) }
+        return gone
+    }
+
     private func settleMissing(_ missing: [StoredExecution], _ held: HeldWorker, keepsBooks: Bool) async {
         let now = time.now
         let reason = FailureReason(

@@ -140,7 +140,9 @@ public struct ExecutionService: Sendable {
         for effect in effects {
             switch effect {
             case .dispatch: dispatchBell.ring()
-            case .sendCancel(let claim): await workers.cancel(AttemptKey(id, claim.attempt), at: claim.workerID)
+            case .sendCancel(let claim):
+                inFlight.noteCancel(id)
+                await workers.cancel(AttemptKey(id, claim.attempt), at: claim.workerID)
             case .sendForget(let claim): await workers.forget(AttemptKey(id, claim.attempt), at: claim.workerID)
             case .releaseSlot(let claim):
                 let key = AttemptKey(id, claim.attempt)

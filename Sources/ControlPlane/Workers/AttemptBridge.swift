@@ -17,6 +17,9 @@ public protocol AttemptBridge: Sendable {
         attempts: [WorkerMessage.AttemptPosition]?,
         keepsBooks: Bool
     ) async throws -> WorkerResume
+    /// Which of the attempts that a hello was answered with are not, or no longer, the worker's: they ended or moved on
+    /// while nobody knew the connection.
+    func goneSince(_ keys: [AttemptKey], worker: WorkerID, organization: OrganizationID) async throws -> [AttemptKey]
     func started(_ key: AttemptKey, worker: WorkerID, at: Timestamp) async throws
     func progress(_ key: AttemptKey, worker: WorkerID, stage: String, message: String) async throws
     func personaEvent(_ key: AttemptKey, worker: WorkerID, type: String, payload: JSONValue) async throws

@@ -215,6 +215,16 @@ public actor WorkerLink {
         connection = admission.connection
         changed.ring()
         await perform(session.admit(admission.ack, holding: admission.held, now: service.time.uptime))
+        // From here on whatever becomes of them is told over this connection.
+        let gone = try await service.attempts.goneSince(
+            admission.held,
+            worker: admission.workerID,
+            organization: identity.organizationID
+        )
+        for key in gone {
+            service.registry.release(admission.workerID, key)
+            await forget(key)
+        }
     }
 
     /// What is stale or unknown is dropped, and the worker told so; anything else is ours, so the connection ends with

@@ -5,9 +5,14 @@ public import WorkerProtocol
 
 // What executions ask of workers.
 extension WorkerRegistry {
-    /// Returns false when the worker has gone; then it has not received it.
-    public func assign(_ key: AttemptKey, _ message: ServerMessage.Assign, to worker: WorkerID) async -> Bool {
-        guard let link = link(of: worker) else { return false }
+    /// Returns false when that connection of the worker has gone; then it has not received it.
+    public func assign(
+        _ key: AttemptKey,
+        _ message: ServerMessage.Assign,
+        to worker: WorkerID,
+        _ fence: WorkerFence
+    ) async -> Bool {
+        guard let link = link(of: worker, connection: fence.connection) else { return false }
         return await link.assign(key, .assign(message))
     }
 

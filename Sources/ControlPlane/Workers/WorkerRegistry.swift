@@ -145,6 +145,10 @@ public final class WorkerRegistry: Sendable {
 
     func link(of worker: WorkerID) -> WorkerLink? { entries.withLock { $0[worker]?.link } }
 
+    func link(of worker: WorkerID, connection: Int64) -> WorkerLink? {
+        entries.withLock { entries in entries[worker].flatMap { $0.connection == connection ? $0.link : nil } }
+    }
+
     func held(by worker: WorkerID) -> [AttemptKey] {
         entries.withLock { $0[worker]?.keys ?? [] }
     }

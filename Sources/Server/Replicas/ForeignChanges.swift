@@ -109,7 +109,7 @@ final class ForeignChanges: Sendable {
             await executions.heard(id, type: event.type, payload: event.payload)
         } else if event.type.hasPrefix("environment.") {
             guard let id = try? EnvironmentID(event.subject) else { return }
-            environments.heard(id, organization: event.organizationID, type: event.type, payload: event.payload)
+            environments.heard(id, organization: event.organizationID, payload: event.payload)
         } else if event.type == "worker.connected" {
             guard let id = try? WorkerID(event.subject) else { return }
             await workers.heardConnection(id, payload: event.payload)

@@ -39,6 +39,16 @@ final class ScheduleStore: @unchecked Sendable {
 
     func begin() throws { try handle.control("BEGIN IMMEDIATE") }
 
+    /// For a planted mistake: commits from here on are only promised.
+    func promise() throws { try handle.control("SAVEPOINT unsynced") }
+
+    func keepPromises() throws {
+        try handle.control("RELEASE unsynced")
+        try promise()
+    }
+
+    func breakPromises() throws { try handle.control("ROLLBACK TO unsynced") }
+
     func rollBack() { if handle.isInTransaction { try? handle.control("ROLLBACK") } }
 
     /// Outside of any transaction of the services'.

@@ -16,9 +16,12 @@ struct SeenRow {
 // After each commit the rows are looked at, and the oracle is told what has changed.
 extension ServicesServer {
     private static let all: SQL = """
-        SELECT id, persona_id, state, attempt, version, cancel_requested_at, cancelled_by, exit_code, failure_code,
-            failure_message, result, deadline_at, ended_at
-        FROM executions ORDER BY id
+        SELECT e.id, e.persona_id, e.state, e.attempt, e.version, e.cancel_requested_at, e.cancelled_by, e.exit_code,
+            e.failure_code, e.failure_message, e.result, e.deadline_at, e.ended_at, w.name AS worker_name
+        FROM executions e
+        LEFT JOIN execution_attempts a ON a.execution_id = e.id AND a.attempt = e.attempt
+        LEFT JOIN workers w ON w.id = a.worker_id
+        ORDER BY e.id
         """
 
     func observe() {
@@ -42,16 +45,34 @@ extension ServicesServer {
         guard seen[index]?.version != version else { return }
         let machine = try machine(row, world.order(index))
         seen[index, default: SeenRow(id: id, machine: machine)].version = version
-        let wasOpen = seen[index]?.machine.state.isTerminal != true
+        let before = seen[index]?.machine
+        let wasOpen = before?.state.isTerminal != true
         seen[index]?.machine = machine
         let attempt = try row.int("attempt")
         world.trace("server: order \(index) is \(machine.state), attempt \(attempt)")
         let report = try row.optionalText("result")
             .map { try JSONDecoder().decode(ExecutionReport.self, from: Data($0.utf8)) }
         try world.oracle.stored(index, machine, report: report, at: world.now)
+        let worker = try row.optionalText("worker_name").flatMap { Int($0.dropFirst("worker-".count)) }
+        try requireReachedCancel(index, worker, before: before, machine, report)
         guard wasOpen || version == 0, case .ended(let end) = machine.status, let attempt = end.attempt, let report
         else { return }
         try lookAtEnd(index, AttemptKey(id, attempt), report)
+    }
+
+    /// A run that is cancelled without its worker's word: the worker was away, or the machine is slow.
+    private func requireReachedCancel(
+        _ index: Int,
+        _ worker: Int?,
+        before: ExecutionMachine?,
+        _ machine: ExecutionMachine,
+        _ report: ExecutionReport?
+    ) throws {
+        guard report == nil, before?.cancelRequest != nil, case .ended(let end) = machine.status,
+            end.outcome == .cancelled, let worker, !isSlow, world.isClockSteady,
+            world.hasBeenReachable(worker, forMs: 10_000)
+        else { return }
+        throw Breach(rule: "a cancel reaches a worker that is there", words: "order \(index), worker \(worker)")
     }
 
     private func machine(_ row: Row, _ order: Plan.Order) throws -> ExecutionMachine {

@@ -29,6 +29,8 @@ final class ServicesServer: SimServer, @unchecked Sendable {
     private var jobs: AsyncStream<@Sendable () async -> Void>.Continuation?
     private var inboxes: [Int: AsyncStream<Inbound>.Continuation] = [:]
 
+    /// Of a planted mistake.
+    var syncedAt: Int64 = 0
     /// What was seen of the rows.
     var seen: [Int: SeenRow] = [:]
     var breach: (any Error)?
@@ -81,7 +83,7 @@ final class ServicesServer: SimServer, @unchecked Sendable {
             database: database,
             feed: feed,
             registry: registry,
-            attempts: executions,
+            attempts: PlantedBridge(executions: executions, mistakes: world.mistakes),
             instances: NoEnvironments(),
             time: process,
             ids: ids,
@@ -102,6 +104,7 @@ final class ServicesServer: SimServer, @unchecked Sendable {
         self.workers = workers
         self.jobs = jobs
         isUp = true
+        if world.mistakes.contains(.forgetToSync), life == 0 { try store.promise() }
     }
 
     func crash() {
@@ -113,6 +116,11 @@ final class ServicesServer: SimServer, @unchecked Sendable {
         for number in inboxes.keys.sorted() { inboxes[number]?.finish() }
         executor.drain()
         (process, executions, workers, task, jobs, inboxes) = (nil, nil, nil, nil, nil, [:])
+        guard world.mistakes.contains(.forgetToSync) else { return }
+        do {
+            try store.breakPromises()
+            observe()
+        } catch { breach = breach ?? error }
     }
 
     /// After a schedule: everything is let go of.
@@ -127,11 +135,19 @@ final class ServicesServer: SimServer, @unchecked Sendable {
 
     func settle() throws {
         executor.drain()
+        try keepPromises()
         if let breach { throw breach }
         if isUp, process?.isAlive == false { throw ServerDied() }
     }
 
     func step(_ step: ServerStep) throws { if case .wake(let id) = step { process?.wake(id) } }
+
+    /// A planted mistake keeps what it has promised now and then.
+    private func keepPromises() throws {
+        guard world.mistakes.contains(.forgetToSync), world.now - syncedAt > 300 else { return }
+        syncedAt = world.now
+        try store.keepPromises()
+    }
 
     // MARK: - Clients
 
@@ -145,7 +161,7 @@ final class ServicesServer: SimServer, @unchecked Sendable {
             spec: ExecutionSpec(
                 agent: .command,
                 caps: RunCaps(timeoutMs: order.timeoutMs, maxOutputBytes: order.headBytes),
-                retry: order.retry
+                retry: world.mistakes.contains(.retryAfterStart) ? .idempotent : order.retry
             ),
             command: [String(order.index)],
             personaID: "order-\(order.index)"
@@ -216,6 +232,7 @@ final class ServicesServer: SimServer, @unchecked Sendable {
 
     // MARK: - Looking
 
+    var isSlow: Bool { process?.isSlow ?? true }
     var isIdle: Bool { true }
 
     func checkRest() throws {

@@ -15,6 +15,7 @@ final class SimProcess: TimeSource, Randomness, @unchecked Sendable {
     private var count: UInt64 = 0
     /// How slow the machine is in this life.
     private let longestPauseMs: Int
+    var isSlow: Bool { longestPauseMs > 100 }
     /// Effects until the process ends.
     var pointsLeft: Int?
     /// Bytes of the next write of output that are stored; then the process ends.

@@ -50,10 +50,91 @@ struct PlantedPool: WorkerPool {
 
     func withdraw(_ worker: WorkerID, _ fence: WorkerFence) async { await registry.withdraw(worker, fence) }
 
-    func assign(_ key: AttemptKey, _ message: ServerMessage.Assign, to worker: WorkerID) async -> Bool {
-        await registry.assign(key, message, to: worker)
+    func assign(_ key: AttemptKey, _ message: ServerMessage.Assign, to worker: WorkerID, _ fence: WorkerFence) async
+        -> Bool
+    {
+        await registry.assign(key, message, to: worker, fence)
     }
 
     func cancel(_ key: AttemptKey, at worker: WorkerID) async { await registry.cancel(key, at: worker) }
     func forget(_ key: AttemptKey, at worker: WorkerID) async { await registry.forget(key, at: worker) }
+}
+
+/// Executions as the workers' side sees them, with a mistake planted between the two.
+struct PlantedBridge: AttemptBridge {
+    let executions: ExecutionService
+    let mistakes: Set<Mistake>
+
+    func workerReady(_ worker: WorkerID) async {
+        if mistakes.contains(.cancelLostOnReconnect) { return }
+        await executions.workerReady(worker)
+    }
+
+    func resume(
+        worker: WorkerID,
+        organization: OrganizationID,
+        fence: WorkerFence,
+        attempts: [WorkerMessage.AttemptPosition]?,
+        keepsBooks: Bool
+    ) async throws -> WorkerResume {
+        try await executions.resume(
+            worker: worker,
+            organization: organization,
+            fence: fence,
+            attempts: attempts,
+            keepsBooks: keepsBooks
+        )
+    }
+
+    func goneSince(_ keys: [AttemptKey], worker: WorkerID, organization: OrganizationID) async throws -> [AttemptKey] {
+        try await executions.goneSince(keys, worker: worker, organization: organization)
+    }
+
+    func started(_ key: AttemptKey, worker: WorkerID, at: Timestamp) async throws {
+        try await executions.started(key, worker: worker, at: at)
+    }
+
+    func progress(_ key: AttemptKey, worker: WorkerID, stage: String, message: String) async throws {
+        try await executions.progress(key, worker: worker, stage: stage, message: message)
+    }
+
+    func personaEvent(_ key: AttemptKey, worker: WorkerID, type: String, payload: JSONValue) async throws {
+        try await executions.personaEvent(key, worker: worker, type: type, payload: payload)
+    }
+
+    func completed(_ key: AttemptKey, worker: WorkerID, _ report: ExecutionReport, startedAt: Timestamp?) async throws {
+        try await executions.completed(key, worker: worker, report, startedAt: startedAt)
+    }
+
+    func lost(_ keys: [AttemptKey], worker: WorkerID, _ fence: WorkerFence, _ reason: FailureReason) async throws {
+        try await executions.lost(keys, worker: worker, fence, reason)
+    }
+
+    func openOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID) async throws -> Int64 {
+        try await executions.openOutput(key, stream, worker: worker)
+    }
+
+    func appendOutput(
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        worker: WorkerID,
+        at offset: Int64,
+        _ bytes: ArraySlice<UInt8>
+    ) async throws -> Int64 {
+        try await executions.appendOutput(key, stream, worker: worker, at: offset, bytes)
+    }
+
+    func appendOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID, text: String) async throws {
+        try await executions.appendOutput(key, stream, worker: worker, text: text)
+    }
+
+    func appendTail(
+        _ key: AttemptKey,
+        _ stream: OutputStream,
+        worker: WorkerID,
+        at offset: Int64,
+        _ bytes: ArraySlice<UInt8>
+    ) async throws {
+        try await executions.appendTail(key, stream, worker: worker, at: offset, bytes)
+    }
 }

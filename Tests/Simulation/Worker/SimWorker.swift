@@ -104,6 +104,7 @@ final class SimWorker {
     private func heard(at moment: Int64) { heardOnDisk = max(heardOnDisk, moment) }
 
     private func fence() throws {
+        if greetedAt != nil { heard(at: lastConfirmed) }
         let limit = heardOnDisk + Self.fenceAfter
         if world.now < limit { return add(.fence, after: limit - world.now) }
         if world.mistakes.contains(.neverFencesItself) { return }
