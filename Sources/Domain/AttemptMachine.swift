@@ -21,7 +21,10 @@ public struct AttemptMachine: Sendable, Equatable {
         case ended(ExecutionReport)
         /// The holder has its process, or its exit status: watched further.
         case kept
+        /// The holder that it was accepted under knows nothing of it.
         case neverBegan
+        /// That holder is gone, and with it every process: it may have begun.
+        case lostWithHolder
     }
 
     public private(set) var phase = Phase.preparing
@@ -33,9 +36,10 @@ public struct AttemptMachine: Sendable, Equatable {
     /// - Parameter stopCause: as a predecessor left it in the row.
     public init(stopCause: StopCause? = nil) { self.stopCause = stopCause }
 
-    public static func found(report: ExecutionReport?, hasChild: Bool) -> Found {
+    public static func found(report: ExecutionReport?, hasChild: Bool, isSameHolder: Bool) -> Found {
         if let report { return .ended(report) }
-        return hasChild ? .kept : .neverBegan
+        if hasChild { return .kept }
+        return isSameHolder ? .neverBegan : .lostWithHolder
     }
 
     public var hasEnded: Bool { report != nil }

@@ -35,19 +35,8 @@ extension Attempt {
     }
 
     /// After the worker's own death: goes on with what the holder kept.
-    /// - Parameter child: what the holder knows of the process; nil: there never was one.
-    func recover(_ child: ChildStatus?) async {
+    func recover() async {
         let began = services.time.uptime
-        guard child != nil else {
-            // A holder tells of all that it ever made; another one than that of the acceptance knows nothing.
-            guard record.holder != nil, record.holder == services.holderIdentity else {
-                isSpawning()
-                let error = BerthError(.environmentLost, "the holder that had the run is gone")
-                return await finish(failed(error, began: began))
-            }
-            let error = BerthError(.infrastructureLost, "the worker died before the run began")
-            return await finish(failed(error, began: began))
-        }
         isSpawning()
         let report: ExecutionReport
         do {
@@ -58,6 +47,19 @@ extension Attempt {
             report = failed(error, began: began)
         }
         await finish(report)
+    }
+
+    /// After the worker's own death: the holder that it was accepted under tells of all that it ever made.
+    func neverBegan() async {
+        let error = BerthError(.infrastructureLost, "the worker died before the run began")
+        await finish(failed(error, began: services.time.uptime))
+    }
+
+    /// After the worker's own death: another holder than that of the acceptance knows nothing.
+    func lostWithHolder() async {
+        isSpawning()
+        let error = BerthError(.environmentLost, "the holder that had the run is gone")
+        await finish(failed(error, began: services.time.uptime))
     }
 
     private func perform(_ order: AttemptOrder) async throws -> ExecutionReport {
@@ -179,7 +181,8 @@ extension Attempt {
                 return true
             } catch {
                 services.log.error("end of attempt not stored", ["attempt": key, "error": "\(error)"])
-                if BerthError(wrapping: error).code == .diskFull { services.reserve.release() }
+                // Without room a database says many things.
+                services.reserve.release()
                 guard (try? await services.time.wait(for: backoff.next(SystemRandomness()))) != nil else {
                     return false
                 }

@@ -58,6 +58,7 @@ struct Link: Sendable {
         // A server that does not take the worker in speaks for nobody: the others may think it lost.
         var isTaken = false
         do {
+            let askedAt = services.time.uptime
             try await connection.send(.hello(await core.hello()))
             let first = try await withDeadline(
                 ProtocolLimits.helloDeadline,
@@ -71,16 +72,17 @@ struct Link: Sendable {
             }
             services.log.info("link up", ["target": target])
             isTaken = true
+            silence.heard(at: askedAt)
             isUp()
             servers.learn(ack.servers ?? [])
             await connection.met(ack)
             try await serve(connection, ack)
         } catch {
-            if isTaken { silence.heard(at: await connection.lastReceived) }
+            if isTaken, let moment = await connection.lastConfirmed { silence.heard(at: moment) }
             connection.close(.normal, reason: "")
             throw error
         }
-        silence.heard(at: await connection.lastReceived)
+        if let moment = await connection.lastConfirmed { silence.heard(at: moment) }
         connection.close(.normal, reason: "")
     }
 
@@ -95,6 +97,7 @@ struct Link: Sendable {
         // With the heartbeat's look at it, a living server is heard well within `selfFenceAfter`.
         configuration.pingInterval = .seconds(10)
         configuration.pongTimeout = .seconds(15)
+        configuration.pingsRegularly = true
         configuration.compression = nil
         return try await client.webSocket(url, headers: headers, configuration: configuration)
     }
@@ -142,7 +145,7 @@ struct Link: Sendable {
     private func heartbeat(_ connection: LinkConnection, every interval: Duration) async throws {
         while true {
             try await services.time.wait(for: interval)
-            silence.heard(at: await connection.lastReceived)
+            if let moment = await connection.lastConfirmed { silence.heard(at: moment) }
             try await connection.send(.heartbeat(.init(timestamp: services.time.now.milliseconds)))
         }
     }

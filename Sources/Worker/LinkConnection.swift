@@ -41,8 +41,8 @@ actor LinkConnection {
 
     func met(_ ack: ServerMessage.Ack) { isDocumented = ack.protocol == nil }
 
-    /// When the server was heard last, be it by a pong.
-    var lastReceived: Uptime { socket.lastReceived }
+    /// Whatever was sent before this moment has reached the server.
+    var lastConfirmed: Uptime? { socket.lastConfirmed }
 
     func send(_ message: WorkerMessage) async throws {
         try await socket.send(text: String(decoding: try MessageCodec.encode(message), as: UTF8.self))

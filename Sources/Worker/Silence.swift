@@ -3,8 +3,9 @@ internal import Glibc
 internal import Synchronization
 internal import WorkerProtocol
 
-/// When the server was heard last; a pong counts. A worker that has not heard it for 75 s ends its attempts, before the
-/// server's own limit of 90 s lets another attempt begin.
+/// Up to when the server has certainly heard this worker: the moment at which the last ping was sent that it answered. Its
+/// own words alone say nothing of that. A worker that has no such answer for 75 s ends its attempts, before the server's
+/// limit of 90 s, counted from what it last heard, lets another attempt begin.
 ///
 /// Kept in a file as well, so that a worker that dies and starts again does not begin to count anew.
 final class Silence: Sendable {

@@ -44,7 +44,11 @@ actor WorkerCore {
             let attempt = Attempt(key: entry.key, record: entry.record, services: services)
             attempts[entry.key] = attempt
             let child = children.first { $0.id == entry.key.description }
-            switch AttemptMachine.found(report: entry.report, hasChild: child != nil) {
+            switch AttemptMachine.found(
+                report: entry.report,
+                hasChild: child != nil,
+                isSameHolder: entry.record.holder != nil && entry.record.holder == services.holderIdentity
+            ) {
             case .ended(let report):
                 do {
                     let spools = try await attempt.openSpools()
@@ -59,7 +63,11 @@ actor WorkerCore {
                     )
                 }
                 await attempt.hasEnded(report)
-            case .kept, .neverBegan: addWork.yield { await attempt.recover(child) }
+                // Its predecessor died between the end and this.
+                if child != nil { try? await services.holder.forget(entry.key.description) }
+            case .kept: addWork.yield { await attempt.recover() }
+            case .neverBegan: addWork.yield { await attempt.neverBegan() }
+            case .lostWithHolder: addWork.yield { await attempt.lostWithHolder() }
             }
         }
         let keys = Set(known.map { $0.key.description })
@@ -161,9 +169,11 @@ actor WorkerCore {
         )
     }
 
-    /// The server has recorded the end: row, bytes and the holder's memory of it go.
+    /// The server has recorded an end: row, bytes and the holder's memory of it go. What still runs is ended first: the
+    /// end is another than its own, and the server takes no byte of it any more.
     func forget(_ key: AttemptKey) async {
-        guard let attempt = attempts[key], await attempt.machine.mayBeDropped else { return }
+        guard let attempt = attempts[key] else { return }
+        guard await attempt.machine.mayBeDropped else { return await kill(key) }
         attempts[key] = nil
         do {
             services.store.forget(key)

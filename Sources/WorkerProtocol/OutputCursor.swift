@@ -7,7 +7,8 @@ public struct OutputCursor: Sendable, Equatable {
     public enum Step: Sendable, Equatable {
         /// A data frame of at most `count` bytes from `offset` on.
         case data(offset: Int64, count: Int)
-        /// A tail frame: at most `count` stored bytes from `offset` on, which the process wrote at `place`.
+        /// A tail frame: the `count` stored bytes from `offset` on, which the process wrote at `place`. Always the whole
+        /// tail, whatever part of it the server has: the server puts it behind the head and passes over what it knows.
         case tail(place: Int64, offset: Int64, count: Int)
         /// The server has yet to store what it was sent.
         case awaitCredit
@@ -36,9 +37,11 @@ public struct OutputCursor: Sendable, Equatable {
         let stored = mark.map { $0.storedBytes ?? 0 } ?? length
         guard offset < stored else { return mark.map { .end(total: $0.totalBytes) } ?? .awaitGrowth }
         if let mark, mark.isTruncated, offset >= mark.headBytes {
-            let count = Int(min(stored - offset, Int64(ChannelFrame.maximumPayload)))
-            let place = mark.totalBytes - mark.tailBytes + offset - mark.headBytes
-            return .tail(place: place, offset: offset, count: count)
+            return .tail(
+                place: mark.totalBytes - mark.tailBytes,
+                offset: mark.headBytes,
+                count: Int(min(mark.tailBytes, Int64(ChannelFrame.maximumPayload)))
+            )
         }
         let end = mark.map { $0.isTruncated ? $0.headBytes : stored } ?? stored
         let room = min(limit, end) - offset

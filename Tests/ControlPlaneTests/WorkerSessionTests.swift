@@ -50,6 +50,26 @@ import WorkerProtocol
         )
     }
 
+    @Test func `what is less than a message puts the close off too`() {
+        var session = Self.live()
+        session.heard(at: Self.start + .seconds(60))
+        session.heard(at: Self.start + .seconds(20))
+        #expect(session.expire(now: Self.start + .seconds(149)) == [])
+        #expect(session.disconnected() == Self.start + .seconds(60))
+    }
+
+    /// Else a worker that fell silent would have another ninety seconds from the close on.
+    @Test func `a session that was closed still knows when its worker was last heard`() {
+        var session = Self.live()
+        _ = session.receive(.heartbeat(.init(timestamp: 0)), now: Self.start + .seconds(60))
+        _ = session.expire(now: Self.start + .seconds(150))
+        #expect(session.isClosed)
+        #expect(session.disconnected() == Self.start + .seconds(60))
+        var refused = WorkerSession(now: Self.start)
+        _ = refused.expire(now: Self.start + .seconds(10))
+        #expect(refused.disconnected() == nil)
+    }
+
     @Test(arguments: [
         WorkerMessage.ready(.init()), .heartbeat(.init(timestamp: 0)),
         .stdout(.init(executionId: "x", chunk: "y", timestamp: 0)),

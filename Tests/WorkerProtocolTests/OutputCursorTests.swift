@@ -28,6 +28,14 @@ import WorkerProtocol
         #expect(cursor.next(length: 30, mark: Self.capped, limit: 0) == .end(total: 500))
     }
 
+    @Test func `a tail that the server has in part is sent whole`() {
+        var cursor = OutputCursor(from: 26)
+        #expect(cursor.next(length: 30, mark: Self.capped, limit: 0) == .tail(place: 490, offset: 20, count: 10))
+        cursor.sent(10)
+        #expect(cursor.next(length: 30, mark: Self.capped, limit: 0) == .end(total: 500))
+        #expect(OutputCursor(from: 30).next(length: 30, mark: Self.capped, limit: 0) == .end(total: 500))
+    }
+
     @Test func `without the mark no byte is taken for a tail`() {
         let cursor = OutputCursor(from: 20)
         #expect(cursor.next(length: 20, mark: nil, limit: 100) == .awaitGrowth)

@@ -1,5 +1,6 @@
 import Base
 import Domain
+import FoundationEssentials
 import Glibc
 import TestSupport
 import Testing
@@ -65,6 +66,18 @@ import WorkerProtocol
         let report = try await place.server.report(id)
         #expect(report.outcome == .cancelled)
         #expect(report.signal == SIGTERM)
+    }
+
+    /// The server has another end, and takes no byte of it any more.
+    @Test func `a run that is to be forgotten while it goes on is ended first`() async throws {
+        let place = try await WorkerFixture()
+        let id: ExecutionID = place.ids.make()
+        let file = place.home + "/ended"
+        let script = "trap 'touch \(file); exit' TERM; echo up; while :; do sleep 0.05; done"
+        try await place.server.send(place.assignment(id, command: ["sh", "-c", script]))
+        try await place.server.bytes(id, atLeast: 3)
+        try await place.server.send(.forget(.init(executionId: id, attempt: 1)))
+        try await place.until("the process is ended") { FileManager.default.fileExists(atPath: file) }
     }
 
     @Test func `output beyond the cap is counted, its digest true and its end kept`() async throws {

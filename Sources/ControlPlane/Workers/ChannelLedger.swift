@@ -14,12 +14,15 @@ struct ChannelLedger: Sendable, Equatable {
     private(set) var limit: Int64
     private(set) var total: Int64?
 
-    init(key: AttemptKey, stream: OutputStream, durable: Int64) {
+    private let window: Int64
+
+    init(key: AttemptKey, stream: OutputStream, durable: Int64, window: Int64 = ChannelFrame.initialCredit) {
+        self.window = window
         self.key = key
         self.stream = stream
         self.durable = durable
         next = durable
-        limit = durable + ChannelFrame.initialCredit
+        limit = durable + window
     }
 
     /// The part of a data frame that is new. An overlap is what a worker sends again after a cut link.
@@ -45,8 +48,8 @@ struct ChannelLedger: Sendable, Equatable {
     mutating func stored(_ durable: Int64) -> Int64? {
         self.durable = max(self.durable, durable)
         next = max(next, self.durable)
-        guard total == nil, limit - self.durable <= ChannelFrame.initialCredit / 2 else { return nil }
-        limit = self.durable + ChannelFrame.initialCredit
+        guard total == nil, limit - self.durable <= window / 2 else { return nil }
+        limit = self.durable + window
         return limit
     }
 

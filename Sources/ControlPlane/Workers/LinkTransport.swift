@@ -1,3 +1,5 @@
+public import Base
+
 /// The socket under a worker's connection.
 public protocol LinkTransport: Sendable {
     /// A text frame (UTF-8). Waits while the peer does not read.
@@ -5,6 +7,12 @@ public protocol LinkTransport: Sendable {
     func send(binary: [UInt8]) async throws
     /// What the worker said to a `connect`: nil for a connection, else why there is none.
     func answered(channel: UInt32, refusal: String?) async
+    /// When anything last came in, be it less than a message; nil where nobody knows.
+    func lastHeard() async -> Uptime?
     /// Sends the close frame and lets the reader end. Does nothing when closed.
     func close(code: UInt16, reason: String) async
+}
+
+extension LinkTransport {
+    public func lastHeard() async -> Uptime? { nil }
 }

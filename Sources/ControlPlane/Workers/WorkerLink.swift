@@ -23,7 +23,7 @@ public actor WorkerLink {
         self.transport = transport
         self.service = service
         log = service.log
-        session = WorkerSession(now: service.time.uptime)
+        session = WorkerSession(now: service.time.uptime, window: service.window)
     }
 
     /// A text frame.
@@ -58,8 +58,14 @@ public actor WorkerLink {
                     await recordStarts()
                 }
             } catch { return }
+            if let deadline = session.deadline, deadline <= service.time.uptime { await hearTransport() }
             await perform(session.expire(now: service.time.uptime))
         }
+    }
+
+    /// The worker counts its silence from the pings that were answered; so what counts here is more than messages too.
+    private func hearTransport() async {
+        if let moment = await transport.lastHeard() { session.heard(at: moment) }
     }
 
     func recordStarts() async {
@@ -76,6 +82,7 @@ public actor WorkerLink {
 
     /// The socket has ended, for whatever reason.
     public func disconnected() async {
+        await hearTransport()
         let heardAt = session.disconnected()
         changed.ring()
         let worker = workerID

@@ -1,7 +1,7 @@
 public import Base
 public import Database
 import Domain
-import WorkerProtocol
+public import WorkerProtocol
 
 /// What a hello was answered with.
 struct Admission: Sendable {
@@ -22,6 +22,8 @@ public struct WorkerService: Sendable {
     private let feed: Feed
     private let ids: IDSource
     private let randomness: any Randomness
+    /// Credit of an output channel.
+    let window: Int64
 
     public init(
         database: any SQLDatabase,
@@ -32,8 +34,10 @@ public struct WorkerService: Sendable {
         time: any TimeSource,
         ids: IDSource,
         randomness: any Randomness,
+        window: Int64 = ChannelFrame.initialCredit,
         log: Log
     ) {
+        self.window = window
         self.database = database
         self.feed = feed
         self.registry = registry

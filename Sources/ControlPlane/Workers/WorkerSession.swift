@@ -17,6 +17,8 @@ public struct WorkerSession: Sendable {
     }
 
     private(set) var state: State
+    /// Of a session that was live and has ended.
+    private var lastHeardAt: Uptime?
     private var channels: [UInt32: ChannelLedger] = [:]
     /// Channels whose attempt is not this worker's: what they still carry is passed over.
     private var dropped: Set<UInt32> = []
@@ -25,7 +27,11 @@ public struct WorkerSession: Sendable {
     /// Held since before this connection; a documented peer that says `ready` has lost them.
     private var inherited: Set<ExecutionID> = []
 
-    public init(now: Uptime) {
+    /// How far a channel's sender may be ahead of what is stored.
+    private let window: Int64
+
+    public init(now: Uptime, window: Int64 = ChannelFrame.initialCredit) {
+        self.window = window
         state = .awaitingHello(deadline: now + ProtocolLimits.helloDeadline)
     }
 
@@ -57,19 +63,31 @@ public struct WorkerSession: Sendable {
     /// The server, or a newer connection of the same worker, ends this one.
     public mutating func close(_ code: UInt16, _ reason: String) -> [WorkerAction] {
         guard state != .closed else { return [] }
-        state = .closed
+        end()
         channels.removeAll()
         return [.close(code: code, reason: reason)]
     }
 
     /// The socket is gone.
-    /// - Returns: when the peer last said something; nil before it was admitted.
+    /// - Returns: when the peer last said something, also when the session was closed before; nil when it was never
+    ///   admitted.
     @discardableResult
     public mutating func disconnected() -> Uptime? {
-        let ended = state
+        end()
+        return lastHeardAt
+    }
+
+    /// Something came in that was no message, such as a ping.
+    public mutating func heard(at moment: Uptime) {
+        if case .live(let isDocumentedPeer, let heardAt) = state {
+            state = .live(isDocumentedPeer: isDocumentedPeer, heardAt: max(heardAt, moment))
+        }
+        lastHeardAt = lastHeardAt.map { max($0, moment) }
+    }
+
+    private mutating func end() {
+        if case .live(_, let heardAt) = state { lastHeardAt = heardAt }
         state = .closed
-        if case .live(_, let heardAt) = ended { return heardAt }
-        return nil
     }
 
     /// A frame that was no message at all.
@@ -193,7 +211,7 @@ extension WorkerSession {
         -> [WorkerAction]
     {
         guard case .live = state else { return [] }
-        let ledger = ChannelLedger(key: key, stream: stream, durable: durable)
+        let ledger = ChannelLedger(key: key, stream: stream, durable: durable, window: window)
         channels[channel] = ledger
         return [.sendFrame(.credit(channel: channel, limit: ledger.limit, durable: durable))]
     }

@@ -1,14 +1,19 @@
-import Base
+package import Base
 import CSQLite
 
 /// What a closure sees of a handle for the length of one transaction. After it, every call is refused.
-final class SQLiteConnection: SQLConnection {
+package final class SQLiteConnection: SQLConnection {
     private let handle: SQLiteHandle
     private let watcher: StatementWatcher?
     private let allowsWriting: Bool
     private let changesBefore: Int64
     /// The first failed statement's error, which ends the transaction whatever the closure does with it.
-    private(set) var failure: BerthError?
+    package private(set) var failure: BerthError?
+
+    /// Without a limit of time, for a caller that has the handle to itself.
+    package convenience init(_ handle: SQLiteHandle, allowsWriting: Bool) {
+        self.init(handle, allowsWriting: allowsWriting, watcher: nil)
+    }
 
     init(_ handle: SQLiteHandle, allowsWriting: Bool, watcher: StatementWatcher?) {
         self.handle = handle
@@ -17,13 +22,13 @@ final class SQLiteConnection: SQLConnection {
         changesBefore = handle.totalChanges
     }
 
-    var changedRows: Int64 { handle.totalChanges - changesBefore }
+    package var changedRows: Int64 { handle.totalChanges - changesBefore }
 
-    func end() {
+    package func end() {
         failure = failure ?? .usedAfterTransaction
     }
 
-    func forEach(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Bool) throws {
+    package func forEach(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Bool) throws {
         try guarded {
             try run(sql, values) { statement in
                 // The caller's own error ends the loop, not the transaction's health.
@@ -32,7 +37,7 @@ final class SQLiteConnection: SQLConnection {
         }
     }
 
-    func execute(_ sql: SQL, _ values: [SQLValue]) throws -> Int {
+    package func execute(_ sql: SQL, _ values: [SQLValue]) throws -> Int {
         try guarded {
             let before = handle.totalChanges
             try run(sql, values) { _ in true }
@@ -40,11 +45,11 @@ final class SQLiteConnection: SQLConnection {
         }
     }
 
-    func prepare(_ sql: SQL) throws {
+    package func prepare(_ sql: SQL) throws {
         try guarded { _ = try handle.statement(sql) }
     }
 
-    func executeScript(_ text: String) throws {
+    package func executeScript(_ text: String) throws {
         try guarded {
             guard allowsWriting else { throw BerthError.readThatWrites(text) }
             try handle.script(text)

@@ -7,12 +7,12 @@ import Glibc
 /// Unchecked: opened without SQLite's own mutexes, so only one thread at a time may use it. `SQLiteDatabase` opens the
 /// writer's and gives it to the writer thread; each reader thread opens its own; a finder's is taken
 /// for one statement and put back, both under a lock. Nothing else holds a reference.
-final class SQLiteHandle: @unchecked Sendable {
+package final class SQLiteHandle: @unchecked Sendable {
     private let pointer: OpaquePointer
     private let statementLimit: Int
     private var statements: [String: SQLiteStatement] = [:]
 
-    init(_ configuration: SQLiteConfiguration, cacheKiB: Int) throws {
+    package init(_ configuration: SQLiteConfiguration, cacheKiB: Int) throws {
         try Self.create(configuration.path)
         var opened: OpaquePointer?
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
@@ -79,7 +79,7 @@ final class SQLiteHandle: @unchecked Sendable {
         }
     }
 
-    var isInTransaction: Bool { sqlite3_get_autocommit(pointer) == 0 }
+    package var isInTransaction: Bool { sqlite3_get_autocommit(pointer) == 0 }
     var totalChanges: Int64 { sqlite3_total_changes64(pointer) }
     var changes: Int { Int(sqlite3_changes64(pointer)) }
 
@@ -88,7 +88,7 @@ final class SQLiteHandle: @unchecked Sendable {
     }
 
     /// A transaction statement: no values, no rows.
-    func control(_ sql: SQL) throws {
+    package func control(_ sql: SQL) throws {
         let statement = try statement(sql)
         let code = statement.step()
         statement.end()

@@ -1,3 +1,5 @@
+import Base
+import EventLoop
 import Relay
 import Transport
 import Workers
@@ -10,6 +12,7 @@ struct WebSocketLink: LinkTransport {
     func send(text: [UInt8]) async throws { try await socket.send(text: String(decoding: text, as: UTF8.self)) }
     func send(binary: [UInt8]) async throws { try await socket.send(binary: binary) }
     func answered(channel: UInt32, refusal: String?) async { channels.answered(channel, refusal: refusal) }
+    func lastHeard() async -> Uptime? { try? await socket.loop.run { socket.lastReceived } }
     func close(code: UInt16, reason: String) async {
         socket.close(code: WebSocketCloseCode(rawValue: code), reason: reason)
     }

@@ -13,6 +13,18 @@ extension WebSocket {
     /// When any byte, also of a pong, last came from the peer. On the loop.
     public var lastReceived: Uptime { stream.socket.lastReceived }
 
+    /// When the last ping that the peer has answered was sent: whatever was sent before it has reached the peer. nil before
+    /// the first answer. On the loop.
+    public var lastConfirmed: Uptime? { confirmedAt }
+
+    /// A ping carries the moment at which it was sent, and its answer the same bytes (RFC 6455, section 5.5.3).
+    static func payload(_ moment: Uptime) -> [UInt8] { withUnsafeBytes(of: moment.nanoseconds.bigEndian, Array.init) }
+
+    private static func moment(_ payload: [UInt8]) -> Uptime? {
+        guard payload.count == 8 else { return nil }
+        return Uptime(nanoseconds: payload.reduce(0) { $0 << 8 | UInt64($1) })
+    }
+
     /// Reads as much at a time as the loop's buffer holds. What TLS decrypts goes through the cache twice, so there
     /// the smaller size stays: it took a tenth less. On the loop.
     public func readInBulk() {
@@ -88,7 +100,7 @@ extension WebSocket {
         case .text(let text): deliver(.text(text))
         case .binary(let bytes): deliver(.binary(bytes))
         case .ping(let payload): answer(ping: payload)
-        case .pong: return
+        case .pong(let payload): if let sentAt = Self.moment(payload), sentAt <= loop.now { confirmedAt = sentAt }
         case .close(let code, let reason): closed(code, reason: reason)
         }
     }

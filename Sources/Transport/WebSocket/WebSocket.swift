@@ -32,6 +32,7 @@ public final class WebSocket: @unchecked Sendable {
     private(set) var state = State.open
     private var timer: LoopTimer?
     private var liveness: WebSocketLiveness?
+    var confirmedAt: Uptime?
     private var endWaiters: [Waiter<End>] = []
     /// What the peer had not taken at the last look, once it has to take all of it before a time is over.
     private var undelivered = 0
@@ -76,7 +77,11 @@ public final class WebSocket: @unchecked Sendable {
         self.randomness = randomness
         inbox = WebSocketInbox(limit: configuration.inboxBytes)
         liveness = configuration.pingInterval.map {
-            WebSocketLiveness(interval: $0, timeout: configuration.pongTimeout)
+            WebSocketLiveness(
+                interval: $0,
+                timeout: configuration.pongTimeout,
+                isRegular: configuration.pingsRegularly
+            )
         }
         deflater = agreed.deflate.map {
             MessageDeflater($0.outgoing, wishes: configuration.compression ?? WebSocketCompression(), pool: pool)
@@ -248,7 +253,7 @@ public final class WebSocket: @unchecked Sendable {
             switch liveness?.step(sight) {
             case .wait(let next): timer?.set(next)
             case .ping(let next):
-                write(.ping, [])
+                write(.ping, Self.payload(loop.now))
                 timer?.set(next)
             case .giveUp:
                 cut(

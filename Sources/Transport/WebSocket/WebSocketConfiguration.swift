@@ -8,6 +8,8 @@ public struct WebSocketConfiguration: Sendable {
     public var maximumFragments = 128 * 1024
     /// Quiet time after which a ping is sent; nil: never.
     public var pingInterval: Duration? = .seconds(30)
+    /// A ping after every ``pingInterval``, also while the peer is heard: see ``WebSocket/lastConfirmed``.
+    public var pingsRegularly = false
     /// Time for any byte to come in after a ping. It does not run while we do not read, and while bytes wait for the
     /// peer, which has then not seen the ping: that is up to ``slowPeer`` and ``writeStallLimit``.
     public var pongTimeout = Duration.seconds(30)

@@ -27,11 +27,14 @@ struct WebSocketLiveness {
 
     let interval: Duration
     let timeout: Duration
+    /// What comes in is no reason to leave a ping out.
+    let isRegular: Bool
     private var state = State.quiet
     /// For the loop to read what came in while something held it up.
     static let grace = Duration.milliseconds(100)
 
-    init(interval: Duration, timeout: Duration) {
+    init(interval: Duration, timeout: Duration, isRegular: Bool = false) {
+        self.isRegular = isRegular
         self.interval = interval
         self.timeout = timeout
     }
@@ -42,6 +45,8 @@ struct WebSocketLiveness {
             return .wait(until: sight.now + interval)
         }
         switch state {
+        case .pinged(let since) where sight.heard < since && sight.now < since + timeout:
+            return .wait(until: since + timeout)
         case .pinged(let since) where sight.heard < since:
             state = .doubted(since)
             return .wait(until: sight.now + Self.grace)
@@ -49,13 +54,15 @@ struct WebSocketLiveness {
             guard sight.isBlocked else { return .giveUp }
             state = .pinged(since)
             return .wait(until: sight.now + timeout)
+        case .pinged(let since) where isRegular && since + interval > sight.now:
+            return .wait(until: since + interval)
         case .quiet, .pinged, .doubted:
-            if sight.heard + interval > sight.now {
+            if !isRegular, sight.heard + interval > sight.now {
                 state = .quiet
                 return .wait(until: sight.heard + interval)
             }
             state = .pinged(sight.now)
-            return .ping(thenWaitUntil: sight.now + timeout)
+            return .ping(thenWaitUntil: sight.now + (isRegular ? min(interval, timeout) : timeout))
         }
     }
 }

@@ -29,6 +29,16 @@ import Testing
         #expect(watch.step(42, heard: 41) == .wait(until: watch.at(71)))
     }
 
+    @Test func `regular pings go out while the peer talks, and each gets its whole time`() {
+        var watch = Watch(liveness: WebSocketLiveness(interval: .seconds(10), timeout: .seconds(15), isRegular: true))
+        #expect(watch.step(10, heard: 9) == .ping(thenWaitUntil: watch.at(20)))
+        #expect(watch.step(20, heard: 12) == .ping(thenWaitUntil: watch.at(30)))
+        #expect(watch.step(30, heard: 19) == .wait(until: watch.at(35)))
+        #expect(watch.step(35, heard: 34) == .ping(thenWaitUntil: watch.at(45)))
+        #expect(watch.step(60, heard: 34) == .wait(until: watch.at(60.1)))
+        #expect(watch.step(60.1, heard: 34) == .giveUp)
+    }
+
     @Test func `a quiet peer is pinged, and any byte is an answer`() {
         var watch = Watch()
         #expect(watch.step(30, heard: 0) == .ping(thenWaitUntil: watch.at(40)))
