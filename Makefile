@@ -35,8 +35,8 @@ tsan: build ## every test under ThreadSanitizer
 sim: ## a million schedules of the machines, 50,000 of the services, with faults (SIM_SCHEDULES, SIM_SERVICES)
 	scripts/simulate
 
-chaos: build ## kill -9 server and workers at random moments (CHAOS_ROUNDS=20)
-	python3 Tests/Chaos/chaos.py
+chaos: build ## kill, stop, cut off and fill the shipped programs on PostgreSQL (CHAOS="--kills 60 --database sqlite")
+	python3 Tests/Chaos/chaos.py --database postgres $(CHAOS)
 
 soak: build ## idle, slow and hostile clients by the ten thousand (SOAK="--only idle --json")
 	python3 Tests/Soak/soak.py $(SOAK)

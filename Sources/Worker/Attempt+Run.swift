@@ -181,7 +181,8 @@ extension Attempt {
                 return true
             } catch {
                 services.log.error("end of attempt not stored", ["attempt": key, "error": "\(error)"])
-                if BerthError(wrapping: error).code == .diskFull { services.reserve.release() }
+                // Without room a database says many things.
+                services.reserve.release()
                 guard (try? await services.time.wait(for: backoff.next(SystemRandomness()))) != nil else {
                     return false
                 }
