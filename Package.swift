@@ -70,6 +70,7 @@ let package = Package(
         .target(name: "CShims", path: "Sources/C/CShims"),
         .target(name: "CSplice", path: "Sources/C/CSplice"),
         .target(name: "CMemory", path: "Sources/C/CMemory"),
+        .target(name: "CRDKafka", path: "Sources/C/CRDKafka"),
 
         swiftTarget("Base", []),
         swiftTarget("EventLoop", ["Base", "CUV"]),
@@ -81,6 +82,8 @@ let package = Package(
         swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "CMemory", "OutputStore"]),
         swiftTarget("Database", ["Base", "CSQLite"]),
         swiftTarget("DatabasePostgres", ["Base", "Database", "CPostgres"]),
+        swiftTarget("EventBus", ["Base", "Database"]),
+        swiftTarget("EventBusKafka", ["Base", "EventBus", "CRDKafka"]),
         swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
@@ -102,7 +105,8 @@ let package = Package(
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
                 .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
-                .embedInCode("0005-dead-letters.sql"), .embedInCode("0006-jobs.sql"),
+                .embedInCode("0005-dead-letters.sql"),
+                .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
             ],
             swiftSettings: strict
         ),
@@ -116,6 +120,7 @@ let package = Package(
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
         controlPlane("Replicas", []),
+        controlPlane("Bus", ["EventBus", "OpenSSL"]),
 
         swiftTarget(
             "Server",
@@ -124,7 +129,7 @@ let package = Package(
                 "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
-                "Uploads", "Replicas",
+                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus",
             ]
         ),
         swiftTarget(
@@ -152,10 +157,17 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "Base", "EventLoop", "Transport", "Subprocess", "Database", "DatabasePostgres", "Migrations",
+                "EventBus",
+                "broker-fixture",
             ],
             path: "Tests/Support",
             exclude: ["Peers"],
             swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "broker-fixture",
+            path: "Tests/Fixtures/broker-fixture",
+            linkerSettings: [.linkedLibrary("rdkafka")]
         ),
         tests("BaseTests", []),
         .executableTarget(
@@ -196,7 +208,7 @@ let package = Package(
             [
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces", "Replicas",
                 "Domain",
-                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
+                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus", "EventBus",
             ]
         ),
         tests(
@@ -229,7 +241,7 @@ let package = Package(
             "ContractTests",
             [
                 "Database", "DatabasePostgres", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations",
-                "Executions",
+                "Executions", "EventBus", "EventBusKafka",
             ]
         ),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),

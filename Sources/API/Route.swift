@@ -16,6 +16,7 @@ public enum Access: String, Sendable, CaseIterable {
     case run
     case manageEnvironments
     case manageKeys
+    case manageOrganization
 }
 
 /// What a route answers with.
@@ -120,6 +121,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentTunnel, workerTunnel
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
+    case busTopics, busGroups, busMessages, busPublish
     case health, ready, metrics, version, openAPI
     case compatibilityExecute, compatibilityGet, compatibilityCancel, compatibilityHealth, compatibilityStatus
 }

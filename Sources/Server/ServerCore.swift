@@ -31,6 +31,7 @@ struct ServerCore: Sendable {
     let forward: ReplicaForward
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
+    let bus: BusHouse
     let followers: ExecutionFollowers
     let changes: ChangeTails
     let draining = Draining()
@@ -83,6 +84,10 @@ struct ServerCore: Sendable {
         case .jobList: try await jobList(context)
         case .jobGet: try await jobGet(context)
         case .jobRetry: try await jobRetry(context)
+        case .busTopics: try await busTopics(context)
+        case .busGroups: try await busGroups(context)
+        case .busMessages: try await busMessages(context)
+        case .busPublish: try await busPublish(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))
         case .ready: try await ready()
         case .metrics: await metricsText()
