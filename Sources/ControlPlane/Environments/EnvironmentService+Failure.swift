@@ -34,15 +34,16 @@ extension EnvironmentService {
         let id = try EnvironmentID(claim.subject)
         let now = time.now
         let tries = jobs.policy(claim.queue).maximumAttempts
-        let isChanged = try await withMovingRows {
-            try await feed.transaction(organization: claim.organizationID) { [self] transaction in
+        let changed = try await withMovingRows {
+            try await feed.transaction(organization: claim.organizationID) {
+                [self] transaction -> EnvironmentRecord? in
                 let next = try end(transaction)
                 let stored = try read(id, claim.organizationID, in: transaction)
                 var machine = stored.machine
                 guard let due = machine.next(at: now), operation.covers(due) else {
                     // It is wanted otherwise by now.
                     try demand(stored, at: now, in: transaction)
-                    return false
+                    return nil
                 }
                 var message: String?
                 if let next {
@@ -51,16 +52,15 @@ extension EnvironmentService {
                     message = "try \(number) of \(tries) failed: \(error.message); the next one is at \(next)"
                 } else {
                     if machine.operation == nil { _ = machine.begin(at: now) }
-                    guard let operation = machine.operation else { return false }
+                    guard let operation = machine.operation else { return nil }
                     try machine.fail(EnvironmentCause(operation, error))
                 }
-                guard machine != stored.machine else { return false }
-                _ = try write(machine, over: stored, message: message, at: now, in: transaction)
-                return true
+                guard machine != stored.machine else { return nil }
+                return try write(machine, over: stored, message: message, at: now, in: transaction).record
             }
             .value
         }
-        if isChanged { await tell(id, claim.organizationID) }
+        if let changed { await tell(changed) }
         jobs.wake()
     }
 }

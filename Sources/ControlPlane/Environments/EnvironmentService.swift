@@ -22,6 +22,7 @@ public struct EnvironmentService: Sendable {
     private let byID: RowQuery<StoredEnvironment>
     let reported = ReportedOrphans()
     let bells = EnvironmentBells()
+    let written = WrittenVersions()
     /// Rings when the providers should be asked before their time.
     let reconcileBell = Wakeup()
 
@@ -99,7 +100,7 @@ public struct EnvironmentService: Sendable {
             }
             .value
         }
-        if after.isChanged { await tell(id, organization) }
+        if after.isChanged { await tell(after.record) }
         if claim == nil { jobs.wake() }
         if interrupts { jobs.interruptHere(id.text) }
         return after
@@ -152,9 +153,10 @@ public struct EnvironmentService: Sendable {
         )
     }
 
-    func tell(_ id: EnvironmentID, _ organization: OrganizationID) async {
-        bells.ring(id)
-        await observer.environmentChanged(id, organization: organization)
+    func tell(_ record: EnvironmentRecord) async {
+        written.note(record.id, record.version)
+        bells.ring(record.id)
+        await observer.environmentChanged(record.id, organization: record.organizationID)
     }
 
     struct Changed: Sendable {

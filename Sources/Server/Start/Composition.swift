@@ -87,7 +87,7 @@ struct Composition: Sendable {
             sealer: sealer,
             workers: registry,
             environments: environments,
-            output: output(configuration, directory, database),
+            output: output(configuration, directory, database, time: time, log: log),
             workspaces: workspaces,
             time: time,
             ids: ids,
@@ -241,7 +241,7 @@ struct Composition: Sendable {
         }
         group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
-        group.addTask { [self] in try await keeping("lease") { try await core.replicas.run() } }
+        addReplicaServices(to: &group)
         group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }
         let retention = ChangeRetention(
             feed: core.feed,
