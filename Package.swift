@@ -105,8 +105,8 @@ let package = Package(
             resources: [
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
                 .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
-                .embedInCode("0005-dead-letters.sql"), .embedInCode("0006-bus.sql"),
-                .embedInCode("0007-jobs.sql"),
+                .embedInCode("0005-dead-letters.sql"),
+                .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
             ],
             swiftSettings: strict
         ),
@@ -213,9 +213,9 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces", "Replicas",
-                "Uploads", "Bus", "EventBus",
-                "Domain",
-                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
+                "Uploads",
+                "Domain", "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus",
+                "EventBus",
             ]
         ),
         tests(

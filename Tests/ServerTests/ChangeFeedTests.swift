@@ -148,13 +148,15 @@ import Transport
             let execution = try await server.request("POST", "/v1/executions", body: #"{"command":["true"]}"#)
             let key = try await server.request("POST", "/v1/keys", body: #"{"name":"k"}"#)
             let ids = [
-                "environmentId": environment, "executionId": execution.body?["id"]?.string ?? "",
+                "topic": "persona.events.v1", "environmentId": environment,
+                "executionId": execution.body?["id"]?.string ?? "",
                 "keyId": key.body?["key"]?["id"]?.string ?? "",
             ]
             let bodies: [RouteID: String] = [
                 .executionCreate: #"{"command":["true"]}"#, .environmentCreate: #"{"name":"e2"}"#,
                 .repositoryCreate: #"{"url":"https://example.com/a/b.git"}"#, .keyCreate: #"{"name":"k2"}"#,
                 .compatibilityExecute: #"{"personaId":"p","prompt":"x"}"#, .uploadCreate: "bytes",
+                .busPublish: #"{"value":"{}"}"#,
             ]
             var refused: [RouteID] = []
             var before = try await server.client.lastChange()

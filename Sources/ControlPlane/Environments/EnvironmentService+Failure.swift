@@ -34,8 +34,9 @@ extension EnvironmentService {
         let id = try EnvironmentID(claim.subject)
         let now = time.now
         let tries = jobs.policy(claim.queue).maximumAttempts
-        let written = try await withMovingRows {
-            try await feed.transaction(organization: claim.organizationID) { [self] transaction -> StoredEnvironment? in
+        let changed = try await withMovingRows {
+            try await feed.transaction(organization: claim.organizationID) {
+                [self] transaction -> EnvironmentRecord? in
                 let next = try end(transaction)
                 let stored = try read(id, claim.organizationID, in: transaction)
                 var machine = stored.machine
@@ -55,11 +56,11 @@ extension EnvironmentService {
                     try machine.fail(EnvironmentCause(operation, error))
                 }
                 guard machine != stored.machine else { return nil }
-                return try write(machine, over: stored, message: message, at: now, in: transaction)
+                return try write(machine, over: stored, message: message, at: now, in: transaction).record
             }
             .value
         }
-        if let written { await tell(written.record) }
+        if let changed { await tell(changed) }
         jobs.wake()
     }
 }

@@ -28,17 +28,19 @@ extension EnvironmentService {
         try await database.write { try $0.run(EnvironmentStore.adopt, replica) }
     }
 
-    /// An environment's row was changed, by its event: whoever watches it looks, and so do the jobs, for there may be one
-    /// for this server. What this server wrote itself is known already.
+    /// An environment's row was changed, by its event: whoever watches it looks, and so do the job queues. What this server
+    /// wrote itself is known already.
     public func heard(_ environment: EnvironmentID, organization: OrganizationID, payload: String) {
         struct Fact: Decodable {
             var version: Int64
+            var desired: DesiredState
         }
         guard let fact = try? JSONDecoder().decode(Fact.self, from: Data(payload.utf8)),
             !written.isKnown(environment, fact.version)
         else { return }
         bells.ring(environment)
         jobs.wake()
+        if fact.desired == .destroyed { jobs.interruptHere(environment.text) }
     }
 
     /// A worker's connection has ended; perhaps its instance has too.

@@ -100,7 +100,7 @@ public struct EnvironmentService: Sendable {
             }
             .value
         }
-        if after.isChanged { await tell(after.stored.record) }
+        if after.isChanged { await tell(after.record) }
         if claim == nil { jobs.wake() }
         if interrupts { jobs.interruptHere(id.text) }
         return after
