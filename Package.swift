@@ -70,6 +70,7 @@ let package = Package(
         .target(name: "CShims", path: "Sources/C/CShims"),
         .target(name: "CSplice", path: "Sources/C/CSplice"),
         .target(name: "CMemory", path: "Sources/C/CMemory"),
+        .target(name: "CRDKafka", path: "Sources/C/CRDKafka"),
 
         swiftTarget("Base", []),
         swiftTarget("EventLoop", ["Base", "CUV"]),
@@ -81,6 +82,8 @@ let package = Package(
         swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "CMemory", "OutputStore"]),
         swiftTarget("Database", ["Base", "CSQLite"]),
         swiftTarget("DatabasePostgres", ["Base", "Database", "CPostgres"]),
+        swiftTarget("EventBus", ["Base", "Database"]),
+        swiftTarget("EventBusKafka", ["Base", "EventBus", "CRDKafka"]),
         swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
@@ -103,6 +106,7 @@ let package = Package(
                 .embedInCode("0001-foundation.sql"), .embedInCode("0002-uploads.sql"),
                 .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
                 .embedInCode("0005-dead-letters.sql"),
+                .embedInCode("0006-bus.sql"),
             ],
             swiftSettings: strict
         ),
@@ -115,6 +119,7 @@ let package = Package(
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
         controlPlane("Replicas", []),
+        controlPlane("Bus", ["EventBus", "OpenSSL"]),
 
         swiftTarget(
             "Server",
@@ -123,7 +128,7 @@ let package = Package(
                 "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces",
-                "Uploads", "Replicas",
+                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus",
             ]
         ),
         swiftTarget(
@@ -151,6 +156,8 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "Base", "EventLoop", "Transport", "Subprocess", "Database", "DatabasePostgres", "Migrations",
+                "EventBus",
+                "broker-fixture",
             ],
             path: "Tests/Support",
             exclude: ["Peers"],
@@ -161,6 +168,11 @@ let package = Package(
             dependencies: ["Base", "Database", "DatabasePostgres", "Migrations"],
             path: "Benchmarks/database",
             swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "broker-fixture",
+            path: "Tests/Fixtures/broker-fixture",
+            linkerSettings: [.linkedLibrary("rdkafka")]
         ),
         tests("BaseTests", []),
         .executableTarget(
@@ -200,7 +212,7 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
-                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL",
+                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus", "EventBus",
             ]
         ),
         tests(
@@ -233,7 +245,7 @@ let package = Package(
             "ContractTests",
             [
                 "Database", "DatabasePostgres", "Providers", "Domain", "EventLoop", "OutputStore", "Migrations",
-                "Executions",
+                "Executions", "EventBus", "EventBusKafka",
             ]
         ),
         tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),

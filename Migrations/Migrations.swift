@@ -9,6 +9,7 @@ public enum ServerSchema {
             Migration(version: 3, name: "replicas", sql: text(PackageResources._003_replicas_sql)),
             Migration(version: 4, name: "shared-files", sql: text(PackageResources._004_shared_files_sql)),
             Migration(version: 5, name: "dead-letters", sql: text(PackageResources._005_dead_letters_sql)),
+            Migration(version: 6, name: "bus", sql: text(PackageResources._006_bus_sql)),
         ]
     }
 

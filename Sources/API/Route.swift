@@ -16,6 +16,7 @@ public enum Access: String, Sendable, CaseIterable {
     case run
     case manageEnvironments
     case manageKeys
+    case manageOrganization
 }
 
 /// What a route answers with.
@@ -119,6 +120,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
+    case busTopics, busGroups, busMessages, busPublish
     case health, ready, metrics, version, openAPI
     case compatibilityExecute, compatibilityGet, compatibilityCancel, compatibilityHealth, compatibilityStatus
 }

@@ -1,6 +1,6 @@
 /// The shapes of answers, for the OpenAPI document.
 extension Schema {
-    private static let time = Schema.string(about: "ISO 8601, UTC")
+    static let time = Schema.string(about: "ISO 8601, UTC")
 
     private static let failure = Schema.object(
         name: "Failure",

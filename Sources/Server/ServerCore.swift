@@ -29,6 +29,7 @@ struct ServerCore: Sendable {
     let forward: ReplicaForward
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
+    let bus: BusHouse
     let followers: ExecutionFollowers
     let changes: ChangeTails
     let draining = Draining()
@@ -78,6 +79,10 @@ struct ServerCore: Sendable {
         case .keyRevoke: try await keyRevoke(context)
         case .whoAmI: try whoAmI(context)
         case .changeList: try await changeList(context)
+        case .busTopics: try await busTopics(context)
+        case .busGroups: try await busGroups(context)
+        case .busMessages: try await busMessages(context)
+        case .busPublish: try await busPublish(context)
         case .health, .compatibilityHealth: try Self.json(Health(status: "ok"))
         case .ready: try await ready()
         case .metrics: metricsText()

@@ -138,13 +138,14 @@ public final class ChildProcess: Sendable {
     }
 
     /// Waits for so many complete lines that contain `text`.
+    @discardableResult
     public func lines(containing text: String, atLeast count: Int, within deadline: Duration = .seconds(30))
-        async throws
+        async throws -> [String]
     {
-        _ = try await wait(within: deadline, for: "\(count) lines with '\(text)'") { state in
+        try await wait(within: deadline, for: "\(count) lines with '\(text)'") { state in
             let lines = state.output.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
-            let found = lines.count { String(decoding: $0, as: UTF8.self).contains(text) }
-            return found >= count ? true : nil
+            let found = lines.lazy.map { String(decoding: $0, as: UTF8.self) }.filter { $0.contains(text) }
+            return found.count >= count ? Array(found) : nil
         }
     }
 

@@ -5,7 +5,7 @@ enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
         + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + WorkspaceCommands.all
-        + KeyCommands.all
+        + KeyCommands.all + BusCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
             CompletionCommand.command, MigrateCommand.command, DatabaseCopyCommand.command,

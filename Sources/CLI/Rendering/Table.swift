@@ -43,7 +43,7 @@ struct Table {
     }
 
     /// A cell is one line, and what others wrote in it does not steer the terminal.
-    private static func printable(_ cell: String) -> String {
+    static func printable(_ cell: String) -> String {
         String(
             String.UnicodeScalarView(cell.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 })
         )

@@ -59,6 +59,8 @@ public struct NewExecution: Sendable {
     public var idempotencyKey: String?
     /// The dead letter that it runs again.
     var retryOf: ExecutionID?
+    /// The message that asked for it; nil: a request of the API.
+    public var origin: ExecutionOrigin?
 
     public init(
         organizationID: OrganizationID,

@@ -104,6 +104,9 @@ extension ExecutionService {
         let held = worker.map { HeldWorker(workerID: $0.workerID, fence: $0.fence) }
         let database = database
         let committed = try await feed.transaction(organization: request.organizationID) { transaction in
+            if let known = try request.origin?.execution(request.organizationID, transaction) {
+                return (try Self.existing(known, request, times: times, in: transaction), false)
+            }
             if let key = request.idempotencyKey {
                 let known = try transaction.first(
                     ExecutionStore.claimKey,
@@ -157,6 +160,7 @@ extension ExecutionService {
                 sealed.secrets,
                 sealed.prompt
             )
+            try request.origin?.record(id, at: now, in: transaction)
             if let claim = start.claim {
                 try held?.check(in: transaction, database.dialect)
                 try transaction.post(
@@ -201,7 +205,15 @@ extension ExecutionService {
                 remedy: "use a new key for each new request"
             )
         }
-        let id: ExecutionID = try known.id("subject")
+        return try existing(try known.id("subject"), request, times: times, in: transaction)
+    }
+
+    private static func existing(
+        _ id: ExecutionID,
+        _ request: NewExecution,
+        times: ExecutionTimes,
+        in transaction: FeedTransaction
+    ) throws -> StoredExecution {
         guard let row = try transaction.first(ExecutionStore.byID, id, request.organizationID) else {
             throw unknown(id)
         }

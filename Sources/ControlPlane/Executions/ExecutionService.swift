@@ -54,7 +54,7 @@ public struct ExecutionService: Sendable {
     }
 
     /// For the test that prepares every statement.
-    public static var statements: [SQL] { ExecutionStore.statements }
+    public static var statements: [SQL] { ExecutionStore.statements + ExecutionOrigin.statements }
 
     /// As `statements`, for what the engines say differently.
     public static func statements(_ dialect: any SQLDialect) -> [SQL] { [HeldWorker.statement(dialect)] }

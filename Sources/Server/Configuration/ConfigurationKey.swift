@@ -42,7 +42,7 @@ public struct ConfigurationKey: Sendable {
         self.isSecret = isSecret
     }
 
-    public static let all = general + http
+    public static let all = general + http + bus
 
     private static let general: [ConfigurationKey] = [
         .init("data", .path, ["BERTH_DATA"], "directory of everything the server keeps"),
@@ -120,8 +120,8 @@ public struct ConfigurationKey: Sendable {
             "executionMode",
             .choice(["local", "cloud", "hybrid"]),
             ["BERTH_EXECUTION_MODE", "EXECUTION_MODE"],
-            default: "local",
-            "where personas run"
+            default: "hybrid",
+            "where personas run: local: environments; cloud: workers that stand alone; hybrid: these where let in"
         ),
         .init(
             "provider",

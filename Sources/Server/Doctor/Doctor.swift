@@ -23,12 +23,13 @@ public enum Doctor {
         }
     }
 
-    public static func examine(_ configuration: Configuration, loop: EventLoop) -> [Finding] {
+    public static func examine(_ configuration: Configuration, loop: EventLoop) async -> [Finding] {
         var findings = [
             dataDirectory(configuration), disk(configuration), server(configuration), programs(configuration),
             userNamespaces(), subordinateIDs(), controlGroups(), network(),
         ]
         findings += certificate(configuration, now: loop.time.now)
+        findings.append(await bus(configuration))
         findings += agents(configuration)
         findings += sandbox(configuration, loop)
         return findings

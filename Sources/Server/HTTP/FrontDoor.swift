@@ -71,7 +71,8 @@ struct FrontDoor: Sendable {
         let caller: Principal? =
             switch place.route.access {
             case .open, .worker: nil
-            case .read, .run, .manageEnvironments, .manageKeys: try await authenticate(request)
+            case .read, .run, .manageEnvironments, .manageKeys, .manageOrganization:
+                try await authenticate(request)
             }
         if let caller, let needed = place.route.access.permissions,
             !caller.role.permissions.isSuperset(of: needed)
@@ -175,6 +176,7 @@ extension Access {
         case .run: .run
         case .manageEnvironments: .manageEnvironments
         case .manageKeys: .manageKeys
+        case .manageOrganization: .manageOrganization
         }
     }
 }

@@ -21,7 +21,7 @@ extension ServerCore {
             request,
             key: try context.idempotencyKey,
             by: try context.principal,
-            onStandingWorker: configuration.secret("workerToken") != nil
+            onStandingWorker: configuration.usesStandingWorkers
         )
         return try Self.json(
             CompatibilityAccepted(executionId: record.id, status: ExecutionState.queued.rawValue),

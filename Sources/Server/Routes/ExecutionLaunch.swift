@@ -9,12 +9,15 @@ import Workspaces
 
 /// From a request to run something to its execution: the environment is found or made, the workspace recorded.
 extension ServerCore {
-    /// - Parameter onStandingWorker: not in an environment, but on a worker that stands alone.
+    /// - Parameters:
+    ///   - onStandingWorker: not in an environment, but on a worker that stands alone.
+    ///   - origin: the message that asks for it.
     func launch(
         _ request: CreateExecution,
         key: String?,
         by principal: Principal,
-        onStandingWorker: Bool = false
+        onStandingWorker: Bool = false,
+        origin: ExecutionOrigin? = nil
     ) async throws -> ExecutionRecord {
         let agent = request.agent ?? (request.command == nil ? .claude : .command)
         var spec = ExecutionSpec(
@@ -37,6 +40,7 @@ extension ServerCore {
             gitCredentials: Secret((request.gitCredentials ?? []).map { ServerMessage.GitCredential($0) }),
             idempotencyKey: key
         )
+        new.origin = origin
         new.ssh = request.ssh.map { Secret(ServerMessage.SSHCredential($0)) }
         // Before anything is made for it.
         try new.validate()

@@ -152,9 +152,21 @@ struct Composition: Sendable {
             ),
             hub: hub,
             files: files,
+            bus: try BusHouse.make(
+                configuration,
+                database: database,
+                feed: feed,
+                home: principal.organizationID,
+                sealer: sealer,
+                ids: ids,
+                time: time,
+                randomness: randomness,
+                log: log
+            ),
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
             changes: ChangeTails(feed)
         )
+        try await begin(core)
         let door = FrontDoor(server: core, log: log, metrics: metrics)
         let tls = try identity(configuration)
         let http = HTTPServer(
@@ -229,9 +241,11 @@ struct Composition: Sendable {
             feed: core.feed,
             time: core.time,
             age: core.configuration.changesKept,
+            floor: unpublished,
             log: log
         )
         group.addTask { [self] in try await keeping("changes") { try await retention.run() } }
+        addBus(to: &group) { [self] name, loop in try await keeping(name, loop) }
         group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
         group.addTask { [self] in
             // Sockets first: workers that lived on come back before their absence counts.
@@ -265,7 +279,10 @@ struct Composition: Sendable {
         await core.replicas.end()
     }
 
-    func close() async { await core.database.close() }
+    func close() async {
+        await core.bus.close()
+        await core.database.close()
+    }
 
     /// A new key is made only for a new data directory: beside an existing database it would lock its secrets for good.
     static func keys(

@@ -1,0 +1,259 @@
+public import Base
+public import Database
+import Domain
+public import EventBus
+
+/// Hands on what happens here: the feed's events, stored output and held messages, in order, each confirmed before its
+/// position moves. While the bus is gone everything stays where it is. One server of several does this at a time.
+public struct BusOutbox: Sendable {
+    let database: any SQLDatabase
+    let bus: any EventBus
+    let tenants: BusTenants
+    let output: any StoredOutputReading
+    let held: HeldMessages
+    let meter: BusMeter
+    let time: any TimeSource
+    /// Whether events and output are handed on; otherwise held messages alone, for a bus that reads the rest by itself.
+    let carriesFeed: Bool
+    /// Whether output is.
+    let carriesOutput: Bool
+    private let feed: Feed
+    private let randomness: any Randomness
+    private let holder: String
+
+    /// How long a server that stopped without a word keeps the others from publishing.
+    private static let lease = Duration.seconds(10)
+    private static let renewal = Duration.seconds(3)
+
+    public init(
+        database: any SQLDatabase,
+        feed: Feed,
+        bus: any EventBus,
+        tenants: BusTenants,
+        output: any StoredOutputReading,
+        held: HeldMessages,
+        meter: BusMeter,
+        carriesFeed: Bool,
+        carriesOutput: Bool,
+        time: any TimeSource,
+        randomness: any Randomness
+    ) {
+        self.database = database
+        self.feed = feed
+        self.bus = bus
+        self.tenants = tenants
+        self.output = output
+        self.held = held
+        self.meter = meter
+        self.carriesFeed = carriesFeed
+        self.carriesOutput = carriesOutput
+        self.time = time
+        self.randomness = randomness
+        holder = Hex.encode(randomness.bytes(8))
+    }
+
+    /// For the test that prepares every statement.
+    public static var statements: [SQL] { BusStore.statements }
+
+    /// Follows every organization from now on; those that are made later, from their beginning. To be called before
+    /// requests are taken: what they change is then never missed, whether or not the bus is there.
+    public func begin() async throws {
+        guard carriesFeed else { return }
+        let (name, now) = (bus.kind, time.now)
+        try await database.write { connection in
+            guard try connection.first(BusStore.known, name)?.integer("count") == 0 else { return }
+            for row in try connection.rows(BusStore.unfollowed, name) {
+                let organization: OrganizationID = try row.id("organization_id")
+                try connection.run(BusStore.follow, name, organization, try row.integer("seq"), now)
+            }
+        }
+    }
+
+    /// Runs until it is cancelled.
+    public func run() async throws {
+        var backoff = Backoff(first: .milliseconds(500), limit: .seconds(10))
+        var renewAt = time.uptime
+        while !Task.isCancelled {
+            let heldSeen = held.bell.count
+            var pause = carriesFeed ? Duration.milliseconds(100) : .seconds(5)
+            do {
+                if time.uptime >= renewAt {
+                    guard try await hold() else {
+                        try await time.wait(for: .seconds(2))
+                        continue
+                    }
+                    renewAt = time.uptime + Self.renewal
+                }
+                if try await pass() { pause = .zero }
+                backoff.reset()
+            } catch {
+                guard !Task.isCancelled else { break }
+                meter.failed(BerthError(wrapping: error))
+                try? await countWaiting()
+                pause = backoff.next(randomness)
+                renewAt = time.uptime
+            }
+            try await held.bell.wait(after: heldSeen, until: time.uptime + pause, time: time)
+        }
+        try Task.checkCancellation()
+    }
+
+    /// One round over everything that waits. Returns whether more waits already.
+    @discardableResult
+    public func pass() async throws -> Bool {
+        let left = try await held.drain(to: bus)
+        var isMore = left.waiting > 0
+        if left.published > 0 {
+            meter.count { $0.published += UInt64(left.published) }
+            meter.reached()
+        }
+        if carriesFeed {
+            for organization in try await behind() { isMore = try await publishEvents(of: organization) || isMore }
+            if carriesOutput { isMore = try await publishOutput(of: nil) || isMore }
+        }
+        try await countWaiting()
+        return isMore
+    }
+
+    /// What waits is counted also while the bus is gone.
+    private func countWaiting() async throws {
+        let waiting = carriesFeed ? try await behind().reduce(0) { $0 + $1.end - $1.position } : 0
+        let held = try await database.read { try $0.first(BusStore.heldCount)?.integer("count") ?? 0 }
+        meter.count {
+            $0.waitingEvents = waiting
+            $0.held = held
+        }
+    }
+
+    /// Events of an organization up to this number may be forgotten, as far as this bus goes; nil: all.
+    public func position(in organization: OrganizationID) async throws -> Int64? {
+        guard carriesFeed else { return nil }
+        let name = bus.kind
+        return try await database.read { connection in
+            try connection.first(BusStore.position, name, organization)?.integer("seq") ?? 0
+        }
+    }
+
+    /// Lets another server publish at once.
+    public func letGo() async {
+        let (name, holder) = (bus.kind, holder)
+        // Left undone, the lease runs out by itself.
+        _ = try? await database.write { try $0.run(BusStore.dropLease, name, holder) }
+    }
+
+    // MARK: - Which server publishes
+
+    private func hold() async throws -> Bool {
+        let (name, holder, now) = (bus.kind, holder, time.now)
+        let until = now + Self.lease
+        do {
+            return try await database.write { connection in
+                if try connection.run(BusStore.lease, name, holder, until, now) == 1 { return true }
+                guard try connection.first(BusStore.leaseKnown, name) == nil else { return false }
+                try connection.run(BusStore.insertLease, name, holder, until)
+                return true
+            }
+        } catch let error as BerthError where error.code == .conflict {
+            return false
+        }
+    }
+
+    // MARK: - Events
+
+    struct Behind: Sendable {
+        var organization: OrganizationID
+        var position: Int64
+        var end: Int64
+    }
+
+    private func behind() async throws -> [Behind] {
+        let (name, now) = (bus.kind, time.now)
+        let new = try await database.read { connection in
+            try connection.rows(BusStore.unfollowed, name).map { try $0.id(OrganizationKind.self, "organization_id") }
+        }
+        if !new.isEmpty {
+            try await database.write { connection in
+                for organization in new { try connection.run(BusStore.follow, name, organization, 0, now) }
+            }
+        }
+        return try await database.read { connection in
+            try connection.rows(BusStore.behind, name).map { row in
+                Behind(
+                    organization: try row.id("organization_id"),
+                    position: try row.integer("position"),
+                    end: try row.integer("seq")
+                )
+            }
+        }
+    }
+
+    /// A page of one organization's events. Returns whether there are more.
+    private func publishEvents(of behind: Behind) async throws -> Bool {
+        let organization = behind.organization
+        let events = try await feed.read(organization, after: behind.position, limit: 200, visibleTo: nil)
+        guard let last = events.last?.seq else { return false }
+        let relevant = events.filter { BusMessages.topic(of: $0) != nil }
+        let details = try await database.read { try BusStore.details(of: relevant, $0) }
+        let news = carriesOutput ? relevant.compactMap(AttemptNews.init) : []
+        try await follow(news.filter(\.isBeginning), organization)
+        // The last output of an execution comes before the word of its end.
+        let ended = Set(news.filter { !$0.isBeginning }.map(\.execution))
+        if !ended.isEmpty { while try await publishOutput(of: ended) {} }
+        let messages = relevant.compactMap { event in
+            BusMessages.topic(of: event).map { topic in
+                BusMessages.message(
+                    event,
+                    details[event.subject] ?? .none,
+                    to: tenants.name(of: topic, for: event.organizationID)
+                )
+            }
+        }
+        try await publish(messages)
+        let (name, now) = (bus.kind, time.now)
+        try await database.write { connection in
+            try connection.run(BusStore.move, name, organization, behind.position, last, now)
+            for new in news where !new.isBeginning {
+                try connection.run(BusStore.dropStreams, name, new.execution, new.attempt)
+            }
+        }
+        return last < behind.end
+    }
+
+    func publish(_ messages: [OutgoingMessage]) async throws {
+        guard !messages.isEmpty else { return }
+        try await bus.publish(messages)
+        meter.count { $0.published += UInt64(messages.count) }
+        meter.reached()
+    }
+
+    /// Output of attempts that have begun is followed from here on, in the rows before any word of it is on the bus.
+    private func follow(_ beginnings: [AttemptNews], _ organization: OrganizationID) async throws {
+        guard !beginnings.isEmpty else { return }
+        let name = bus.kind
+        try await database.write { connection in
+            for new in beginnings
+            where try connection.first(BusStore.stream, name, new.execution, new.attempt) == nil {
+                try connection.run(BusStore.insertStream, name, new.execution, new.attempt, organization)
+            }
+        }
+    }
+}
+
+/// What an event says of an attempt's life.
+struct AttemptNews: Sendable {
+    var execution: ExecutionID
+    var attempt: Int
+    /// It runs; otherwise it does so no more.
+    var isBeginning: Bool
+
+    init?(_ event: Event) {
+        let word = event.type.dropFirst("execution.".count)
+        guard word == "running" || word == "queued" || BusMessages.ended.contains(String(word)),
+            let execution = try? ExecutionID(event.subject),
+            let payload = try? JSONValue(parsing: event.payload.utf8), let attempt = payload["attempt"]?.integer
+        else { return nil }
+        self.execution = execution
+        self.attempt = Int(attempt)
+        isBeginning = word == "running"
+    }
+}
