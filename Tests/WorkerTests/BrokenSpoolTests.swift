@@ -79,24 +79,4 @@ import WorkerProtocol
         #expect(await place.server.text(id) == Self.counted)
         #expect(try await place.run("echo", "next").1.outcome == .completed)
     }
-
-    @Test(.enabled(if: geteuid() == 0)) func `an end is told from a disk that stays full`() async throws {
-        let place = try await WorkerFixture(disk: "16m")
-        let id: ExecutionID = place.ids.make()
-        try await place.server.send(place.assignment(id, command: ["sh", "-c", Self.counting + "; sleep 300"]))
-        try await place.server.bytes(id, atLeast: 50)
-        try await Self.fill(place)
-        try await place.server.send(.cancel(.init(executionId: id.text, attempt: 1)))
-        let report = try await place.server.report(id)
-        #expect(report.outcome == .cancelled || report.failure?.code == .diskFull)
-        let text = await place.server.text(id)
-        #expect(Self.counted.hasPrefix(text))
-        #expect(report.stdout?.totalBytes == Int64(text.utf8.count))
-        // The reserve went to that end, so that nothing new is taken on.
-        let refused: ExecutionID = place.ids.make()
-        try await place.server.send(place.assignment(refused, command: ["true"]))
-        let refusal = try await place.server.report(refused)
-        #expect(refusal.failure?.code == .diskFull)
-        #expect(refusal.hasStarted == false)
-    }
 }
