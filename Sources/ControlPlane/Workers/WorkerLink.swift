@@ -58,9 +58,14 @@ public actor WorkerLink {
                     await recordStarts()
                 }
             } catch { return }
-            if let deadline = session.deadline, deadline <= service.time.uptime { await hearTransport() }
-            await perform(session.expire(now: service.time.uptime))
+            await expire()
         }
+    }
+
+    /// Like ``recordStarts()`` kept out of `run`, whose frame every connection holds for as long as it lasts.
+    @inline(never) private func expire() async {
+        if let deadline = session.deadline, deadline <= service.time.uptime { await hearTransport() }
+        await perform(session.expire(now: service.time.uptime))
     }
 
     /// The worker counts its silence from the pings that were answered; so what counts here is more than messages too.
@@ -68,7 +73,7 @@ public actor WorkerLink {
         if let moment = await transport.lastHeard() { session.heard(at: moment) }
     }
 
-    func recordStarts() async {
+    @inline(never) func recordStarts() async {
         guard let workerID else { return begun.removeAll() }
         while !begun.isEmpty {
             let (key, at) = begun.removeFirst()
