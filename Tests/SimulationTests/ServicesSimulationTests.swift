@@ -32,11 +32,13 @@ import Testing
 
     /// Planted around the shipped services, in the store, the registry, the bridge or the worker; from a seed that is near
     /// the schedule which catches it.
-    @Test(arguments: [
-        (Mistake.acknowledgeBeforeStoring, 248), (.deadlineNotRearmed, 5), (.dedupeByExecution, 1),
-        (.resumeFromWrongOffset, 1), (.slotLeaked, 1), (.neverFencesItself, 160), (.forgetToSync, 30),
-        (.retryAfterStart, 1), (.cancelLostOnReconnect, 40),
-    ])
+    @Test(
+        arguments: [
+            (Mistake.acknowledgeBeforeStoring, 248), (.deadlineNotRearmed, 5), (.dedupeByExecution, 1),
+            (.resumeFromWrongOffset, 1), (.slotLeaked, 1), (.neverFencesItself, 160), (.forgetToSync, 30),
+            (.retryAfterStart, 1), (.cancelLostOnReconnect, 40),
+        ] as [(Mistake, UInt64)]
+    )
     func `a planted mistake is caught`(_ mistake: Mistake, from seed: UInt64) throws {
         let simulation = try Simulation(.services, mistakes: [mistake])
         var coverage = Coverage()
