@@ -28,6 +28,13 @@ extension ExecutionService {
                 throw BerthError(.conflict, reason.message, field: "environment", remedy: reason.remedy)
             }
         }
+        // Before the commit, from which on it can be ended.
+        if worker != nil { _ = inFlight.begin(id) }
+        defer {
+            inFlight.end(id)
+            // Given back, it was passed over while it was in flight.
+            if queue.mayHaveWaiting { dispatchBell.ring() }
+        }
         let outcome: (stored: StoredExecution, isNew: Bool, seq: Int64?)
         do {
             outcome = try await insert(request, id, sealed, worker)
@@ -44,8 +51,6 @@ extension ExecutionService {
         }
         if let worker {
             if outcome.isNew {
-                _ = inFlight.begin(id)
-                defer { inFlight.end(id) }
                 await send(key, outcome.stored, try input(of: request), to: worker)
             } else {
                 workers.release(worker.workerID, key)
