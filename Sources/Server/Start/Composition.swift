@@ -280,7 +280,7 @@ struct Composition: Sendable {
     }
 
     func close() async {
-        await core.bus.close()
+        await endBus()
         await core.database.close()
     }
 
