@@ -205,8 +205,9 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Domain",
-                "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus", "EventBus",
+                "Accounts", "Vault", "Environments", "Executions", "Workers", "Workspaces", "Replicas", "Uploads",
+                "Domain", "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus",
+                "EventBus",
             ]
         ),
         tests(

@@ -37,7 +37,8 @@ public struct Feed: Sendable {
         }
     }
 
-    private static let topic = "feed"
+    /// Of the wake-ups that tell of recorded events: the subject is the organization, the payload the number.
+    public static let topic = "feed"
     private static let pollInterval = Duration.seconds(2)
 
     /// Runs `body` in one transaction, records its events, and wakes who waits for them.

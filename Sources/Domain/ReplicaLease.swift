@@ -12,7 +12,9 @@ public struct ReplicaLease: Sendable, Equatable {
         /// `fence` counts the registrations of this server; a later one of the same server makes it stale.
         case held(fence: Int64, until: Uptime)
         /// Ran out, or was refused: nothing is done until the next registration.
-        case lost
+        case lost(fence: Int64)
+        /// Given back: the server stops.
+        case ended
     }
 
     public private(set) var state: State = .unregistered
@@ -21,6 +23,14 @@ public struct ReplicaLease: Sendable, Equatable {
 
     public var fence: Int64? {
         if case .held(let fence, _) = state { fence } else { nil }
+    }
+
+    /// Of the lease that was held last.
+    public var lastFence: Int64? {
+        switch state {
+        case .unregistered, .ended: nil
+        case .held(let fence, _), .lost(let fence): fence
+        }
     }
 
     public var until: Uptime? {
@@ -33,6 +43,7 @@ public struct ReplicaLease: Sendable, Equatable {
 
     /// - Parameter sentAt: before the request was sent; the database's own count began later.
     public mutating func registered(fence: Int64, sentAt: Uptime) {
+        guard state != .ended else { return }
         state = .held(fence: fence, until: sentAt + Self.duration)
     }
 
@@ -44,13 +55,15 @@ public struct ReplicaLease: Sendable, Equatable {
 
     /// The database says that it is no longer held.
     public mutating func refused() {
-        if case .held = state { state = .lost }
+        if case .held(let fence, _) = state { state = .lost(fence: fence) }
     }
+
+    public mutating func end() { state = .ended }
 
     /// Returns true once: when it has run out.
     public mutating func expire(now: Uptime) -> Bool {
-        guard case .held(_, let until) = state, now >= until else { return false }
-        state = .lost
+        guard case .held(let fence, let until) = state, now >= until else { return false }
+        state = .lost(fence: fence)
         return true
     }
 }

@@ -21,6 +21,10 @@ public final class ReplicaSeat: Sendable {
 
     public var fence: Int64? { lease.withLock { $0.fence } }
 
+    public var hasEnded: Bool { lease.withLock { $0.state == .ended } }
+
+    public var lastFence: Int64? { lease.withLock { $0.lastFence } }
+
     /// URLs of the servers of this database, this one among them, for workers and viewers; nil where they are not told.
     public var servers: [String]? { known.withLock { $0 } }
 

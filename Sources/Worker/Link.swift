@@ -55,7 +55,7 @@ struct Link: Sendable {
         let socket = try await open(target)
         let connection = LinkConnection(socket)
         await connection.begin()
-        // A server that does not take the worker in speaks for nobody: the others may think it lost.
+        // A server that refuses the worker has given it up, or may no longer act for it.
         var isTaken = false
         do {
             let askedAt = services.time.uptime

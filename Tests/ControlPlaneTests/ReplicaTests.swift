@@ -1,9 +1,11 @@
 import Base
 import Database
 import Domain
+import Environments
 import Synchronization
 import TestSupport
 import Testing
+import Uploads
 import WorkerProtocol
 import Workers
 
@@ -12,6 +14,17 @@ import Workers
 
 @Suite struct ReplicaTests {
     private static let ids = IDSource(time: SystemTime(), randomness: SystemRandomness())
+
+    @Test(arguments: DatabaseEngine.allCases)
+    func `every statement fits the schema`(engine: DatabaseEngine) async throws {
+        try await withDatabase(on: engine) { database in
+            try await database.check(
+                ReplicaService.statements(database.dialect) + ExecutionService.statements(database.dialect)
+                    + DatabaseOutput.statements + SharedFileService.statements + UploadService.statements
+                    + WorkerTokens.statements + EnvironmentService.statements
+            )
+        }
+    }
 
     /// Counts what it was told.
     private final class Standing: ReplicaObserver {
@@ -42,8 +55,9 @@ import Workers
         try await database.write { try $0.run("UPDATE replicas SET expires_at = 1 WHERE id = $1", id) }
     }
 
-    @Test func `a server acts from its registration until its lease runs out`() async throws {
-        try await withDatabase { database in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a server acts from its registration until its lease runs out`(engine: DatabaseEngine) async throws {
+        try await withDatabase(on: engine) { database in
             let time = SettableTime()
             let observer = Standing()
             let replica = Self.replica(database, Self.ids.make(), observer, time: time)
@@ -60,8 +74,11 @@ import Workers
         }
     }
 
-    @Test func `a lease that the database no longer grants is lost, and won again with a new fence`() async throws {
-        try await withDatabase { database in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `a lease that the database no longer grants is lost, and won again with a new fence`(engine: DatabaseEngine)
+        async throws
+    {
+        try await withDatabase(on: engine) { database in
             let observer = Standing()
             let replica = Self.replica(database, Self.ids.make(), observer)
             try await replica.begin()
@@ -75,8 +92,9 @@ import Workers
         }
     }
 
-    @Test func `two processes of one identity do not take it from each other in turns`() async throws {
-        try await withDatabase { database in
+    @Test(arguments: DatabaseEngine.allCases)
+    func `two processes of one identity do not take it from each other in turns`(engine: DatabaseEngine) async throws {
+        try await withDatabase(on: engine) { database in
             let first = Self.replica(database)
             try await first.begin()
             let second = Self.replica(database, first.seat.id)

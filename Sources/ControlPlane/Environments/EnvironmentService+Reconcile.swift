@@ -1,6 +1,7 @@
 public import Base
 import Database
 import Domain
+import FoundationEssentials
 
 // The reconciler: takes no input, may be run at any time, any number of times.
 extension EnvironmentService {
@@ -25,6 +26,19 @@ extension EnvironmentService {
         let isOnly = !database.dialect.isShared
         let replica = replica
         try await database.write { try $0.run(EnvironmentStore.adopt, replica, isOnly) }
+    }
+
+    /// An environment's row was changed, by its event: whoever watches it looks, and its lane does, where it is this
+    /// server's. What this server wrote itself is known already.
+    public func heard(_ environment: EnvironmentID, organization: OrganizationID, type: String, payload: String) {
+        struct Fact: Decodable {
+            var version: Int64
+        }
+        guard let fact = try? JSONDecoder().decode(Fact.self, from: Data(payload.utf8)),
+            !written.isKnown(environment, fact.version)
+        else { return }
+        bells.ring(environment)
+        lanes.wake(environment, organization, interrupting: type == "environment.wanted")
     }
 
     /// A worker's connection has ended; perhaps its instance has too.

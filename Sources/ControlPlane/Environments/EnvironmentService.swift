@@ -19,6 +19,7 @@ public struct EnvironmentService: Sendable {
     private let byID: RowQuery<StoredEnvironment>
     let lanes = EnvironmentLanes()
     let bells = EnvironmentBells()
+    let written = WrittenVersions()
     /// Rings when the providers should be asked before their time.
     let reconcileBell = Wakeup()
 
@@ -97,6 +98,7 @@ public struct EnvironmentService: Sendable {
             .value
         }
         if after.1 {
+            written.note(id, after.0.record.version)
             bells.ring(id)
             await observer.environmentChanged(id, organization: organization)
         }

@@ -15,18 +15,34 @@ final class ExecutionBells: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Rings with each new bell.
+    let made = Wakeup()
 
     /// The execution's bell; it lives as long as somebody holds it.
     func bell(for execution: ExecutionID) -> ExecutionBell {
-        state.withLock { state in
-            if let bell = state.bells[execution]?.bell { return bell }
+        let (bell, isNew) = state.withLock { state -> (ExecutionBell, Bool) in
+            if let bell = state.bells[execution]?.bell { return (bell, false) }
             if state.bells.count > state.tidyAbove {
                 state.bells = state.bells.filter { $0.value.bell != nil }
                 state.tidyAbove = max(64, 2 * state.bells.count)
             }
             let bell = ExecutionBell()
             state.bells[execution] = Weak(bell: bell)
-            return bell
+            return (bell, true)
+        }
+        if isNew { made.ring() }
+        return bell
+    }
+
+    /// Executions whose bell somebody holds.
+    var living: [ExecutionID] {
+        state.withLock { $0.bells.filter { $0.value.bell != nil }.keys.sorted() }
+    }
+
+    func ringAll() {
+        for execution in living {
+            ring(execution, .changed)
+            ring(execution, .grown)
         }
     }
 

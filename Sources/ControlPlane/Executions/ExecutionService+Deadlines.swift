@@ -20,8 +20,9 @@ extension ExecutionService {
                 log.error("deadlines not kept", ["error": "\(error)"])
                 next = time.now + .seconds(5)
             }
-            // At most a minute, so that a changed wall clock is noticed.
-            let pause = next.map { max(.zero, min($0 - time.now, .seconds(60))) } ?? .seconds(3600)
+            // At most a minute, so that a changed wall clock is noticed, and deadlines that another server has set.
+            let idle: Duration = workers.seat.isShared ? .seconds(60) : .seconds(3600)
+            let pause = next.map { max(.zero, min($0 - time.now, .seconds(60))) } ?? idle
             try await deadlines.bell.wait(after: count, until: time.uptime + pause, time: time)
         }
     }

@@ -36,6 +36,16 @@ struct ChunkTally: Sendable {
 }
 
 extension LiveAttempts {
+    /// Those of one execution up to `attempt`: one at most, but for attempts whose end has not been heard of. Further back
+    /// than the last few none can be open.
+    func keys(of execution: ExecutionID, upTo attempt: Int) -> [AttemptKey] {
+        guard attempt > 0 else { return [] }
+        let keys = (max(1, attempt - 3)...attempt).map { AttemptKey(execution, $0) }
+        return attempts.withLock { attempts in keys.filter { attempts[$0] != nil } }
+    }
+
+    var executions: Set<ExecutionID> { attempts.withLock { Set($0.keys.map(\.executionID)) } }
+
     func held(by worker: WorkerID) -> [AttemptKey] {
         attempts.withLock { $0.filter { $0.value.workerID == worker }.map(\.key) }
             .sorted { ($0.executionID, $0.attempt) < ($1.executionID, $1.attempt) }

@@ -47,7 +47,7 @@ enum OutputChunkStore {
             }
             let fresh = append.bytes.dropFirst(Int(min(length - append.offset, Int64(append.bytes.count))))
             if !fresh.isEmpty {
-                try connection.run(
+                try connection.post(
                     insert,
                     place.key.executionID,
                     place.key.attempt,

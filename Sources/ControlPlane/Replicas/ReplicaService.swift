@@ -47,7 +47,9 @@ public struct ReplicaService: Sendable {
     /// Takes the place of an earlier process of this server, before it begins to act. The caller knows that there is
     /// none any more: it holds the lock of the data directory.
     public func begin() async throws {
-        _ = try await register(store.begin)
+        _ = try await register { [store] connection, id, address, version, duration in
+            try connection.first(store.begin, id, address, version, duration)
+        }
         _ = try await adopt()
     }
 
@@ -73,14 +75,24 @@ public struct ReplicaService: Sendable {
 
     private func renewLoop() async throws {
         while true {
-            let next = time.uptime + ReplicaLease.renewalInterval
+            var next = time.uptime + ReplicaLease.renewalInterval
             do {
                 try await renew()
+                // One that dies is taken over in the moment in which its lease runs out.
+                if let left = try await nextLoss() { next = min(next, time.uptime + left + .milliseconds(1)) }
             } catch {
                 try Task.checkCancellation()
                 log.warning("lease not renewed", ["error": "\(error)"])
             }
             try await time.wait(until: next)
+        }
+    }
+
+    private func nextLoss() async throws -> Duration? {
+        guard seat.isShared else { return nil }
+        let id = seat.id
+        return try await database.read { [store] connection in
+            try connection.first(store.nextLoss, id)?.optionalInteger("left_ms").map { .milliseconds($0) }
         }
     }
 
@@ -99,8 +111,9 @@ public struct ReplicaService: Sendable {
 
     /// At shutdown: passes on at once what this server holds.
     public func end() async {
-        guard let fence = seat.fence else { return }
-        seat.change { $0.refused() }
+        let fence = seat.fence
+        seat.change { $0.end() }
+        guard let fence else { return }
         do {
             try await database.write { [store, seat] in try $0.run(store.end, seat.id, fence) }
         } catch {
@@ -124,6 +137,7 @@ public struct ReplicaService: Sendable {
 
     /// One look at the lease: renewed, or won again where it was lost; and at what the dead have left.
     public func renew() async throws {
+        guard !seat.hasEnded else { return }
         let sentAt = time.uptime
         if let fence = seat.fence {
             let address = address.value
@@ -134,7 +148,7 @@ public struct ReplicaService: Sendable {
             let now = time.uptime
             seat.change { isGranted ? $0.renewed(sentAt: sentAt, now: now) : $0.refused() }
             if !isGranted { await standDown() }
-        } else if try await !register(store.beginAgain) {
+        } else if try await !registerAgain() {
             log.error(
                 "another server uses the identity of this data directory; this one does nothing until it has ended",
                 ["replica_id": seat.id]
@@ -145,12 +159,24 @@ public struct ReplicaService: Sendable {
         await observer.adopted()
     }
 
+    private typealias Registration =
+        @Sendable (
+            _ connection: any SQLConnection, ReplicaID, _ address: String?, _ version: String, _ duration: Int64
+        ) throws -> Row?
+
+    private func registerAgain() async throws -> Bool {
+        let last = seat.lastFence ?? 0
+        return try await register { [store] connection, id, address, version, duration in
+            try connection.first(store.beginAgain, id, address, version, duration, last)
+        }
+    }
+
     /// Returns false when another process holds the lease of this id.
-    private func register(_ statement: SQL) async throws -> Bool {
+    private func register(_ registration: @escaping Registration) async throws -> Bool {
         let sentAt = time.uptime
         let (id, address, version) = (seat.id, address.value, version)
         let fence = try await database.write { connection in
-            try connection.first(statement, id, address, version, ReplicaLease.duration.wholeMilliseconds)?
+            try registration(connection, id, address, version, ReplicaLease.duration.wholeMilliseconds)?
                 .integer("fence")
         }
         guard let fence else { return false }

@@ -6,12 +6,14 @@ import Domain
 struct ReplicaStore: Sendable {
     /// Takes over what an earlier process of the same server left.
     let begin: SQL
-    /// As `begin`, but only where nobody holds the lease.
+    /// As `begin`, but only where no other process has registered since, or that one's lease has run out.
     let beginAgain: SQL
     /// The fence is in the statement, and so is the time: what has run out is not renewed.
     let renew: SQL
     let end: SQL
     let living: SQL
+    /// How long the lease lasts that runs out next, of another server.
+    let nextLoss: SQL
     let anyUnowned: SQL
     /// Workers whose server is gone pass to this one, as long as its own lease holds.
     let adoptWorkers: SQL
@@ -28,20 +30,25 @@ struct ReplicaStore: Sendable {
                 ended_at = NULL
             """
         begin = insert + replace + " RETURNING fence"
-        beginAgain = insert + replace + " WHERE replicas.expires_at <= excluded.renewed_at RETURNING fence"
+        beginAgain =
+            insert + replace
+            + " WHERE replicas.expires_at <= excluded.renewed_at OR replicas.fence = $5 RETURNING fence"
         renew =
             "UPDATE replicas SET address = $4, renewed_at = " + now + ", expires_at = " + now
             + " + $3 WHERE id = $1 AND fence = $2 AND expires_at > " + now + " RETURNING fence"
         end = "UPDATE replicas SET ended_at = " + now + ", expires_at = " + now + " WHERE id = $1 AND fence = $2"
         living = "SELECT id, address, version, started_at FROM replicas WHERE expires_at > " + now + " ORDER BY id"
+        nextLoss =
+            "SELECT MIN(expires_at) - " + now + " AS left_ms FROM replicas WHERE id <> $1 AND expires_at > " + now
         let unowned: SQL =
             " revoked_at IS NULL AND (replica_id IS NULL OR replica_id NOT IN (SELECT id FROM replicas WHERE expires_at > "
             + now + "))"
         anyUnowned = "SELECT 1 AS found FROM workers WHERE" + unowned + " LIMIT 1"
         adoptWorkers =
-            "UPDATE workers SET replica_id = $1 WHERE" + unowned
+            "UPDATE workers SET replica_id = $1, disconnected_at = COALESCE(disconnected_at, " + now + ") WHERE"
+            + unowned
             + " AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND fence = $2 AND expires_at > " + now + ")"
     }
 
-    var statements: [SQL] { [begin, beginAgain, renew, end, living, anyUnowned, adoptWorkers] }
+    var statements: [SQL] { [begin, beginAgain, renew, end, living, nextLoss, anyUnowned, adoptWorkers] }
 }

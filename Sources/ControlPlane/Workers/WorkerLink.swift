@@ -148,6 +148,7 @@ public actor WorkerLink {
         switch action {
         case .becomeReady(let slots):
             service.registry.becomeReady(worker, connection: connection, slots: slots)
+            try await service.recordReady(worker, identity, connection: connection, slots: slots)
             if case .environment(_, let environment, let instance) = identity.place {
                 try await service.instances.workerReady(
                     environment,
@@ -193,7 +194,17 @@ public actor WorkerLink {
         do {
             admission = try await service.admit(hello, identity, link: self)
         } catch {
-            await perform(session.refuse(BerthError(wrapping: error)))
+            let error = BerthError(wrapping: error)
+            let isActing = service.registry.seat.isActing(at: service.time.uptime)
+            switch error.code {
+            // Another server may act for the worker by now.
+            case .unavailable where !isActing: await perform(session.close(1013, error.message))
+            // It is expected here, and nowhere else: it comes again.
+            case .unavailable, .diskFull, .internal, .timedOut:
+                log.error("worker not taken in", ["code": error.code, "error": error.message])
+                await perform(session.close(1011, "the server could not take the worker in; connect again"))
+            default: await perform(session.refuse(error))
+            }
             return
         }
         guard !session.isClosed else {

@@ -1,5 +1,6 @@
 public import Base
 public import Domain
+import FoundationEssentials
 public import WorkerProtocol
 
 // What executions ask of workers.
@@ -22,6 +23,18 @@ extension WorkerRegistry {
     /// It has connected elsewhere since: its connection here is ended and given nothing more.
     public func withdraw(_ worker: WorkerID, _ fence: WorkerFence) async {
         guard let link = stopGiving(worker, connection: fence.connection) else { return }
+        await link.close(code: 1008, reason: "replaced by a newer connection of the same worker")
+    }
+}
+
+extension WorkerService {
+    /// A worker has connected to a server, by its event: an older connection here has been replaced, and what it holds is
+    /// expected there.
+    public func heardConnection(_ worker: WorkerID, payload: String) async {
+        guard let fact = try? JSONDecoder().decode(ConnectedFact.self, from: Data(payload.utf8)),
+            fact.replicaId != registry.seat.id
+        else { return }
+        guard let link = registry.yield(worker, before: fact.connection) else { return }
         await link.close(code: 1008, reason: "replaced by a newer connection of the same worker")
     }
 }

@@ -188,6 +188,17 @@ public final class WorkerRegistry: Sendable {
         }
     }
 
+    /// The worker has connected to another server: it is no longer expected here. Returns an older connection that is
+    /// still open, and is given nothing more.
+    func yield(_ worker: WorkerID, before connection: Int64) -> WorkerLink? {
+        defer { changed.ring() }
+        return entries.withLock { entries in
+            guard let entry = entries[worker], entry.connection < connection else { return nil }
+            entries[worker] = nil
+            return entry.link
+        }
+    }
+
     /// Its socket is gone. Returns false when a newer connection has taken its place.
     func disconnect(_ worker: WorkerID, connection: Int64, lostAt: Uptime) -> Bool {
         defer { changed.ring() }

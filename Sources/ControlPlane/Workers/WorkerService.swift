@@ -212,10 +212,26 @@ extension WorkerService {
                 hello.startedAt
             )
             guard let row else { throw BerthError(.stale, "the worker's token was withdrawn") }
-            transaction.record(NewEvent("worker.connected", subject: id, ownerID: identity.ownerID, at: now))
-            return (try row.integer("connection"), keepsBooks)
+            let connection = try row.integer("connection")
+            transaction.record(
+                NewEvent(
+                    "worker.connected",
+                    subject: id,
+                    ownerID: identity.ownerID,
+                    payload: try JSONColumn.text(ConnectedFact(replicaId: replica, connection: connection)),
+                    at: now
+                )
+            )
+            return (connection, keepsBooks)
         }
         .value
+    }
+
+    /// Other servers tell of it by its row.
+    func recordReady(_ id: WorkerID, _ identity: WorkerIdentity, connection: Int64, slots: Int) async throws {
+        guard registry.seat.isShared else { return }
+        let organization = identity.organizationID
+        try await database.write { try $0.run(WorkerStore.ready, organization, id, connection, slots) }
     }
 
     func disconnected(_ id: WorkerID, _ identity: WorkerIdentity, connection: Int64, heardAt: Uptime?) async {
@@ -239,4 +255,10 @@ extension WorkerService {
             log.warning("disconnection not recorded", ["worker_id": id, "error": "\(error)"])
         }
     }
+}
+
+/// The payload of `worker.connected`.
+struct ConnectedFact: Codable {
+    var replicaId: ReplicaID
+    var connection: Int64
 }

@@ -43,7 +43,7 @@ enum WorkerStore {
         """
     private static let visible: SQL = """
         SELECT id, name, environment_id, instance, version, protocol, capabilities, connected_at, disconnected_at,
-            last_heard_at, created_at
+            last_heard_at, created_at, replica_id, slots
         FROM workers
         WHERE organization_id = $1 AND revoked_at IS NULL AND (CAST($2 AS TEXT) IS NULL OR owner_id IS NULL OR owner_id = $2)
         """
@@ -54,13 +54,21 @@ enum WorkerStore {
         WHERE organization_id = $1 AND (id = $2 OR name = $2) AND environment_id IS NULL AND revoked_at IS NULL
         """
 
+    /// For other servers' lists.
+    static let ready: SQL = """
+        UPDATE workers SET slots = $4 WHERE organization_id = $1 AND id = $2 AND connection = $3 AND slots <> $4
+        """
+    static let openAttempts: SQL = """
+        SELECT execution_id FROM execution_attempts WHERE worker_id = $1 AND ended_at IS NULL
+        ORDER BY execution_id LIMIT 1000
+        """
     static let replicaOf: SQL = "SELECT replica_id FROM workers WHERE id = $1"
     static let replicaIn: SQL = "SELECT replica_id FROM workers WHERE environment_id = $1 AND instance = $2"
 
     /// For the test that prepares every statement.
     static let statements = [
         insertForInstance, revokeEarlier, byToken, insertAlone, books, connect, disconnect, list, byID, standing,
-        replicaOf, replicaIn,
+        ready, openAttempts, replicaOf, replicaIn,
     ]
 
     static func identity(_ row: Row) throws -> WorkerIdentity {

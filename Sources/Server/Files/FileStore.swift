@@ -104,6 +104,8 @@ struct FileStore: Sendable {
         return found.filter { !$0.hasSuffix(".part") }.sorted()
     }
 
+    func names() -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [] }
+
     private static func failure() -> BerthError {
         let isFull = errno == ENOSPC || errno == EDQUOT
         return BerthError(

@@ -14,9 +14,12 @@ protocol FileStoring: Sendable {
     func response(_ name: String, sha256: String?) async throws -> HTTPResponse?
     func remove(_ name: String) async throws
     /// Removes what killed servers left. Returns the names of complete files of this machine.
-    func sweep() async throws -> [String]
+    func sweep(at now: Timestamp) async throws -> [String]
+    /// From time to time: removes what can be had again.
+    func tidy(at now: Timestamp)
 }
 
 extension FileStore: FileStoring {
-    func sweep() async throws -> [String] { sweepParts() }
+    func sweep(at now: Timestamp) async throws -> [String] { sweepParts() }
+    func tidy(at now: Timestamp) {}
 }

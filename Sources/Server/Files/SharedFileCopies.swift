@@ -46,12 +46,24 @@ struct SharedFileCopies: FileStoring {
         if let file { copies.remove(Self.copy(name, file.sha256)) }
     }
 
-    /// Copies are only copies: all go.
-    func sweep() async throws -> [String] {
-        for name in copies.sweepParts() { copies.remove(name) }
+    /// Requests are taken already: what is new may be theirs.
+    func sweep(at now: Timestamp) async throws -> [String] {
+        tidy(at: now)
         try await shared.sweep()
         return []
     }
+
+    /// Also those of files that another server has removed.
+    func tidy(at now: Timestamp) {
+        for name in copies.names() {
+            var status = stat()
+            guard stat(copies.path(name), &status) == 0 else { continue }
+            if Int64(status.st_mtim.tv_sec) < (now.milliseconds / 1000) - Self.copyLifetime { copies.remove(name) }
+        }
+    }
+
+    /// Seconds.
+    private static let copyLifetime: Int64 = 3600
 
     private static func copy(_ name: String, _ sha256: String) -> String { "\(name).\(sha256.prefix(16))" }
 }

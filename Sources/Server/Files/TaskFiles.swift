@@ -109,8 +109,8 @@ struct TaskFiles: Sendable {
 
     /// Removes uploads that have served or that nobody took, until cancelled.
     func run() async throws {
-        _ = try await bundles.sweep()
-        for name in try await incoming.sweep() {
+        _ = try await bundles.sweep(at: time.now)
+        for name in try await incoming.sweep(at: time.now) {
             guard let id = try? UploadID(name), try await uploads.exists(id) else {
                 try await incoming.remove(name)
                 continue
@@ -126,6 +126,8 @@ struct TaskFiles: Sendable {
                 try Task.checkCancellation()
                 log.error("uploads not swept", ["error": "\(error)"])
             }
+            incoming.tidy(at: time.now)
+            bundles.tidy(at: time.now)
             try await time.wait(for: .seconds(60))
         }
     }

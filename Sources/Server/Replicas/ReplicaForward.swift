@@ -50,8 +50,11 @@ struct ReplicaForward: Sendable {
                 url,
                 headers: headers,
                 configuration: OpenChannel.webSocket,
-                refused: { try await Self.refusal($0) }
+                refused: { throw Refused(error: try await Self.refusal($0)) }
             )
+        } catch let refused as Refused {
+            await client.close()
+            throw refused.error
         } catch let error as BerthError where error.code == .network || error.code == .timedOut {
             await client.close()
             throw BerthError(
@@ -62,13 +65,28 @@ struct ReplicaForward: Sendable {
                 isRetryable: true
             )
         }
+        let held = FarSocket(far)
         return HTTPResponse(
             status: 101,
             body: .webSocket(subprotocol: nil, configuration: OpenChannel.webSocket) { near in
-                await Self.join(near, far)
+                await Self.join(near, held.socket)
                 await client.close()
             }
         )
+    }
+
+    /// Closed when the caller does not come for it.
+    private final class FarSocket: Sendable {
+        let socket: WebSocket
+
+        init(_ socket: WebSocket) { self.socket = socket }
+
+        deinit { socket.close(code: .goingAway, reason: "the other side is gone") }
+    }
+
+    /// The other server's own answer, whatever its code.
+    private struct Refused: Error {
+        var error: BerthError
     }
 
     /// Passes messages both ways until both have ended.

@@ -4,6 +4,7 @@ import Base
 import Database
 import Domain
 import OpenSSL
+import Replicas
 import Transport
 import WorkerProtocol
 
@@ -35,7 +36,14 @@ extension ServerCore {
     func ready() async throws -> HTTPResponse {
         // One read proves that the database answers.
         _ = try await database.read { try $0.rows("SELECT 1 AS one") }
-        return try Self.json(Health(status: "ok", checks: ["database": "ok"]))
+        guard replicas.seat.isActing(at: time.uptime) else {
+            throw BerthError(
+                .unavailable,
+                "this server has lost its database's leave to act; it asks for it again",
+                isRetryable: true
+            )
+        }
+        return try Self.json(Health(status: "ok", checks: ["database": "ok", "lease": "held"]))
     }
 
     func version() throws -> HTTPResponse { try Self.json(Version(workerProtocol: ProtocolLimits.version)) }

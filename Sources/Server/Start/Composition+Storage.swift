@@ -10,13 +10,21 @@ extension Composition {
         configuration.text("outputStore").map { $0 == "database" } ?? database.dialect.isShared
     }
 
-    static func output(_ configuration: Configuration, _ directory: DataDirectory, _ database: any SQLDatabase)
-        -> any OutputStoring
-    {
+    static func output(
+        _ configuration: Configuration,
+        _ directory: DataDirectory,
+        _ database: any SQLDatabase,
+        time: any TimeSource,
+        log: Log
+    ) -> any OutputStoring {
         guard keepsInDatabase(configuration, database) else {
+            if database.dialect.isShared {
+                log.warning("output is kept in files, which no other server of the database can show")
+            }
             return SegmentOutput(SegmentStore(root: directory.outputPath))
         }
-        return DatabaseOutput(database)
+        let output = DatabaseOutput(database)
+        return database.wakeUps.map { TellingOutput(output, $0, time: time) } ?? output
     }
 
     static func files(

@@ -82,7 +82,7 @@ struct Composition: Sendable {
             sealer: sealer,
             workers: registry,
             environments: environments,
-            output: output(configuration, directory, database),
+            output: output(configuration, directory, database, time: time, log: log),
             workspaces: workspaces,
             time: time,
             ids: ids,
@@ -235,7 +235,7 @@ struct Composition: Sendable {
         }
         group.addTask { [self] in try await keeping("accounts") { try await core.accounts.run() } }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
-        group.addTask { [self] in try await keeping("lease") { try await core.replicas.run() } }
+        addReplicaServices(to: &group)
         group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }
         let retention = ChangeRetention(
             feed: core.feed,
@@ -255,7 +255,7 @@ struct Composition: Sendable {
     }
 
     /// A loop that fails, as all do while the disk is full, is begun again: the server outlives it.
-    private func keeping(_ name: String, _ loop: () async throws -> Void) async throws {
+    func keeping(_ name: String, _ loop: () async throws -> Void) async throws {
         while true {
             do {
                 try await loop()

@@ -34,6 +34,15 @@ struct OutputUnderTest: Sendable, CustomTestStringConvertible {
             },
             isShared: true
         ),
+        OutputUnderTest(
+            testDescription: "rows of PostgreSQL",
+            opened: { body in
+                try await withDatabase(on: .postgres) { database in
+                    try await body { DatabaseOutput(database) }
+                }
+            },
+            isShared: true
+        ),
     ]
 
     func open(_ body: @Sendable (Open) async throws -> Void) async throws { try await opened(body) }
