@@ -45,7 +45,7 @@ public struct KafkaConfiguration: Sendable {
         tls: TLS? = nil,
         clientID: String = "berth",
         partitions: Int = 6,
-        deliveryTimeout: Duration = .seconds(20)
+        deliveryTimeout: Duration = .seconds(10)
     ) {
         self.brokers = brokers
         self.login = login

@@ -37,7 +37,6 @@ import Testing
         let gateway = try await KafkaGateway.shared()
         let berth = try Installation(variables: ["KAFKA_BROKERS": gateway.address, "KAFKA_GROUP_ID": "system-1"])
         try await withServer(berth) { berth, _ in
-            try await Self.untilListed("persona.lifecycle.v1", berth)
             let reader = try KafkaClients.reader(
                 of: ["persona.output.v1", "persona.lifecycle.v1", "persona.dlq.v1"],
                 at: gateway.address
@@ -169,13 +168,6 @@ import Testing
     private static func value(of line: String) throws -> JSONValue {
         let message = try JSONValue(parsing: line.utf8)
         return try JSONValue(parsing: (message["value"]?.string ?? "").utf8)
-    }
-
-    private static func untilListed(_ topic: String, _ berth: Installation) async throws {
-        try await until("the topic \(topic)") {
-            let topics = try await berth.berth("bus", "topics")
-            return topics.output.contains(topic)
-        }
     }
 
     private static func untilMetric(_ line: String, _ berth: Installation) async throws {

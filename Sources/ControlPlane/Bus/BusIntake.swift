@@ -63,6 +63,7 @@ public struct BusIntake: Sendable {
 
     private func consume(_ reached: () -> Void) async throws {
         let cluster = try await bus.cluster()
+        meter.reached()
         // Topics that clients make themselves are as good.
         try? await bus.ensure(BusTopic.allCases.map { tenants.name(of: $0, for: tenants.home) })
         let names = Set([BusTopic.execution.rawValue, tenants.name(of: .execution, for: tenants.home)]).sorted()

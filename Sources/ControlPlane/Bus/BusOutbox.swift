@@ -19,10 +19,12 @@ public struct BusOutbox: Sendable {
     let carriesOutput: Bool
     private let feed: Feed
     private let randomness: any Randomness
+    /// Names this server among those that may publish.
     private let holder: String
 
-    /// How long a server that stopped without a word keeps the others from publishing.
-    private static let lease = Duration.seconds(10)
+    /// How long a server that stopped without a word keeps the others from publishing; longer than a bus takes to say
+    /// that it is gone.
+    private static let lease = Duration.seconds(15)
     private static let renewal = Duration.seconds(3)
 
     public init(
@@ -33,6 +35,7 @@ public struct BusOutbox: Sendable {
         output: any StoredOutputReading,
         held: HeldMessages,
         meter: BusMeter,
+        holder: String,
         carriesFeed: Bool,
         carriesOutput: Bool,
         time: any TimeSource,
@@ -49,7 +52,7 @@ public struct BusOutbox: Sendable {
         self.carriesOutput = carriesOutput
         self.time = time
         self.randomness = randomness
-        holder = Hex.encode(randomness.bytes(8))
+        self.holder = holder
     }
 
     /// For the test that prepares every statement.

@@ -28,7 +28,13 @@ extension ServerCore {
         let organization = try context.principal.organizationID
         let topics = try await bus.bus.topics { [bus] in bus.tenants.organization(of: $0) == organization }
         let group = context.text("group") ?? (bus.embedded == nil ? bus.group : nil)
-        let positions = try await bus.bus.positions(of: group, in: topics.map(\.name))
+        let all = try await bus.bus.positions(of: group, in: topics.map(\.name))
+        // Brokers answer for every topic; a group reads those of which it has committed something.
+        let read = Set(all.filter { $0.committed != nil }.map { "\($0.group)/\($0.topic)" })
+        let positions = all.filter { [house = bus] in
+            read.contains("\($0.group)/\($0.topic)")
+                || $0.group == house.group && BusTopic.parse($0.topic)?.topic == .execution
+        }
         return try Self.json(
             Page(
                 items: positions.map {

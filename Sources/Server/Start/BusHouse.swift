@@ -17,6 +17,8 @@ struct BusHouse: Sendable {
     let held: HeldMessages
     let group: String
     let isPublishingOutput: Bool
+    /// Names this run of the server among those that may publish.
+    let publisher: String
     private let retention: Duration
 
     static func make(
@@ -63,6 +65,7 @@ struct BusHouse: Sendable {
             held: HeldMessages(database: database, seal: seal, ids: ids, time: time),
             group: configuration.text("kafkaGroup") ?? "berth",
             isPublishingOutput: configuration.text("busOutput") == "true",
+            publisher: Hex.encode(randomness.bytes(8)),
             retention: .seconds(3600 * configuration.integer("busRetentionHours"))
         )
     }

@@ -10,6 +10,12 @@ extension Composition {
         try await outbox(core).begin()
     }
 
+    /// Another server may publish at once; to be called when this one does so no more.
+    func endBus() async {
+        await Self.outbox(core).letGo()
+        await core.bus.close()
+    }
+
     /// Up to which number of an organization's changes nothing waits for the bus any more.
     var unpublished: @Sendable (OrganizationID) async throws -> Int64 {
         let outbox = Self.outbox(core)
@@ -48,6 +54,7 @@ extension Composition {
             output: StoredOutput(executions: core.executions),
             held: core.bus.held,
             meter: core.bus.meter,
+            holder: core.bus.publisher,
             carriesFeed: core.bus.embedded == nil,
             carriesOutput: core.bus.isPublishingOutput,
             time: core.time,

@@ -287,7 +287,7 @@ struct Composition: Sendable {
     }
 
     func close() async {
-        await core.bus.close()
+        await endBus()
         await core.database.close()
     }
 

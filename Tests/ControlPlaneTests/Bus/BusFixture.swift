@@ -69,6 +69,7 @@ struct BusFixture: Sendable {
                 output: output,
                 held: held,
                 meter: meter,
+                holder: "server-1",
                 carriesFeed: true,
                 carriesOutput: true,
                 time: time,

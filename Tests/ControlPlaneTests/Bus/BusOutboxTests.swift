@@ -160,6 +160,7 @@ extension BusFixture {
             output: output,
             held: held,
             meter: meter,
+            holder: Hex.encode(SystemRandomness().bytes(8)),
             carriesFeed: true,
             carriesOutput: true,
             time: SystemTime(),
