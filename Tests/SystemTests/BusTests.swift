@@ -103,29 +103,6 @@ import Testing
         }
     }
 
-    @Test func `a message of 50 MB is refused, and the one behind it runs`() async throws {
-        let brokers = try await MockBrokers(1, topics: Self.topics)
-        let berth = try Installation(variables: ["KAFKA_BROKERS": brokers.address])
-        try await withServer(berth) { berth, server in
-            let file = berth.directory.file("large")
-            #expect(FileManager.default.createFile(atPath: file, contents: Data(count: 50 << 20)))
-            try await KafkaClients.produce(file: file, to: "persona.exec.v1", key: "k", at: brokers.address)
-            try await KafkaClients.produce(
-                #"{"executionId":"behind","command":["true"]}"#,
-                to: "persona.exec.v1",
-                key: "k",
-                at: brokers.address
-            )
-            let letter = try await Self.messages(of: "persona.dlq.v1", berth) { _ in true }
-            #expect(letter["errorCode"]?.string == "too_large")
-            #expect(letter["originalBytes"]?.integer == 50 << 20)
-            #expect(letter["isTruncated"]?.bool == true)
-            _ = try await Self.messages(of: "persona.lifecycle.v1", berth) {
-                $0["executionId"]?.string == "behind" && $0["type"]?.string == "complete"
-            }
-        }
-    }
-
     @Test func `a broker that answers garbage harms nothing, and the doctor names it`() async throws {
         let peer = try await ScriptedPeer("garbage.py", [])
         let berth = try Installation(variables: ["KAFKA_BROKERS": "127.0.0.1:\(peer.port)"])

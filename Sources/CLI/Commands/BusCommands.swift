@@ -74,19 +74,24 @@ enum BusCommands {
         return try await ServerSession.with(arguments, terminal) { session in
             var position = start
             var isFirst = true
-            repeat {
+            var left = limit ?? 100
+            var isMore = true
+            // Brokers hand over what they have in pieces: the end is where nothing comes any more.
+            while isMore {
                 let page: BusMessagePage = try await session.client.call(
                     .busMessages,
                     path: ["topic": arguments.operands[0]],
                     query: [
-                        ("from", position), ("limit", "\(limit ?? 100)"),
+                        ("from", position), ("limit", "\(follows ? 100 : left)"),
                         ("waitMs", follows && !isFirst ? "20000" : "0"),
                     ]
                 )
                 position = page.next
                 isFirst = false
+                left -= page.messages.count
+                isMore = follows || (!page.messages.isEmpty && left > 0)
                 try session.show(page)
-            } while follows
+            }
             return 0
         }
     }
