@@ -34,7 +34,7 @@ final class WorkerFixture: Sendable {
         }
         try directory.write("test-token\n", to: "run/token")
         if let silence {
-            try directory.write("\((SystemTime().uptime + (.zero - silence)).nanoseconds)", to: "state/heard")
+            try directory.write("\((SystemTime().uptime + (Duration.zero - silence)).nanoseconds)", to: "state/heard")
         }
         loop = try EventLoop(name: "test-server")
         loop.start()
