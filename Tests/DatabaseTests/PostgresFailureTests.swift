@@ -49,6 +49,7 @@ import Testing
                 IDSource(time: SystemTime(), randomness: SystemRandomness()).make()
             }
             let isOver = Flag()
+            let written = Written()
             let (confirmed, refused) = try await withThrowingTaskGroup(of: ([String], [String]).self) { group in
                 for writer in 0..<16 {
                     let organization = organizations[writer % organizations.count]
@@ -64,6 +65,7 @@ import Testing
                                     try connection.run("UPDATE items SET n = n + 1 WHERE id = $1", id)
                                 }
                                 confirmed.append(id)
+                                written.count()
                             } catch let error as BerthError {
                                 #expect(error.code == .unavailable)
                                 #expect(error.isRetryable)
@@ -74,8 +76,9 @@ import Testing
                         return (confirmed, refused)
                     }
                 }
-                for _ in 0..<5 {
-                    try await whenUp { try await insert("between-\(SystemTime().uptime.nanoseconds)", database) }
+                for round in 1...5 {
+                    // In full flow again before the next blow.
+                    try await written.reach(round * 30)
                     try await cluster.kill()
                     try await cluster.start()
                 }
@@ -164,4 +167,28 @@ private final class Flag: Sendable {
     private let state = Mutex(false)
     var isRaised: Bool { state.withLock { $0 } }
     func raise() { state.withLock { $0 = true } }
+}
+
+/// How many writes were confirmed, and whoever waits for more.
+private final class Written: Sendable {
+    private let number = Mutex(0)
+    private let bell = Wakeup()
+
+    func count() {
+        number.withLock { $0 += 1 }
+        bell.ring()
+    }
+
+    func reach(_ wanted: Int) async throws {
+        let deadline = SystemTime().uptime + .seconds(60)
+        while true {
+            let seen = bell.count
+            let reached = number.withLock { $0 }
+            guard reached < wanted else { return }
+            guard SystemTime().uptime < deadline else {
+                throw BerthError(.timedOut, "\(reached) of \(wanted) writes were confirmed")
+            }
+            try await bell.wait(after: seen, until: deadline, time: SystemTime())
+        }
+    }
 }
