@@ -33,12 +33,12 @@ import Testing
         }
     }
 
-    @Test func `requests of kcat and kafka-python run, and aiokafka reads output and ends`() async throws {
+    @Test func `requests of kcat and kafka-python run, and aiokafka reads how they end`() async throws {
         let gateway = try await KafkaGateway.shared()
         let berth = try Installation(variables: ["KAFKA_BROKERS": gateway.address, "KAFKA_GROUP_ID": "system-1"])
         try await withServer(berth) { berth, _ in
             let reader = try KafkaClients.reader(
-                of: ["persona.output.v1", "persona.lifecycle.v1", "persona.dlq.v1"],
+                of: ["persona.lifecycle.v1", "persona.dlq.v1"],
                 at: gateway.address
             )
             _ = try await reader.line(containing: "reading", within: .seconds(90))
@@ -66,11 +66,6 @@ import Testing
             )
             _ = try await reader.line(containing: "persona.dlq.v1", within: .seconds(60))
             let read = String(decoding: reader.standardOutput, as: UTF8.self).split(separator: "\n")
-            let output = try read.filter { $0.contains("persona.output.v1") }.map { try Self.value(of: String($0)) }
-                .filter { $0["executionId"]?.string == "kcat-1" }
-            let text = output.filter { $0["type"]?.string == "stdout" }.compactMap { $0["chunk"]?.string }.joined()
-            #expect(text == "line 1 é\nline 2 é\nline 3 é\n")
-            #expect(output.contains { $0["type"]?.string == "stderr" && $0["chunk"]?.string == "wrong\n" })
             #expect(read.filter { $0.contains("kcat-1") && $0.contains(#"\"type\":\"complete\""#) }.count == 1)
             reader.signal(9)
         }
