@@ -1,5 +1,5 @@
 # The front door. `make help` lists the targets.
-.PHONY: help build test check fmt bench spec fuzz asan tsan sim chaos soak clean
+.PHONY: help build test check fmt bench spec kafka fuzz asan tsan sim chaos soak clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ spec: build ## measure the shipped programs against the numeric specification (S
 
 bench: build ## processor time against Node with Express and ws in the same run (BENCH="--only GET --json")
 	python3 Benchmarks/bench.py $(BENCH)
+
+kafka: build ## the bus with kcat, kafka-python and aiokafka on brokers that were not written here
+	BERTH_KAFKA_CLIENTS=1 BERTH_BIN=$(CURDIR)/out/bin swift test --filter SystemTests.BusTests
 
 fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=240)
 	Fuzz/run

@@ -229,7 +229,7 @@ public struct BusOutbox: Sendable {
         meter.reached()
     }
 
-    /// Output of attempts that have begun is followed from here on, in the rows before any word of it is on the bus.
+    /// Output of attempts that a worker has is followed from here on, in the rows before any word of it is on the bus.
     private func follow(_ beginnings: [AttemptNews], _ organization: OrganizationID) async throws {
         guard !beginnings.isEmpty else { return }
         let name = bus.kind
@@ -246,17 +246,19 @@ public struct BusOutbox: Sendable {
 struct AttemptNews: Sendable {
     var execution: ExecutionID
     var attempt: Int
-    /// It runs; otherwise it does so no more.
+    /// A worker has it; otherwise none does any more.
     var isBeginning: Bool
 
     init?(_ event: Event) {
         let word = event.type.dropFirst("execution.".count)
-        guard word == "running" || word == "queued" || BusMessages.ended.contains(String(word)),
+        // A short run's worker tells its start and its end in one, so that no `running` comes between.
+        let isBeginning = word == "assigned" || word == "running"
+        guard isBeginning || word == "queued" || BusMessages.ended.contains(String(word)),
             let execution = try? ExecutionID(event.subject),
             let payload = try? JSONValue(parsing: event.payload.utf8), let attempt = payload["attempt"]?.integer
         else { return nil }
         self.execution = execution
         self.attempt = Int(attempt)
-        isBeginning = word == "running"
+        self.isBeginning = isBeginning
     }
 }
