@@ -266,7 +266,7 @@ struct ControlPlane: Sendable {
     func execution(_ id: ExecutionID, until isWanted: @escaping @Sendable (ExecutionRecord) -> Bool) async throws
         -> ExecutionRecord
     {
-        try await withDeadline(.seconds(10), time: SystemTime(), what: "the execution's change") {
+        try await withDeadline(.seconds(30), time: SystemTime(), what: "the execution's change") {
             let bell = executions.bell(for: id)
             while true {
                 let count = bell.changes.count

@@ -61,7 +61,7 @@ struct ScriptedWorker: Sendable {
 
     /// What the server sends next that `pick` takes; fails the test after 10 s.
     func expect<Value: Sendable>(_ pick: @escaping @Sendable (MemoryTransport.State) -> Value?) async throws -> Value {
-        try await withDeadline(.seconds(10), time: SystemTime(), what: "the server's answer") {
+        try await withDeadline(.seconds(30), time: SystemTime(), what: "the server's answer") {
             while true {
                 let count = transport.changed.count
                 if let value = transport.state.withLock({ pick($0) }) { return value }
