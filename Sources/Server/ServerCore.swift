@@ -15,6 +15,7 @@ import Workspaces
 struct ServerCore: Sendable {
     let configuration: Configuration
     let time: any TimeSource
+    let ids: IDSource
     let startedAt: Uptime
     let log: Log
     let metrics: Metrics
@@ -72,6 +73,11 @@ struct ServerCore: Sendable {
         case .workerList: try await workerList(context)
         case .environmentTunnel: try await environmentTunnel(context)
         case .workerTunnel: try await workerTunnel(context)
+        case .terminalCreate: try await terminalCreate(context)
+        case .terminalList: try await terminalList(context)
+        case .terminalGet: try await terminalGet(context)
+        case .terminalEnd, .terminalRemove: try await terminalEnd(context)
+        case .terminalAttach: try await terminalAttach(context)
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

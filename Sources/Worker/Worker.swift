@@ -8,6 +8,7 @@ internal import Transport
 /// The worker, put together.
 struct Worker: Sendable {
     private let core: WorkerCore
+    private let terminals: TerminalHouse
     private let link: Link
     private let silence: Silence
 
@@ -68,9 +69,11 @@ struct Worker: Sendable {
             instance: options.instance,
             slots: options.slots
         )
+        terminals = TerminalHouse(services)
         silence = Silence(time: time, file: layout.state + "/heard")
         link = Link(
             core: core,
+            channelServices: terminals,
             servers: servers,
             tokenFile: options.tokenFile,
             client: client,
@@ -89,9 +92,11 @@ struct Worker: Sendable {
     func run() async throws {
         let signals = try await SignalSource([SIGTERM, SIGINT], loop: core.services.loop)
         try await core.recover()
+        try await terminals.recover()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in signals { return } }
             group.addTask { for await _ in core.services.holder.events {} }
+            group.addTask { await terminals.run() }
             group.addTask { await link.run() }
             group.addTask { await silence.watch(asking: { await link.live.lastConfirmed }) { await core.fence() } }
             group.addTask {

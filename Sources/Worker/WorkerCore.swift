@@ -71,7 +71,7 @@ actor WorkerCore {
             }
         }
         let keys = Set(known.map { $0.key.description })
-        for child in children where !keys.contains(child.id) {
+        for child in children where !keys.contains(child.id) && !TerminalHouse.owns(child.id) {
             // A short program of a predecessor's, or an attempt that was forgotten in the moment of its death.
             try? await services.holder.terminate(child.id, grace: .zero)
             let id = child.id
@@ -93,7 +93,7 @@ actor WorkerCore {
         return .init(
             workerId: workerID,
             version: WorkerProgram.version,
-            capabilities: ["command", "claude", "git", ServerMessage.tcpCapability],
+            capabilities: ["command", "claude", "git", ServerMessage.tcpCapability, ServiceRequest.capability],
             protocol: ProtocolLimits.version,
             environmentId: services.layout.environmentID,
             instance: instance,

@@ -91,7 +91,7 @@ extension ServerCore {
         let deadline = time.uptime + Self.connectTime
         let channel: OpenChannel
         do {
-            channel = try await link.channels.connect(port: port, until: deadline)
+            channel = try await link.channels.connect(to: .port(port), until: deadline)
         } catch let error as BerthError where error.code == .network {
             var error = error
             error.message = "port \(port) took no connection: \(error.message)"
