@@ -102,6 +102,12 @@ public struct BerthClient: Sendable {
         try await webSocket(.environmentTunnel, ["environmentId": environment.text], [("port", "\(port)")])
     }
 
+    /// A connection to the SSH server of an environment, by its name or id.
+    /// - Parameter publicKey: the line of a `.pub` file; of the key that the SSH client is going to show.
+    public func ssh(environment: String, publicKey: String) async throws -> WebSocket {
+        try await webSocket(.sshConnect, ["environmentId": environment], [("publicKey", publicKey)])
+    }
+
     /// The WebSocket of a route, for bytes as they come.
     func webSocket(_ id: RouteID, _ path: [String: String], _ query: [(String, String)]) async throws -> WebSocket {
         guard let route = RouteTable.route(id) else {

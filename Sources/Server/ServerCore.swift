@@ -78,6 +78,8 @@ struct ServerCore: Sendable {
         case .terminalGet: try await terminalGet(context)
         case .terminalEnd, .terminalRemove: try await terminalEnd(context)
         case .terminalAttach: try await terminalAttach(context)
+        case .sshPrepare: try await sshPrepare(context)
+        case .sshConnect: try await sshConnect(context)
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

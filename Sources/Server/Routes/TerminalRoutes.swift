@@ -143,14 +143,7 @@ extension ServerCore {
             to: .service(try ServiceRequest(attachment)),
             until: time.uptime + Self.callTime
         )
-        let key = try context.principal.keyID
-        return HTTPResponse(
-            status: 101,
-            body: .webSocketHandOver(to: link.loop, configuration: OpenChannel.webSocket) { [sessions] socket in
-                sessions.add(socket, key: key)
-                channel.serve(socket)
-            }
-        )
+        return try handOver(channel, of: link, context)
     }
 }
 

@@ -98,14 +98,6 @@ extension ServerCore {
             error.remedy = "start the program that listens there, on its loopback address or on all addresses"
             throw error
         }
-        let key = try context.principal.keyID
-        return HTTPResponse(
-            status: 101,
-            body: .webSocketHandOver(to: link.channels.loop, configuration: OpenChannel.webSocket) {
-                [sessions] socket in
-                sessions.add(socket, key: key)
-                channel.serve(socket)
-            }
-        )
+        return try handOver(channel, of: link.channels, context)
     }
 }

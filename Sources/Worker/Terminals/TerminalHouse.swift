@@ -204,29 +204,14 @@ extension TerminalHouse {
 }
 
 // Questions.
-extension TerminalHouse: ChannelServices {
-    func start(_ request: ServiceRequest) async throws -> ServiceStart {
-        if let call = try request.as(TerminalCreation.self) { return await answer { try await create(call) } }
-        if try request.as(TerminalListing.self) != nil { return await answer { inOrder.map(\.status) } }
-        if let call = try request.as(TerminalEnding.self) { return await answer { try await end(call) } }
-        if let call = try request.as(TerminalAttachment.self) {
-            let terminal = try terminal(call.id)
-            return { [services] channel in
-                TerminalViewer(call, terminal, channel, loop: services.loop).begin()
-            }
-        }
-        throw BerthError(.unsupported, "this worker has no service '\(request.name)'")
-    }
+extension TerminalHouse {
+    func list() -> [TerminalStatus] { inOrder.map(\.status) }
 
-    private func answer<Value: Sendable & Codable>(_ body: () async throws -> Value) async -> ServiceStart {
-        let answer: ServiceAnswer<Value>
-        do {
-            answer = ServiceAnswer(value: try await body())
-        } catch {
-            answer = ServiceAnswer(refusal: ServiceRefusal(BerthError(wrapping: error)))
+    func view(_ attachment: TerminalAttachment) throws(BerthError) -> ServiceStart {
+        let terminal = try terminal(attachment.id)
+        return { [services] channel in
+            TerminalViewer(attachment, terminal, channel, loop: services.loop).begin()
         }
-        let bytes = (try? JSONText.encode(answer)) ?? []
-        return { channel in ReplyEnd(bytes, channel).begin() }
     }
 }
 
