@@ -84,8 +84,8 @@ public struct KafkaConfiguration: Sendable {
 
     var producerSettings: [(String, String)] {
         settings + [
-            ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5"), ("compression.type", compression.rawValue),
-            ("compression.level", compression == .gzip ? "1" : "-1"),
+            ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5"),
+            ("compression.type", compression.rawValue), ("compression.level", compression == .gzip ? "1" : "-1"),
             // Messages with one key go where Kafka's own Java client puts them.
             ("partitioner", "murmur2_random"), ("message.timeout.ms", "\(deliveryTimeout.wholeMilliseconds)"),
             ("queue.buffering.max.messages", "100000"),

@@ -91,7 +91,7 @@ import Testing
         }
     }
 
-    @Test func `a broker that is killed holds nobody up, and hears of everything in order when it is back`() async throws {
+    @Test func `a broker that is killed holds nobody up, and hears everything in order when it is back`() async throws {
         let gateway = try await KafkaGateway()
         let berth = try Installation(variables: ["KAFKA_BROKERS": gateway.address])
         try await withServer(berth) { berth, _ in

@@ -29,7 +29,8 @@ public enum KafkaClients {
     ) async throws {
         let result = try await run(
             ["kcat", "-P", "-b", brokers, "-t", topic, "-X", "message.max.bytes=80000000", "-X", "acks=all"]
-                + (partition.map { ["-p", "\($0)"] } ?? []) + (key.map { ["-k", $0] } ?? []) + headers.flatMap { ["-H", $0] } + [file],
+                + (partition.map { ["-p", "\($0)"] } ?? []) + (key.map { ["-k", $0] } ?? [])
+                + headers.flatMap { ["-H", $0] } + [file],
             environment: ChildProcess.plainEnvironment,
             within: .seconds(60)
         )
