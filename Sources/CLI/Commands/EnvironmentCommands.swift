@@ -9,6 +9,7 @@ enum EnvironmentCommands {
 
     static let all: [Command] =
         [create, list, show, EnvironmentWhyCommand.command]
+        + [EnvironmentLogCommand.command, EnvironmentExecCommand.command]
         + [
             verb("start", .environmentStart, "Start a stopped environment."),
             verb("stop", .environmentStop, "Stop it; its files stay."),
