@@ -10,7 +10,7 @@ internal import WorkerProtocol
 /// comes back.
 struct Link: Sendable {
     let core: WorkerCore
-    let channelServices: any ChannelServices
+    let channelServices: EnvironmentServices
     let servers: ServerList
     let tokenFile: String
     let client: HTTPClient
@@ -150,8 +150,17 @@ struct Link: Sendable {
         while true {
             try await services.time.wait(for: interval)
             if let moment = await connection.lastConfirmed { silence.heard(at: moment) }
-            try await connection.send(.heartbeat(.init(timestamp: services.time.now.milliseconds)))
+            try await beat(connection)
         }
+    }
+
+    /// Says that it lives and, to one who knows, what goes on.
+    private func beat(_ connection: LinkConnection) async throws {
+        let isDocumented = await connection.isDocumented
+        let activity = isDocumented ? nil : await core.activity(through: connection.tunnels, terminals: channelServices.terminals.use)
+        try await connection.send(
+            .heartbeat(.init(timestamp: services.time.now.milliseconds, activity: activity))
+        )
     }
 
     private func resume(_ ack: ServerMessage.Ack, _ connection: LinkConnection) async -> [AttemptFeed] {
@@ -196,6 +205,7 @@ struct Link: Sendable {
         case .shutdown(let shutdown):
             services.log.info("server asks to shut down", ["reason": shutdown.reason])
             await core.wind(down: .milliseconds(max(0, shutdown.gracePeriodMs)))
+        case .look: try await beat(connection)
         case .ack, .connect: break
         }
         return nil

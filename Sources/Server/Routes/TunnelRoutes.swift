@@ -12,19 +12,8 @@ extension ServerCore {
     private static let connectTime = Duration.seconds(15)
 
     func environmentTunnel(_ context: RequestContext) async throws -> HTTPResponse {
-        let record = try await environment(context)
         let port = try Self.port(context)
-        switch record.state {
-        case .running: break
-        case .requested, .provisioning, .starting:
-            throw BerthError(.unavailable, "\(record.name) is still \(record.state)", isRetryable: true)
-        default:
-            throw BerthError(
-                .illegalTransition,
-                "\(record.name) is \(record.state)",
-                remedy: "it takes connections while it is running; see 'berth env show \(record.name)'"
-            )
-        }
+        let record = try await awake(context)
         do {
             let link = try workers.socket(environment: record.id, instance: record.instance)
             return try await tunnel(through: link, to: port, context)

@@ -15,6 +15,7 @@ final class Terminal: @unchecked Sendable {
     private(set) var record: TerminalRecord
     let scrollback: Scrollback
     private var viewers: [TerminalViewer] = []
+    private var typedBytes: Int64 = 0
     private var state: State = .starting
     private let loop: EventLoop
     /// Input that the program has not taken, with whom it came from.
@@ -57,6 +58,9 @@ final class Terminal: @unchecked Sendable {
         )
     }
 
+    /// Bytes both ways.
+    var traffic: Int64 { scrollback.kept.upperBound + typedBytes }
+
     // MARK: Viewers
 
     func add(_ viewer: TerminalViewer) { viewers.append(viewer) }
@@ -81,6 +85,7 @@ final class Terminal: @unchecked Sendable {
     func take(_ bytes: ArraySlice<UInt8>, from viewer: TerminalViewer) {
         guard !hasEnded else { return }
         input.append((bytes, viewer))
+        typedBytes += Int64(bytes.count)
         // At once where nothing waits: a keystroke costs no change of tasks.
         if input.count == 1 { _ = try? writeInput() }
         if !input.isEmpty { tellInput.yield() }

@@ -19,6 +19,8 @@ actor TerminalHouse {
 
     private let services: Services
     private var terminals: [TerminalID: Terminal] = [:]
+    /// Keeps the sum from going back.
+    private var removedBytes: Int64 = 0
     private let work: AsyncStream<@Sendable () async -> Void>
     private let addWork: AsyncStream<@Sendable () async -> Void>.Continuation
 
@@ -143,6 +145,7 @@ extension TerminalHouse {
 
     private func remove(_ id: TerminalID) async {
         guard let terminal = terminals.removeValue(forKey: id) else { return }
+        removedBytes += terminal.traffic
         terminal.dismiss()
         do {
             try await services.store.remove(id)
@@ -205,6 +208,21 @@ extension TerminalHouse {
 
 // Questions.
 extension TerminalHouse {
+    /// For the question whether the environment is used.
+    struct Use: Sendable {
+        /// Programs that run on terminals.
+        var open = 0
+        /// Written and typed since this worker began, and written before.
+        var bytes: Int64 = 0
+    }
+
+    var use: Use {
+        Use(
+            open: terminals.values.count(where: { !$0.hasEnded }),
+            bytes: terminals.values.reduce(removedBytes) { $0 + $1.traffic }
+        )
+    }
+
     func list() -> [TerminalStatus] { inOrder.map(\.status) }
 
     func view(_ attachment: TerminalAttachment) throws(BerthError) -> ServiceStart {
