@@ -23,7 +23,8 @@ public final class Scrollback: PipeStore {
     }
 
     /// Opens or makes the directory at `path`. Throws `internal` when its files contradict each other.
-    public init(path: String, limit: Int64 = Scrollback.standardLimit, segmentBytes: Int64 = 4 << 20) throws(BerthError) {
+    public init(path: String, limit: Int64 = Scrollback.standardLimit, segmentBytes: Int64 = 4 << 20) throws(BerthError)
+    {
         self.limit = max(0, limit)
         self.segmentBytes = max(4096, segmentBytes)
         directory = SegmentDirectory(path: path)

@@ -157,7 +157,9 @@ struct Link: Sendable {
     /// Says that it lives and, to one who knows, what goes on.
     private func beat(_ connection: LinkConnection) async throws {
         let isDocumented = await connection.isDocumented
-        let activity = isDocumented ? nil : await core.activity(through: connection.tunnels, terminals: channelServices.terminals.use)
+        let terminals = await channelServices.terminals.use
+        let activity =
+            isDocumented ? nil : await core.activity(through: connection.tunnels, terminals: terminals)
         try await connection.send(
             .heartbeat(.init(timestamp: services.time.now.milliseconds, activity: activity))
         )

@@ -48,7 +48,8 @@ import Testing
             ])
             let shell = "ssh -F \(config) -o BatchMode=yes"
             for (from, to) in [
-                ("\(home.path)/tree/", "build.berth:\(place)/tree/"), ("build.berth:\(place)/tree/", home.file("tree2/")),
+                ("\(home.path)/tree/", "build.berth:\(place)/tree/"),
+                ("build.berth:\(place)/tree/", home.file("tree2/")),
             ] {
                 let moved = try await run(["rsync", "-a", "-e", shell, from, to], environment: berth.environment)
                 #expect(moved.status == 0, "\(moved.errors)")
@@ -56,7 +57,8 @@ import Testing
             try await check(["diff", "-r", home.file("tree"), home.file("tree2")])
 
             let made = try await client(
-                "ssh", "build.berth",
+                "ssh",
+                "build.berth",
                 "git init -q \(place)/r && cd \(place)/r && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m one"
             )
             #expect(made.status == 0, "\(made.errors)")
@@ -79,7 +81,9 @@ import Testing
         try await withServer(berth) { berth, _ in
             _ = try await berth.json("env", "create", "build")
             let served = try berth.starting(
-                "ssh", "build", "cd $(mktemp -d) && echo inside >page && exec python3 -c \"$(cat)\" 8123"
+                "ssh",
+                "build",
+                "cd $(mktemp -d) && echo inside >page && exec python3 -c \"$(cat)\" 8123"
             )
             served.send(try String(contentsOfFile: ScriptedPeer.path("small_web_server.py"), encoding: .utf8))
             served.closeInput()

@@ -30,7 +30,17 @@ import Testing
             _ = try await berth.json("env", "create", "build", "--provider", provider)
             let sum = provider == "host" ? berth.directory.file("sum") : "/tmp/sum"
             let opened = try await berth.berth(
-                "terminal", "open", "build", "--detach", "--name", "work", "--", "python3", "-c", Self.writer, sum
+                "terminal",
+                "open",
+                "build",
+                "--detach",
+                "--name",
+                "work",
+                "--",
+                "python3",
+                "-c",
+                Self.writer,
+                sum
             )
             #expect(opened.status == 0, "\(opened.errors)")
             let one = try berth.starting("terminal", "attach", "build", "work", "--from", "0")
@@ -81,7 +91,15 @@ import Testing
         try await withServer { berth, _ in
             _ = try await berth.json("env", "create", "build", "--provider", "host")
             _ = try await berth.json(
-                "terminal", "open", "build", "-d", "--name", "burst", "--", "sh", "-c",
+                "terminal",
+                "open",
+                "build",
+                "-d",
+                "--name",
+                "burst",
+                "--",
+                "sh",
+                "-c",
                 "echo ready; read line; stty raw; head -c 30000000 /dev/zero; echo; echo done-writing"
             )
             let slow = try berth.starting("terminal", "attach", "build", "burst", "--from", "0")

@@ -32,7 +32,8 @@ struct SSHOptions: Sendable {
         if let server { words += ["--server", server] }
         if let data { words = ["/usr/bin/env", "BERTH_DATA=\(data)"] + words }
         // ssh replaces tokens that begin with a percent sign.
-        return words.map { Launch.quoted($0.split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%")) }
-            .joined(separator: " ")
+        return words.map { word in
+            Launch.quoted(word.split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%"))
+        }.joined(separator: " ")
     }
 }

@@ -161,7 +161,8 @@ actor SSHServer {
     private static func checked(_ key: String) throws(BerthError) -> String {
         let words = key.split(separator: " ", maxSplits: 2)
         let isPlain = key.utf8.allSatisfy { (0x20..<0x7F).contains($0) }
-        guard isPlain, words.count >= 2, keyAlgorithms.contains(where: words[0].hasPrefix), key.utf8.count <= 8192 else {
+        guard isPlain, words.count >= 2, keyAlgorithms.contains(where: words[0].hasPrefix), key.utf8.count <= 8192
+        else {
             throw BerthError(
                 .invalidValue,
                 "this is no public key of OpenSSH's",

@@ -1,10 +1,11 @@
 internal import Base
+internal import Domain
 internal import EventLoop
 internal import HolderProtocol
 internal import OutputStore
 internal import Relay
 internal import Subprocess
-internal import Domain
+internal import Terminals
 internal import WorkerProtocol
 
 /// Owns the terminals of an environment. Their programs live in the holder, so they outlive this process; what belongs

@@ -1,8 +1,9 @@
 internal import Base
+internal import Domain
 internal import Glibc
 internal import HolderProtocol
 internal import Subprocess
-internal import Domain
+internal import Terminals
 internal import WorkerProtocol
 
 /// What is started on a terminal: program, directory, variables.

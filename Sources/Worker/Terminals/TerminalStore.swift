@@ -1,5 +1,6 @@
 internal import Base
 internal import Database
+internal import Terminals
 
 /// Rows of terminals in the worker's own database.
 extension WorkerStore {

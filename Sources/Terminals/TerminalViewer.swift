@@ -1,14 +1,14 @@
 internal import Base
-internal import EventLoop
-internal import OutputStore
-internal import Relay
 internal import Domain
-internal import WorkerProtocol
+public import EventLoop
+internal import OutputStore
+public import Relay
+public import WorkerProtocol
 
 /// Somebody who looks at a terminal: the worker's end of a channel of ``TerminalFrame``s.
 ///
 /// `@unchecked Sendable`: touched only on the link's loop, which is the worker's.
-final class TerminalViewer: ChannelEnd, @unchecked Sendable {
+public final class TerminalViewer: ChannelEnd, @unchecked Sendable {
     private let channel: TCPChannel
     private let terminal: Terminal
     private let loop: EventLoop
@@ -29,7 +29,7 @@ final class TerminalViewer: ChannelEnd, @unchecked Sendable {
     /// What is read and sent in one turn of the loop: others have theirs in between.
     private static let turnBytes = 256 << 10
 
-    init(_ attachment: TerminalAttachment, _ terminal: Terminal, _ channel: TCPChannel, loop: EventLoop) {
+    public init(_ attachment: TerminalAttachment, _ terminal: Terminal, _ channel: TCPChannel, loop: EventLoop) {
         self.channel = channel
         self.terminal = terminal
         self.loop = loop
@@ -42,7 +42,7 @@ final class TerminalViewer: ChannelEnd, @unchecked Sendable {
         lastByte = attachment.isSnapshot == true ? kept.upperBound : nil
     }
 
-    func begin() {
+    public func begin() {
         terminal.add(self)
         channel.attach(self)
         if let size, !isReadOnly { terminal.adopt(size) }
@@ -93,7 +93,7 @@ final class TerminalViewer: ChannelEnd, @unchecked Sendable {
         if sent < bytes.count { waiting = bytes[sent...] }
     }
 
-    func mayGoOn() {
+    public func mayGoOn() {
         guard !waiting.isEmpty else { return pump() }
         let sent = waiting.withUnsafeBytes { channel.send($0) }
         waiting = sent == waiting.count ? [] : waiting.dropFirst(sent)
@@ -110,7 +110,7 @@ final class TerminalViewer: ChannelEnd, @unchecked Sendable {
 
     // MARK: From the viewer
 
-    func receive(_ bytes: UnsafeRawBufferPointer) {
+    public func receive(_ bytes: UnsafeRawBufferPointer) {
         parser.append(bytes)
         do {
             while let frame = try parser.next() { take(frame) }
@@ -135,7 +135,7 @@ final class TerminalViewer: ChannelEnd, @unchecked Sendable {
         }
     }
 
-    var unsentBytes: Int { unwritten }
+    public var unsentBytes: Int { unwritten }
 
     /// The program has taken so much of this viewer's input.
     func wrote(_ count: Int) {
@@ -144,9 +144,9 @@ final class TerminalViewer: ChannelEnd, @unchecked Sendable {
     }
 
     /// Somebody who types no more may still look on.
-    func receiveEnd() {}
+    public func receiveEnd() {}
 
-    func channelOver(_ ending: ChannelEnding) {
+    public func channelOver(_ ending: ChannelEnding) {
         isOver = true
         terminal.remove(self)
     }

@@ -1,19 +1,19 @@
-internal import Base
-internal import EventLoop
+public import Base
+public import Domain
+public import EventLoop
 internal import Glibc
 internal import HolderProtocol
-internal import OutputStore
-internal import Subprocess
-internal import Domain
-internal import WorkerProtocol
+public import OutputStore
+public import Subprocess
+public import WorkerProtocol
 
 /// One terminal with its viewers. Its bytes go from the holder to the scrollback's files, and each viewer reads them there
 /// at its own pace, so that a slow one holds up neither the program nor the others.
 ///
 /// `@unchecked Sendable`: touched only on the worker's loop.
-final class Terminal: @unchecked Sendable {
-    private(set) var record: TerminalRecord
-    let scrollback: Scrollback
+public final class Terminal: @unchecked Sendable {
+    public private(set) var record: TerminalRecord
+    public let scrollback: Scrollback
     private var viewers: [TerminalViewer] = []
     private var typedBytes: Int64 = 0
     private var state: State = .starting
@@ -30,7 +30,7 @@ final class Terminal: @unchecked Sendable {
         case ended
     }
 
-    init(_ record: TerminalRecord, scrollback: Scrollback, loop: EventLoop) {
+    public init(_ record: TerminalRecord, scrollback: Scrollback, loop: EventLoop) {
         self.record = record
         self.scrollback = scrollback
         self.loop = loop
@@ -38,9 +38,9 @@ final class Terminal: @unchecked Sendable {
         (inputCame, tellInput) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    var hasEnded: Bool { if case .ended = state { true } else { false } }
+    public var hasEnded: Bool { if case .ended = state { true } else { false } }
 
-    var status: TerminalStatus {
+    public var status: TerminalStatus {
         let kept = scrollback.kept
         return TerminalStatus(
             id: record.id,
@@ -59,7 +59,7 @@ final class Terminal: @unchecked Sendable {
     }
 
     /// Bytes both ways.
-    var traffic: Int64 { scrollback.kept.upperBound + typedBytes }
+    public var traffic: Int64 { scrollback.kept.upperBound + typedBytes }
 
     // MARK: Viewers
 
@@ -108,7 +108,7 @@ final class Terminal: @unchecked Sendable {
     }
 
     /// Passes on what did not fit at once; until the terminal has ended.
-    func feed(isolation: isolated (any Actor)? = #isolation) async throws {
+    public func feed(isolation: isolated (any Actor)? = #isolation) async throws {
         for await _ in inputCame {
             guard case .live(let watched, _) = state else { return }
             while try !writeInput() { try await watched.writable() }
@@ -118,7 +118,7 @@ final class Terminal: @unchecked Sendable {
     // MARK: Output
 
     /// Takes the program's output until nobody can write any more. Throws `disk_full`; the bytes then wait in the pipe.
-    func pump(_ child: Child, isolation: isolated (any Actor)? = #isolation) async throws {
+    public func pump(_ child: Child, isolation: isolated (any Actor)? = #isolation) async throws {
         let descriptors = child.descriptors
         guard let master = descriptors[.terminal], let tunnelIn = descriptors[.tunnelIn],
             let tunnelOut = descriptors[.tunnelOut]
@@ -143,7 +143,7 @@ final class Terminal: @unchecked Sendable {
     }
 
     /// Nothing comes any more.
-    func end(_ exit: TerminalExit, at moment: Timestamp, isolation: isolated (any Actor)? = #isolation) async {
+    public func end(_ exit: TerminalExit, at moment: Timestamp, isolation: isolated (any Actor)? = #isolation) async {
         let before = state
         state = .ended
         record.exit = exit
@@ -155,5 +155,5 @@ final class Terminal: @unchecked Sendable {
     }
 
     /// Its bytes are about to go.
-    func dismiss() { for viewer in viewers { viewer.leave("the terminal was removed") } }
+    public func dismiss() { for viewer in viewers { viewer.leave("the terminal was removed") } }
 }
