@@ -45,10 +45,12 @@ struct TerminalScreen: Sendable {
             isReadOnly: isReadOnly
         )
         let resizes = try await SignalSource([SIGWINCH], loop: loop)
+        // What is typed needs somebody to take it.
+        let first = try await connection.next { session.say("trying again…") }
         let raw = isatty(0) == 1 ? RawMode(descriptor: 0) : nil
         defer { raw?.restore() }
         let outcome = try await withThrowingTaskGroup(of: Part.self) { group in
-            group.addTask { try await show(connection) }
+            group.addTask { try await show(first, connection) }
             group.addTask { try await type(connection, canDetach: raw != nil) }
             group.addTask {
                 for await _ in resizes { if let size = Self.size { await connection.resize(size) } }
@@ -76,8 +78,9 @@ struct TerminalScreen: Sendable {
         return exit?.exitCode ?? exit?.signal.map { 128 + $0 } ?? 0
     }
 
-    private func show(_ connection: TerminalConnection) async throws -> Part {
-        while let frame = try await connection.next(whenAway: { session.say("\r\nconnection lost, trying again…\r") }) {
+    private func show(_ first: TerminalFrame?, _ connection: TerminalConnection) async throws -> Part {
+        var next = first
+        while let frame = next {
             switch frame {
             case .data(_, let bytes): session.terminal.writeBytes(Array(bytes), toError: false)
             case .gap(let range):
@@ -85,26 +88,40 @@ struct TerminalScreen: Sendable {
             case .end(let exit): return .ended(exit)
             case .size, .input: break
             }
+            next = try await connection.next { session.say("\r\nconnection lost, trying again…\r") }
         }
         return .ended(nil)
     }
 
     private func type(_ connection: TerminalConnection, canDetach: Bool) async throws -> Part {
         let watched = Descriptor(0, loop: session.terminal.loop)
-        var status = stat()
-        // A file is always readable, and nothing waits for one.
-        let isFile = fstat(0, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        let canWait = Self.canWait(for: 0)
         var buffer = [UInt8](repeating: 0, count: 32 << 10)
         while true {
-            if !isFile { try await watched.readable() }
+            if canWait { try await watched.readable() }
             let count = Glibc.read(0, &buffer, buffer.count)
             if count < 0, errno == EINTR || errno == EAGAIN { continue }
             guard count > 0 else { return .inputOver }
             var bytes = Array(buffer[..<count])
             let cut = canDetach ? bytes.firstIndex(of: Self.detachByte) : nil
             if let cut { bytes = Array(bytes[..<cut]) }
-            if !bytes.isEmpty, try await !connection.type(bytes) { session.terminal.writeError("\u{7}") }
+            if !bytes.isEmpty { try await pass(bytes, to: connection, isKeyboard: canDetach) }
             if cut != nil { return .detached }
+        }
+    }
+
+    /// Files and `/dev/null` are always readable, and the kernel watches none of them.
+    private static func canWait(for descriptor: Int32) -> Bool {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return false }
+        return [S_IFIFO, S_IFSOCK].contains(status.st_mode & S_IFMT) || isatty(descriptor) == 1
+    }
+
+    /// Without a connection a key is refused by a beep; a program's words wait for the next one.
+    private func pass(_ bytes: [UInt8], to connection: TerminalConnection, isKeyboard: Bool) async throws {
+        while try await !connection.type(bytes) {
+            if isKeyboard { return session.terminal.writeError("\u{7}") }
+            try await session.terminal.loop.time.wait(for: .milliseconds(50))
         }
     }
 }

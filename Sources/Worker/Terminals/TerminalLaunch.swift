@@ -54,9 +54,12 @@ struct TerminalLaunch: Sendable {
         switch error.code {
         case .programMissing, .programNotExecutable:
             error.message = "'\(arguments[0])' cannot be started here: \(error.message)"
+            error.code = .invalidValue
             error.field = "command"
+            error.remedy = "give a program of the environment"
         case .directoryUnusable:
             error.message = "the directory '\(directory)' cannot be used"
+            error.code = .invalidValue
             error.field = "directory"
             error.remedy = "name one that exists in the environment"
         default: break
