@@ -9,7 +9,7 @@ import Testing
     @Test(arguments: ["local", "host"])
     func `OpenSSH's programs reach an environment by its name`(provider: String) async throws {
         let home = try TemporaryDirectory("ssh-home")
-        let berth = try Installation(variables: ["HOME": home.path])
+        let berth = try Installation(variables: ["XDG_CONFIG_HOME": home.path])
         try await withServer(berth) { berth, _ in
             _ = try await berth.json("env", "create", "build", "--provider", provider)
             let config = home.file("config")
@@ -77,7 +77,7 @@ import Testing
 
     @Test func `ports go through and an agent is forwarded`() async throws {
         let home = try TemporaryDirectory("ssh-home")
-        let berth = try Installation(variables: ["HOME": home.path])
+        let berth = try Installation(variables: ["XDG_CONFIG_HOME": home.path])
         try await withServer(berth) { berth, _ in
             _ = try await berth.json("env", "create", "build")
             let served = try berth.starting(
@@ -112,7 +112,7 @@ import Testing
 
     @Test func `what cannot be connected is refused in words`() async throws {
         let home = try TemporaryDirectory("ssh-home")
-        let berth = try Installation(variables: ["HOME": home.path])
+        let berth = try Installation(variables: ["XDG_CONFIG_HOME": home.path])
         try await withServer(berth) { berth, _ in
             let unknown = try await berth.berth("ssh", "nowhere")
             #expect(unknown.status == 66)

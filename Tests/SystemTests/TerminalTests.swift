@@ -7,8 +7,8 @@ import Testing
 @Suite struct TerminalTests {
     /// Numbered lines and every byte there is, for about four seconds; their digest into a file at the end.
     private static let writer = """
-        import hashlib, os, sys, time, tty
-        tty.setraw(1)
+        import hashlib, os, sys, time
+        os.system("stty raw")
         digest = hashlib.sha256()
         for number in range(3000):
             line = b'%06d ' % number + bytes(range(256)) + b'\\n'
