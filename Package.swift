@@ -97,7 +97,7 @@ let package = Package(
                 "OutputStore",
             ]
         ),
-        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "CShims"]),
+        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "Transport", "CShims"]),
         .target(
             name: "Migrations",
             dependencies: ["Database"],

@@ -10,6 +10,8 @@ public struct ProviderKind: RawRepresentable, Hashable, Sendable, Codable, Custo
     public static let local = ProviderKind(rawValue: "local")
     /// The server's own machine without isolation: only on explicit request.
     public static let host = ProviderKind(rawValue: "host")
+    /// Containers of a Docker Engine on the server's machine.
+    public static let docker = ProviderKind(rawValue: "docker")
 }
 
 /// How a provider holds an instance to its limits; data, shown to people and checked before work.

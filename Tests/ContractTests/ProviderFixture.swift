@@ -7,9 +7,12 @@ import TestSupport
 
 /// The providers that must all keep the same contract.
 enum ProviderSubject: String, CaseIterable {
-    case local, host
+    case local, host, docker
 
-    func make(in directory: String, loop: EventLoop) throws -> any Provider {
+    /// Those whose instances are the launcher's own children, known by its records alone.
+    static let launched: [ProviderSubject] = [.local, .host]
+
+    func make(in directory: String, loop: EventLoop) async throws -> any Provider {
         let programs = InstancePrograms(
             holder: try ProgramLocation.shipped("berth-hold"),
             worker: directory + "/worker"
@@ -29,6 +32,13 @@ enum ProviderSubject: String, CaseIterable {
                 loop: loop,
                 time: SystemTime()
             )
+        case .docker:
+            let configuration = DockerConfiguration(
+                dataDirectory: directory + "/data",
+                programs: programs,
+                socket: try await DockerEngine.shared().socket
+            )
+            return try DockerProvider(configuration, loop: loop, time: SystemTime())
         }
     }
 }
@@ -44,7 +54,7 @@ struct ProviderFixture {
     static let launch = WorkerLaunch(token: Secret("t0ken"))
 
     /// As a restarted server would see it: another object over the same directory.
-    func restarted() throws -> any Provider { try subject.make(in: directory, loop: loop) }
+    func restarted() async throws -> any Provider { try await subject.make(in: directory, loop: loop) }
 
     /// With the network that the provider has here.
     func request(_ limits: ResourceLimits = ResourceLimits(processes: 256)) -> InstanceRequest {
@@ -81,7 +91,7 @@ func withProvider(
         _ = write(file, worker, worker.utf8.count)
         close(file)
         let fixture = ProviderFixture(
-            provider: try subject.make(in: directory, loop: loop),
+            provider: try await subject.make(in: directory, loop: loop),
             directory: directory,
             loop: loop,
             ids: IDSource(time: SystemTime(), randomness: SystemRandomness()),

@@ -130,7 +130,7 @@ extension ObservedInstance {
             environmentID: observation.environmentID,
             instance: observation.instance,
             condition: condition,
-            words: words
+            words: observation.words ?? words
         )
     }
 }

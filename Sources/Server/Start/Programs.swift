@@ -40,7 +40,15 @@ enum Programs {
         return [
             try LocalProvider(local, loop: loop, time: time),
             try HostProvider(dataDirectory: data, programs: programs, loop: loop, time: time),
+            try DockerProvider(docker(configuration, programs), loop: loop, time: time),
         ]
+    }
+
+    private static func docker(_ configuration: Configuration, _ programs: InstancePrograms) -> DockerConfiguration {
+        var docker = DockerConfiguration(dataDirectory: configuration.dataDirectory, programs: programs)
+        if let socket = configuration.text("dockerSocket") { docker.socket = socket }
+        if let image = configuration.text("dockerImage") { docker.image = image }
+        return docker
     }
 
     /// Agents by name: each is a directory with a program of that name.

@@ -1,0 +1,69 @@
+public import Base
+import Synchronization
+
+/// A Docker Engine of a test run's own, with the workers' images: data, containers and socket in a temporary directory, no
+/// bridge, no rule of the host's firewall. It ends with the test process, however that ends, or with this object.
+public final class DockerEngine: Sendable {
+    public let directory: TemporaryDirectory
+    private let process: ChildProcess
+    private let told = Mutex<[String: Int]>([:])
+
+    public var socket: String { directory.file("docker.sock") }
+
+    /// - Parameter outlivedByContainers: containers go on when the Engine dies (`live-restore`).
+    public init(outlivedByContainers: Bool = true) async throws {
+        directory = try TemporaryDirectory("docker")
+        let arguments = [directory.path, Self.images] + (outlivedByContainers ? ["live"] : [])
+        process = try ChildProcess(["sh", ScriptedPeer.path("docker_engine.sh")] + arguments)
+        _ = try await process.line(containing: "up", within: .seconds(120))
+    }
+
+    /// The one that tests share.
+    public static func shared() async throws -> DockerEngine { try await sharing.engine() }
+
+    private static let sharing = Sharing()
+
+    private actor Sharing {
+        private var starting: Task<DockerEngine, any Error>?
+
+        func engine() async throws -> DockerEngine {
+            let task = starting ?? Task { try await DockerEngine() }
+            starting = task
+            return try await task.value
+        }
+    }
+
+    private static var images: String {
+        "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/scripts/images/docker"
+    }
+
+    /// kill -9 of the Engine alone.
+    public func kill() async throws { try await tell("kill") }
+    public func stop() async throws { try await tell("stop") }
+    public func start() async throws { try await tell("start") }
+
+    private func tell(_ command: String) async throws {
+        process.send(command + "\n")
+        let count = told.withLock { told in
+            told[command, default: 0] += 1
+            return told[command, default: 0]
+        }
+        try await process.lines(containing: "did \(command)", atLeast: count, within: .seconds(60))
+    }
+
+    /// A call of its API, by curl; the body of the answer.
+    @discardableResult
+    public func api(_ method: String, _ path: String, _ body: JSONValue? = nil) async throws -> JSONValue {
+        var arguments = ["curl", "-s", "--fail-with-body", "--unix-socket", socket, "-X", method]
+        if let body { arguments += ["-H", "Content-Type: application/json", "-d", body.text] }
+        let text = try await check(arguments + ["http://localhost/v1.41\(path)"])
+        return text.isEmpty ? .null : try JSONValue(parsing: Array(text.utf8))
+    }
+
+    /// Ids of the containers that carry `label`.
+    public func containers(label: String) async throws -> [String] {
+        let filter = PercentEncoding.encode(JSONValue.object(["label": [.string(label)]]).text)
+        return try await api("GET", "/containers/json?all=1&filters=\(filter)").array?.compactMap { $0["Id"]?.string }
+            ?? []
+    }
+}
