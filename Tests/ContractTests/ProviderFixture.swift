@@ -12,7 +12,8 @@ enum ProviderSubject: String, CaseIterable {
     /// Those whose instances are the launcher's own children, known by its records alone.
     static let launched: [ProviderSubject] = [.local, .host]
 
-    func make(in directory: String, loop: EventLoop) async throws -> any Provider {
+    /// - Parameter socket: of the Docker Engine; nil: the one that tests share.
+    func make(in directory: String, loop: EventLoop, socket: String? = nil) async throws -> any Provider {
         let programs = InstancePrograms(
             holder: try ProgramLocation.shipped("berth-hold"),
             worker: directory + "/worker"
@@ -33,11 +34,8 @@ enum ProviderSubject: String, CaseIterable {
                 time: SystemTime()
             )
         case .docker:
-            let configuration = DockerConfiguration(
-                dataDirectory: directory + "/data",
-                programs: programs,
-                socket: try await DockerEngine.shared().socket
-            )
+            var configuration = DockerConfiguration(dataDirectory: directory + "/data", programs: programs)
+            configuration.socket = if let socket { socket } else { try await DockerEngine.shared().socket }
             return try DockerProvider(configuration, loop: loop, time: SystemTime())
         }
     }
@@ -80,6 +78,7 @@ struct ProviderFixture {
 func withProvider(
     _ subject: ProviderSubject,
     worker: String = InsideProbe.worker,
+    socket: String? = nil,
     _ body: (ProviderFixture) async throws -> Void
 ) async throws {
     try await withTemporaryDirectory { directory in
@@ -91,7 +90,7 @@ func withProvider(
         _ = write(file, worker, worker.utf8.count)
         close(file)
         let fixture = ProviderFixture(
-            provider: try await subject.make(in: directory, loop: loop),
+            provider: try await subject.make(in: directory, loop: loop, socket: socket),
             directory: directory,
             loop: loop,
             ids: IDSource(time: SystemTime(), randomness: SystemRandomness()),

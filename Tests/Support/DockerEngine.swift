@@ -60,6 +60,14 @@ public final class DockerEngine: Sendable {
         return text.isEmpty ? .null : try JSONValue(parsing: Array(text.utf8))
     }
 
+    /// Makes an image of a directory.
+    public func importImage(_ name: String, from root: String) async throws {
+        let parts = name.split(separator: ":")
+        let url = "http://localhost/v1.41/images/create?fromSrc=-&repo=\(parts[0])&tag=\(parts.last ?? "latest")"
+        let script = #"tar c -C "$1" . | curl -s --fail-with-body --unix-socket "$2" -X POST -T - "$3""#
+        try await check(["sh", "-c", script, "sh", root, socket, url])
+    }
+
     /// Ids of the containers that carry `label`.
     public func containers(label: String) async throws -> [String] {
         let filter = PercentEncoding.encode(JSONValue.object(["label": [.string(label)]]).text)

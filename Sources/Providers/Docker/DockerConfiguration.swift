@@ -11,6 +11,8 @@ public struct DockerConfiguration: Sendable {
     public var idBase: UInt32
     /// pasta (Debian package passt); nil or missing: no network but loopback.
     public var pasta: String?
+    /// The tool bundle (scripts/images/tool-bundle); nil: containers have the tools of their image alone.
+    public var tools: String?
 
     public static let defaultSocket = "/var/run/docker.sock"
     /// What scripts/images/docker imports.

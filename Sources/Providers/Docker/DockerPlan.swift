@@ -24,7 +24,14 @@ struct DockerPlan {
     /// - Parameter imagePath: PATH of the image's own configuration.
     func body(_ instance: Int64, _ launch: WorkerLaunch, imagePath: String?) throws -> JSONValue {
         let command = Inside.holderCommand(launch, ["--gate", Inside.gate])
-        let variables = Inside.variables(request.environmentID, instance, launch, home: "/root", path: imagePath)
+        let variables = Inside.variables(
+            request.environmentID,
+            instance,
+            launch,
+            home: "/root",
+            path: imagePath,
+            hasTools: configuration.tools != nil
+        )
         return [
             "Image": .string(request.image ?? configuration.image),
             "Hostname": .string(request.hostname),
@@ -95,6 +102,7 @@ struct DockerPlan {
         for name in ["hosts", "hostname", "resolv.conf"] {
             mounts.append(try mount("\(directory.etc)/\(name)", "/etc/\(name)", readOnly: true))
         }
+        if let tools = configuration.tools { mounts.append(try mount(tools, Inside.tools, readOnly: true)) }
         for agent in launch.agents {
             try agent.checkName()
             mounts.append(try mount(agent.directory, "\(Inside.agents)/\(agent.name)", readOnly: true))

@@ -12,6 +12,7 @@ public enum Inside {
     public static let holder = "/opt/berth/bin/berth-hold"
     public static let worker = "/opt/berth/bin/berth-worker"
     public static let agents = "/opt/berth/agents"
+    public static let tools = "/opt/berth/tools"
     public static let workspaces = "/workspace"
 
     static let systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,11 +23,12 @@ public enum Inside {
         _ instance: Int64,
         _ launch: WorkerLaunch,
         home: String,
-        path: String? = nil
+        path: String? = nil,
+        hasTools: Bool
     ) -> [(String, String)] {
         let programs = launch.agents.map { "\(agents)/\($0.name)" }
         var variables = [
-            "PATH": (programs + [path ?? systemPath]).joined(separator: ":"),
+            "PATH": (programs + [path ?? systemPath] + (hasTools ? [tools + "/bin"] : [])).joined(separator: ":"),
             "HOME": home,
             "LANG": "C.UTF-8",
             "BERTH_ENVIRONMENT_ID": environmentID.text,

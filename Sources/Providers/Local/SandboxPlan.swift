@@ -24,7 +24,13 @@ struct SandboxPlan {
         addLimits(to: &spec)
         NetworkPlan.add(request.network, pasta: host.pasta, to: &spec)
         let home = host.ids == .single ? "/home/agent" : "/root"
-        for (key, value) in Inside.variables(request.environmentID, instance, launch, home: home) {
+        for (key, value) in Inside.variables(
+            request.environmentID,
+            instance,
+            launch,
+            home: home,
+            hasTools: configuration.tools != nil
+        ) {
             spec.add("environment", "\(key)=\(value)")
         }
         let hidden = ["--hide", Inside.linkDirectory, "--hide", Inside.state]
@@ -74,6 +80,9 @@ struct SandboxPlan {
         let programs = configuration.programs
         spec.bind(try SmallFile.resolved(programs.holder), at: Inside.holder, [.idMapped, .readOnly, .file])
         spec.bind(try SmallFile.resolved(programs.worker), at: Inside.worker, [.idMapped, .readOnly, .file])
+        if let tools = configuration.tools {
+            spec.bind(try SmallFile.resolved(tools), at: Inside.tools, [.idMapped, .readOnly])
+        }
         for agent in launch.agents {
             try agent.checkName()
             spec.bind(
