@@ -12,11 +12,15 @@ public struct ProviderKind: RawRepresentable, Hashable, Sendable, Codable, Custo
     public static let host = ProviderKind(rawValue: "host")
     /// Containers of a Docker Engine on the server's machine.
     public static let docker = ProviderKind(rawValue: "docker")
+    /// A small virtual machine of its own under QEMU.
+    public static let microvm = ProviderKind(rawValue: "microvm")
 }
 
 /// How a provider holds an instance to its limits; data, shown to people and checked before work.
 public enum LimitsEnforcement: String, Sendable, Codable, CaseIterable {
     case none, rlimit, cgroup1, cgroup2
+    /// The instance is a machine of that size.
+    case machine
 }
 
 public enum Isolation: String, Sendable, Codable {
@@ -24,6 +28,8 @@ public enum Isolation: String, Sendable, Codable {
     case none
     /// Namespaces of the host's kernel.
     case namespaces
+    /// A kernel of its own, on virtual hardware.
+    case machine
 }
 
 public enum PauseSupport: String, Sendable, Codable {
@@ -40,6 +46,8 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
     public var diskCap: Bool
     public var pause: PauseSupport
     public var networks: [NetworkPolicy.Kind]
+    /// Whether an instance can be kept with its memory, continued in a new process, and forked.
+    public var snapshots: Bool
     /// What cannot be enforced on this machine, in words for people; empty where everything holds.
     public var limitations: [String]
 
@@ -49,6 +57,7 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
         diskCap: Bool,
         pause: PauseSupport,
         networks: [NetworkPolicy.Kind],
+        snapshots: Bool = false,
         limitations: [String]
     ) {
         self.isolation = isolation
@@ -56,12 +65,13 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
         self.diskCap = diskCap
         self.pause = pause
         self.networks = networks
+        self.snapshots = snapshots
         self.limitations = limitations
     }
 
     /// Names the requested limits that would not be enforced.
     public func unenforced(_ limits: ResourceLimits) -> [String] {
-        let hasGroups = self.limits == .cgroup1 || self.limits == .cgroup2
+        let hasGroups = self.limits == .cgroup1 || self.limits == .cgroup2 || self.limits == .machine
         var names: [String] = []
         if limits.cpus != nil, !hasGroups { names.append("limits.cpus") }
         if limits.memoryBytes != nil, !hasGroups { names.append("limits.memoryBytes") }

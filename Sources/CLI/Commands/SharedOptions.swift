@@ -7,8 +7,9 @@ enum SharedOptions {
     static let provider = Option.value(
         "provider",
         "KIND",
-        "Where a new environment lives: local (a sandbox, the default), docker, or host (NO isolation).",
-        choices: [ProviderKind.local, .docker, .host].map(\.rawValue)
+        "Where a new environment lives: local (a sandbox, the default), docker (a container), microvm (a virtual machine) or"
+            + " host (NO isolation).",
+        choices: [ProviderKind.local, .docker, .microvm, .host].map(\.rawValue)
     )
 
     static let network: [Option] = [

@@ -116,7 +116,7 @@ public struct DockerProvider: Provider {
         _ = try await image(of: request)
         try directory.makeDirectories([directory.layer, directory.run, directory.state, directory.etc])
         if let size = request.limits.diskBytes, host.makesFileSystems {
-            try await DiskImage.make(directory.disk, bytes: size, loop: loop, time: time)
+            try await DiskImage.make(directory.disk, bytes: size, loop: loop)
         }
         try directory.writeNames(request)
         try directory.write(EnvironmentDirectory.Kept(provider: kind, request: request))

@@ -26,7 +26,7 @@ enum Programs {
         return newest("base-root-", configuration) ?? "\(configuration.cacheDirectory)/base-root-1"
     }
 
-    /// The newest `<prefix>VERSION` of the cache.
+    /// The highest version of what scripts/images has built: `PREFIXVERSION` in the cache; nil: none yet.
     private static func newest(_ prefix: String, _ configuration: Configuration) -> String? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: configuration.cacheDirectory)) ?? []
         let versions = names.filter { $0.hasPrefix(prefix) }.compactMap { Int($0.dropFirst(prefix.count)) }
@@ -46,6 +46,15 @@ enum Programs {
             try LocalProvider(local, loop: loop, time: time),
             try HostProvider(dataDirectory: data, programs: programs, loop: loop, time: time),
             try DockerProvider(docker(configuration, programs), loop: loop, time: time),
+            try MicroVMProvider(
+                MicroVMConfiguration(
+                    dataDirectory: data,
+                    images: newest("microvm-", configuration) ?? "\(configuration.cacheDirectory)/microvm-1",
+                    programs: programs
+                ),
+                loop: loop,
+                time: time
+            ),
         ]
     }
 
