@@ -1,51 +1,13 @@
 """Rows of the numeric specification about containers, against bare calls of the same Docker Engine in the same run."""
 
-import http.client
-import json
 import os
-import pathlib
-import socket
 import statistics
-import subprocess
-import tempfile
 import time
 
-from berth_server import ROOT, Failed, Server
+from berth_server import Failed, Server
+from docker_engine import IMAGE, Engine
 
 ROUNDS = int(os.environ.get("SPEC_DOCKER_ROUNDS", "15"))
-IMAGE = "berth/worker-base:1"
-
-
-class Engine:
-    """A Docker Engine of its own (Tests/Support/Peers/docker_engine.sh), and bare calls of its API."""
-
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="berth-bench-docker-")
-        self.socket = str(pathlib.Path(self.directory, "docker.sock"))
-        program = ROOT / "Tests" / "Support" / "Peers" / "docker_engine.sh"
-        self.process = subprocess.Popen(
-            ["sh", str(program), self.directory, str(ROOT / "scripts" / "images" / "docker"), "live"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        if self.process.stdout.readline().strip() != "up":
-            raise Failed("the Docker Engine did not start")
-
-    def call(self, method, path, body=None):
-        connection = http.client.HTTPConnection("localhost")
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self.socket)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        connection.request(method, f"/v1.41{path}", json.dumps(body) if body is not None else None, headers)
-        response = connection.getresponse()
-        data = response.read()
-        connection.close()
-        if response.status >= 300:
-            raise Failed(f"{method} {path}: {response.status} {data[:300]}")
-        return data
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def milliseconds(body):

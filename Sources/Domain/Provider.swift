@@ -46,6 +46,8 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
     public var diskCap: Bool
     public var pause: PauseSupport
     public var networks: [NetworkPolicy.Kind]
+    /// Whether an environment may name the image that it is made of.
+    public var images: Bool
     /// Whether an instance can be kept with its memory, continued in a new process, and forked.
     public var snapshots: Bool
     /// What cannot be enforced on this machine, in words for people; empty where everything holds.
@@ -57,6 +59,7 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
         diskCap: Bool,
         pause: PauseSupport,
         networks: [NetworkPolicy.Kind],
+        images: Bool = false,
         snapshots: Bool = false,
         limitations: [String]
     ) {
@@ -65,6 +68,7 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
         self.diskCap = diskCap
         self.pause = pause
         self.networks = networks
+        self.images = images
         self.snapshots = snapshots
         self.limitations = limitations
     }

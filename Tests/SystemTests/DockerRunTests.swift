@@ -71,12 +71,14 @@ import Testing
         try await BusyboxRoot.make(root, owner: 0, firstID: 1)
         try await check(["sed", "-i", "/^agent:/d", "\(root)/etc/passwd", "\(root)/etc/group"])
         try await DockerEngine.shared().importImage("test/busybox:1", from: root)
-        try await withServer(Self.place(["BERTH_DOCKER_IMAGE": "test/busybox:1"])) { berth, _ in
+        try await withServer(Self.place()) { berth, _ in
             let script = """
                 id -u; id -un; cd && git init -q -b main a && cd a && echo x >x && git add x
                 git -c user.name=t -c user.email=t@localhost commit -qm one && git clone -q ~/a ~/b && cat ~/b/x
                 """
-            let result = try await berth.run(["exec", "-e", "new", "--provider", "docker", "--", "sh", "-c", script])
+            let result = try await berth.run(
+                ["exec", "-e", "new", "--provider", "docker", "--image", "test/busybox:1", "--", "sh", "-c", script]
+            )
             #expect(result.output == "1000\nagent\nx\n", "\(result.errors)")
         }
     }
@@ -119,7 +121,7 @@ import Testing
         ),
         BadInput(
             name: "no name of an image",
-            variables: ["BERTH_DOCKER_IMAGE": "../etc"],
+            arguments: ["--image", "../etc"],
             expected: ["'../etc' is not the name of an image"]
         ),
         BadInput(name: "too little memory", arguments: ["--memory", "1M"], expected: ["limits.memoryBytes"]),

@@ -52,6 +52,7 @@ public struct DockerProvider: Provider {
                 diskCap: false,
                 pause: .none,
                 networks: [.none],
+                images: true,
                 limitations: ["the server must run as root to prepare containers"]
             )
         }
@@ -61,6 +62,7 @@ public struct DockerProvider: Provider {
             diskCap: host.makesFileSystems,
             pause: .freeze,
             networks: host.pasta == nil ? [.none] : [.none, .open],
+            images: true,
             limitations: host.limitations
         )
     }

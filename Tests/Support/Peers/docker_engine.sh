@@ -12,7 +12,8 @@ live=
 socket=$directory/docker.sock
 
 start() {
-    rm -f "$directory/pid"
+    # Ids in the files of an Engine that was killed may be others' by now.
+    rm -f "$directory/pid" "$directory/exec/containerd/containerd.pid"
     dockerd --data-root "$directory/data" --exec-root "$directory/exec" --pidfile "$directory/pid" \
         --host "unix://$socket" --bridge=none --iptables=false --ip6tables=false --ip-masq=false --ip-forward=false \
         --shutdown-timeout 2 $live </dev/null >>"$directory/log" 2>&1 &
@@ -21,11 +22,19 @@ start() {
     until curl -s -f -o /dev/null --unix-socket "$socket" http://localhost/_ping; do
         tries=$((tries + 1))
         if [ $tries -gt 1000 ] || ! kill -0 "$engine" 2>/dev/null; then
-            cat "$directory/log" >&2
-            exit 1
+            tail -n 40 "$directory/log" >&2
+            return 1
         fi
         sleep 0.03
     done
+}
+
+# With the Engine its containerd goes, a moment later.
+kill_engine() {
+    containerd=$(cat "$directory/exec/containerd/containerd.pid" 2>/dev/null || true)
+    kill -KILL "$engine"
+    wait "$engine" 2>/dev/null || true
+    while [ -n "$containerd" ] && grep -qs '^State:.[^Z]' "/proc/$containerd/status"; do sleep 0.01; done
 }
 
 containers() { curl -s --unix-socket "$socket" 'http://localhost/containers/json?all=1' | jq -r '.[].Id' 2>/dev/null; }
@@ -46,16 +55,17 @@ end_leftovers() {
 }
 
 end() {
-    kill -0 "$engine" 2>/dev/null || start
-    remove_containers
-    kill -TERM "$engine" 2>/dev/null || true
-    wait "$engine" 2>/dev/null || true
+    set +e
+    if kill -0 "$engine" 2>/dev/null || start; then remove_containers; fi
+    kill -TERM "$engine" 2>/dev/null
+    wait "$engine" 2>/dev/null
     end_leftovers
     # The deepest first.
     cut -d ' ' -f 5 /proc/self/mountinfo | grep "^$directory/" | sort -r | while read -r mount; do
-        umount -l "$mount" 2>/dev/null || true
+        umount -l "$mount" 2>/dev/null
     done
-    rm -rf "$directory"
+    # What was killed a moment ago may still write there.
+    for try in 1 2 3 4 5 6 7 8 9; do rm -rf "$directory" 2>/dev/null && break || sleep 0.3; done
 }
 trap 'trap - EXIT; end' EXIT
 trap exit TERM INT HUP
@@ -68,7 +78,7 @@ start
 echo up
 while read -r command; do
     case $command in
-    kill) kill -KILL "$engine"; wait "$engine" 2>/dev/null || true ;;
+    kill) kill_engine ;;
     stop) kill -TERM "$engine"; wait "$engine" 2>/dev/null || true ;;
     start) start ;;
     esac
