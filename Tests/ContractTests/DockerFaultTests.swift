@@ -126,37 +126,39 @@ import Testing
     }
 
     @Test func `containers outlive an Engine that was killed where it is told to let them`() async throws {
-        let engine = try await DockerEngine(outlivedByContainers: true)
-        try await withProvider(.docker, socket: engine.socket) { fixture in
-            let reference = try await fixture.started()
-            let holder = try await fixture.provider.inspect(reference.environmentID).holderPID
-            try await engine.kill()
-            await expect(.unavailable) { _ = try await fixture.provider.inspect(reference.environmentID) }
-            await expect(.unavailable) { _ = try await fixture.provider.list(label: "test") }
-            await expect(.unavailable) { try await fixture.provider.stop(reference, grace: .zero) }
-            try await engine.start()
-            let observed = try await fixture.provider.inspect(reference.environmentID)
-            #expect(observed.state == .running)
-            #expect(observed.holderPID == holder)
-            #expect(try await fixture.inside(reference).sh("echo on") == "on")
-            try await fixture.provider.stop(reference, grace: .seconds(5))
+        try await DockerEngine.with(outlivedByContainers: true) { engine in
+            try await withProvider(.docker, socket: engine.socket) { fixture in
+                let reference = try await fixture.started()
+                let holder = try await fixture.provider.inspect(reference.environmentID).holderPID
+                try await engine.kill()
+                await expect(.unavailable) { _ = try await fixture.provider.inspect(reference.environmentID) }
+                await expect(.unavailable) { _ = try await fixture.provider.list(label: "test") }
+                await expect(.unavailable) { try await fixture.provider.stop(reference, grace: .zero) }
+                try await engine.start()
+                let observed = try await fixture.provider.inspect(reference.environmentID)
+                #expect(observed.state == .running)
+                #expect(observed.holderPID == holder)
+                #expect(try await fixture.inside(reference).sh("echo on") == "on")
+                try await fixture.provider.stop(reference, grace: .seconds(5))
+            }
         }
     }
 
     @Test func `containers that ended with their Engine are stopped, and start again with their files`() async throws {
-        let engine = try await DockerEngine(outlivedByContainers: false)
-        try await withProvider(.docker, socket: engine.socket) { fixture in
-            var reference = try await fixture.started()
-            _ = try await fixture.inside(reference).sh("echo mine >~/kept")
-            try await engine.kill()
-            try await engine.start()
-            guard case .stopped = try await fixture.state(reference) else {
-                Issue.record("not stopped: \(try await fixture.state(reference))")
-                return
+        try await DockerEngine.with(outlivedByContainers: false) { engine in
+            try await withProvider(.docker, socket: engine.socket) { fixture in
+                var reference = try await fixture.started()
+                _ = try await fixture.inside(reference).sh("echo mine >~/kept")
+                try await engine.kill()
+                try await engine.start()
+                guard case .stopped = try await fixture.state(reference) else {
+                    Issue.record("not stopped: \(try await fixture.state(reference))")
+                    return
+                }
+                reference.instance = 2
+                try await fixture.provider.start(reference, ProviderFixture.launch)
+                #expect(try await fixture.inside(reference).sh("cat ~/kept") == "mine")
             }
-            reference.instance = 2
-            try await fixture.provider.start(reference, ProviderFixture.launch)
-            #expect(try await fixture.inside(reference).sh("cat ~/kept") == "mine")
         }
     }
 

@@ -10,12 +10,29 @@ public final class DockerEngine: Sendable {
 
     public var socket: String { directory.file("docker.sock") }
 
-    /// - Parameter outlivedByContainers: containers go on when the Engine dies (`live-restore`).
-    public init(outlivedByContainers: Bool = true) async throws {
+    private init(outlivedByContainers: Bool = true) async throws {
         directory = try TemporaryDirectory("docker")
         let arguments = [directory.path, Self.images] + (outlivedByContainers ? ["live"] : [])
         process = try ChildProcess(["sh", ScriptedPeer.path("docker_engine.sh")] + arguments)
         _ = try await process.line(containing: "up", within: .seconds(120))
+    }
+
+    /// One that the body may kill. It is gone afterwards, with everything that it ran.
+    /// - Parameter outlivedByContainers: containers go on when the Engine dies (`live-restore`).
+    public static func with(outlivedByContainers: Bool, _ body: (DockerEngine) async throws -> Void) async throws {
+        let engine = try await DockerEngine(outlivedByContainers: outlivedByContainers)
+        do {
+            try await body(engine)
+        } catch {
+            await engine.end()
+            throw error
+        }
+        await engine.end()
+    }
+
+    private func end() async {
+        process.closeInput()
+        _ = try? await process.exit(within: .seconds(60))
     }
 
     /// The one that tests share.
