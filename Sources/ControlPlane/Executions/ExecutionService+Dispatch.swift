@@ -68,9 +68,8 @@ extension ExecutionService {
         for match in DispatchPlan.match(wanted, candidates) {
             guard let stored = queued.first(where: { $0.record.id == match.execution }),
                 let worker = candidates.first(where: { $0.workerID == match.worker }),
-                inFlight.begin(match.execution)
+                case let key = AttemptKey(match.execution, stored.record.attempt + 1), inFlight.begin(key)
             else { continue }
-            let key = AttemptKey(match.execution, stored.record.attempt + 1)
             if workers.reserve(worker.workerID, for: key) {
                 taken.append((stored, worker, key))
             } else {
