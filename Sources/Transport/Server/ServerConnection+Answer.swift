@@ -65,8 +65,8 @@ extension ServerConnection {
     func writeHead(_ response: HTTPResponse, _ exchange: Exchange, length: Int?) -> BodyWriter {
         var exchange = exchange
         // The rest of a body that nobody wanted is not read: the connection ends instead.
-        // Nor is what a client sent behind a handshake without waiting for its answer: it may be anything.
-        if isReadingBody || stream.socket.hasInputEnded || exchange.facts.isUpgrade && !pending.isEmpty {
+        // What came behind a declined handshake is the next request, whenever it came (RFC 9110, section 7.8).
+        if isReadingBody || stream.socket.hasInputEnded {
             exchange.facts.keepsAlive = false
         }
         let isHead = exchange.request.method == .head
