@@ -15,7 +15,12 @@ import Workers
         var candidate: WorkerCandidate
         var key: AttemptKey
         var stored: StoredExecution
-        let input = PlainInput(prompt: "", command: ["true"], secrets: Secret(ExecutionSecrets(env: [:], git: [])))
+        let input = PlainInput(
+            prompt: "",
+            command: ["true"],
+            secrets: Secret(ExecutionSecrets(env: [:], git: [])),
+            hasSecrets: false
+        )
 
         func send() async { await plane.executions.send(key, stored, input, to: candidate) }
 
@@ -76,7 +81,7 @@ import Workers
             _ = try await committed.worker.assignment()
             try await committed.expire()
             // As a server has it that another one's word of the end has not reached yet.
-            executions.enliven(committed.key, committed.stored.record, committed.candidate.workerID)
+            executions.enliven(committed.key, committed.stored, committed.candidate.workerID)
             let told = forgets(committed)
             try await committed.worker.complete(committed.key, ExecutionServiceTests.report())
             #expect(forgets(committed) == told + 1)

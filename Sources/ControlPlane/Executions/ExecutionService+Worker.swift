@@ -7,8 +7,10 @@ public import WorkerProtocol
 // What workers say. Every call is fenced by attempt and worker.
 extension ExecutionService {
     public func started(_ key: AttemptKey, worker: WorkerID, at: Timestamp) async throws {
-        let organization = try await organization(of: key, worker)
-        try await change(key.executionID, organization, worker: worker) { machine, _ in
+        let owner = try await owner(of: key, worker)
+        try await change(key.executionID, owner.organizationID, known: owner.seen?.stored, worker: worker) {
+            machine,
+            _ in
             try machine.start(attempt: key.attempt, at: at)
         }
     }
@@ -60,16 +62,18 @@ extension ExecutionService {
         startedAt: Timestamp?
     ) async throws {
         let owner = try await owner(of: key, worker)
-        let report = try await withMarks(report, key, owner)
+        let report = try WrittenReport(try await withMarks(report, key, owner))
         let now = time.now
-        let id = key.executionID
         let change = try await change(
-            id,
+            key.executionID,
             owner.organizationID,
+            known: owner.seen?.stored,
             worker: worker,
             report: report,
             startedAt: startedAt
-        ) { machine, _ in try machine.report(attempt: key.attempt, report, at: now) }
+        ) { machine, _ in
+            try machine.report(attempt: key.attempt, report.report, at: now)
+        }
         guard change.seq == nil else { return }
         // The end that stands was recorded without the worker's word, or is heard a second time.
         live.remove(key)
@@ -161,7 +165,7 @@ extension ExecutionService {
                 try ExecutionStore.stored($0, times: times)
             }
         }
-        for stored in open { enliven(AttemptKey(stored.record.id, stored.record.attempt), stored.record, worker) }
+        for stored in open { enliven(AttemptKey(stored.record.id, stored.record.attempt), stored, worker) }
         let books = open.map { AttemptKey($0.record.id, $0.record.attempt) }
         guard let attempts else { return WorkerResume(points: [], held: books) }
         var resume = WorkerResume(points: [], held: [])

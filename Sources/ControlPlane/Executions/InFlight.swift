@@ -5,43 +5,56 @@ import Synchronization
 /// What is being assigned just now: the next round does not take it up as well, and what became of it before its
 /// assignment was sent is not forgotten.
 final class InFlight: Sendable {
-    private struct Entry {
+    private struct State {
         var attempt: Int
-        /// A cancel was sent.
-        var isCancelled = false
-        /// The attempt has ended by the server's own word.
+        /// A cancel was sent in the meantime.
+        var wasCancelled = false
+        /// The attempt ended in the meantime, by the server's own word.
         var isOver = false
+        /// A round of the dispatcher found it queued and left it alone.
+        var wasPassedOver = false
     }
 
-    private let entries = Mutex<[ExecutionID: Entry]>([:])
+    private let states = Mutex<[ExecutionID: State]>([:])
 
     func begin(_ key: AttemptKey) -> Bool {
-        entries.withLock { entries in
-            guard entries[key.executionID] == nil else { return false }
-            entries[key.executionID] = Entry(attempt: key.attempt)
+        states.withLock { states in
+            guard states[key.executionID] == nil else { return false }
+            states[key.executionID] = State(attempt: key.attempt)
             return true
         }
     }
 
-    func end(_ id: ExecutionID) { entries.withLock { $0[id] = nil } }
-    var count: Int { entries.withLock(\.count) }
-    func contains(_ id: ExecutionID) -> Bool { entries.withLock { $0[id] != nil } }
+    /// Returns whether a round has passed over it: it may be queued again by now, and nobody else rings for it.
+    @discardableResult
+    func end(_ id: ExecutionID) -> Bool { states.withLock { $0.removeValue(forKey: id)?.wasPassedOver ?? false } }
+
+    var count: Int { states.withLock(\.count) }
+
+    /// Whether it is in flight.
+    func passOver(_ id: ExecutionID) -> Bool {
+        states.withLock { states in
+            guard states[id] != nil else { return false }
+            states[id]?.wasPassedOver = true
+            return true
+        }
+    }
 
     func noteCancel(_ key: AttemptKey) {
-        entries.withLock { entries in
-            if entries[key.executionID]?.attempt == key.attempt { entries[key.executionID]?.isCancelled = true }
+        states.withLock { states in
+            if states[key.executionID]?.attempt == key.attempt { states[key.executionID]?.wasCancelled = true }
         }
     }
 
     /// Every attempt up to this one is over.
     func noteEnd(_ key: AttemptKey) {
-        entries.withLock { entries in
-            if let entry = entries[key.executionID], entry.attempt <= key.attempt {
-                entries[key.executionID]?.isOver = true
+        states.withLock { states in
+            if let state = states[key.executionID], state.attempt <= key.attempt {
+                states[key.executionID]?.isOver = true
             }
         }
     }
 
-    func wasCancelled(_ key: AttemptKey) -> Bool { entries.withLock { $0[key.executionID]?.isCancelled ?? false } }
-    func isOver(_ key: AttemptKey) -> Bool { entries.withLock { $0[key.executionID]?.isOver ?? false } }
+    func wasCancelled(_ key: AttemptKey) -> Bool { states.withLock { $0[key.executionID]?.wasCancelled ?? false } }
+    func isOver(_ key: AttemptKey) -> Bool { states.withLock { $0[key.executionID]?.isOver ?? false } }
 }

@@ -93,7 +93,11 @@ final class WorkerHub: Sendable {
         await withDiscardingTaskGroup { group in
             group.addTask { await link.run() }
             do {
-                while let message = try await socket.receive() { await Self.hand(message, to: link) }
+                while true {
+                    let messages = try await socket.receiveWaiting()
+                    guard !messages.isEmpty else { break }
+                    await Self.hand(messages, to: link)
+                }
             } catch {
                 log.debug("worker connection ended", ["error": "\(error)"])
             }
@@ -102,14 +106,18 @@ final class WorkerHub: Sendable {
         }
     }
 
-    /// In a task for each message: one that goes on keeps the memory of its deepest call, and there are many workers.
-    private static func hand(_ message: WebSocketMessage, to link: WorkerLink) async {
+    /// In a task of their own: one that goes on keeps the memory of its deepest call, and there are many workers.
+    private static func hand(_ messages: [WebSocketMessage], to link: WorkerLink) async {
         await withDiscardingTaskGroup { group in
             group.addTask {
-                switch message {
-                case .text(let text): await link.receive(text: Array(text.utf8))
-                case .binary(let bytes): await link.receive(binary: bytes)
-                }
+                await link.receive(
+                    messages.map { message in
+                        switch message {
+                        case .text(let text): .text(Array(text.utf8))
+                        case .binary(let bytes): .binary(bytes)
+                        }
+                    }
+                )
             }
         }
     }

@@ -10,6 +10,23 @@ extension WebSocket {
         return try await loop.suspend { waiter in self.take(waiter) }
     }
 
+    /// All messages that have come, as long as they are small; waits for one. None once the peer has closed in order. Throws
+    /// as ``receive()`` does, and has one caller at a time as well.
+    public func receiveWaiting() async throws -> [WebSocketMessage] {
+        guard let first = try await receive() else { return [] }
+        var messages = [first]
+        guard loop.isCurrent else { return messages }
+        var bytes = first.byteCount
+        while bytes < Self.waitingBytes, messages.count < Self.waitingMessages, let next = takeMessage() {
+            bytes += next.byteCount
+            messages.append(next)
+        }
+        return messages
+    }
+
+    private static let waitingBytes = 64 << 10
+    private static let waitingMessages = 128
+
     /// When any byte, also of a pong, last came from the peer. On the loop.
     public var lastReceived: Uptime { stream.socket.lastReceived }
 
