@@ -153,9 +153,7 @@ class Chaos:
                     victims = field.postgres.backends() or victims
                 victim = self.dice.choice(victims)
                 if victim == field.postgres.process.pid:
-                    field.postgres.kill()
-                    time.sleep(self.dice.choice([0, 0, pause]))
-                    field.postgres.start()
+                    field.postgres.strike(self.dice.choice([0, 0, pause]))
                 else:
                     send(victim, signal.SIGKILL)
             else:
@@ -303,6 +301,8 @@ class Chaos:
             log = pathlib.Path("out/chaos/server.log")
             log.parent.mkdir(parents=True, exist_ok=True)
             log.write_bytes((self.field.server.data / "server.log").read_bytes())
+            if self.field.postgres:
+                (log.parent / "postgres.log").write_bytes((self.field.postgres.directory / "log").read_bytes())
         data = str(self.field.server.data)
         self.field.close()
         self.vanish(data, "a process of the server's directory")

@@ -43,8 +43,25 @@ class Postgres:
         shutil.chown(self.directory, "postgres", "postgres")
         self.run("initdb", "-D", str(self.directory / "data"), "-U", "berth", "-A", "trust", "-E", "UTF8", "--locale=C")
         self.process = None
+        self.lock = threading.Lock()
+        self.is_closed = threading.Event()
         self.start()
         self.run("createdb", "-h", str(self.directory), "-U", "berth", "berth")
+        threading.Thread(target=self.keep, daemon=True).start()
+
+    def keep(self):
+        """As who supervises a service: a postmaster whose recovery was killed gives up, and is started again."""
+        while not self.is_closed.wait(0.2):
+            with self.lock:
+                if self.process.poll() is not None and not self.is_closed.is_set():
+                    self.start()
+
+    def strike(self, pause):
+        """Killed, away for so long, and started again."""
+        with self.lock:
+            self.kill()
+            time.sleep(pause)
+            self.start()
 
     def as_user(self, program, *arguments):
         return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", str(POSTGRES / program), *arguments]
@@ -98,12 +115,14 @@ class Postgres:
             time.sleep(0.02)
 
     def close(self):
-        if self.process and self.process.poll() is None:
-            send(self.process.pid, signal.SIGINT)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        self.is_closed.set()
+        with self.lock:
+            if self.process and self.process.poll() is None:
+                send(self.process.pid, signal.SIGINT)
+                try:
+                    self.process.wait(10)
+                except subprocess.TimeoutExpired:
+                    self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -366,8 +385,6 @@ class Field:
 
     def again(self):
         try:
-            if self.postgres and self.postgres.process.poll() is not None:
-                self.postgres.start()
             self.server.start()
         except (Failed, OSError):
             pass
