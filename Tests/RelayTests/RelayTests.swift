@@ -182,7 +182,10 @@ import Transport
             let program = try await Program(bench) { Conversation($0) }
             for _ in 0..<5 {
                 // Let go at once; the next one fits all the same.
-                _ = try await bench.server.connect(to: .port(program.port), until: bench.loop.time.uptime + .seconds(10))
+                _ = try await bench.server.connect(
+                    to: .port(program.port),
+                    until: bench.loop.time.uptime + .seconds(10)
+                )
                 try await bench.server.loop.run {}
             }
         }

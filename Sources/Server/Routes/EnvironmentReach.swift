@@ -11,10 +11,9 @@ extension ServerCore {
     /// How long a boot or a resume may take before the caller is told to come again.
     static let wakeTime = Duration.seconds(90)
 
-    /// The environment of the request, running: one that rests is woken, and waited for. Counts as use.
-    func awake(_ context: RequestContext) async throws -> EnvironmentRecord {
-        let found = try await environment(context)
-        return try await environments.visit(found.id, organization: found.organizationID, within: Self.wakeTime)
+    /// The same environment, running: one that rests is woken, and waited for. Counts as use.
+    func reached(_ found: EnvironmentRecord) async throws -> EnvironmentRecord {
+        try await environments.visit(found.id, organization: found.organizationID, within: Self.wakeTime)
     }
 
     /// The channels of the environment's worker, which has services. Throws `unavailable` while it is away.

@@ -12,7 +12,7 @@ extension ServerCore {
     private static let callTime = Duration.seconds(30)
 
     func sshPrepare(_ context: RequestContext) async throws -> HTTPResponse {
-        let record = try await awake(context)
+        let record = try await reached(try await environment(context))
         let place = try await channels(of: record).call(SSHPreparation(), until: time.uptime + Self.callTime)
         return try Self.json(
             SSHAccess(environmentId: record.id, name: record.name, user: place.user, hostKey: place.hostKey)
@@ -20,6 +20,7 @@ extension ServerCore {
     }
 
     func sshConnect(_ context: RequestContext) async throws -> HTTPResponse {
+        let found = try await environment(context)
         guard context.request.asksForWebSocket else {
             throw BerthError(
                 .invalidRequest,
@@ -35,7 +36,7 @@ extension ServerCore {
                 remedy: "send the line of a .pub file, such as 'ssh-ed25519 AAAA…'"
             )
         }
-        let record = try await awake(context)
+        let record = try await reached(found)
         let link = try channels(of: record)
         let channel = try await link.connect(
             to: .service(try ServiceRequest(SSHConnection(publicKey: key))),

@@ -16,8 +16,9 @@ extension ServerCore {
     private static let standardReplay: Int64 = -(64 << 10)
 
     func terminalCreate(_ context: RequestContext) async throws -> HTTPResponse {
+        let found = try await environment(context)
         let body: CreateTerminal = try await context.body(limit: configuration.maximumBodyBytes)
-        let record = try await awake(context)
+        let record = try await reached(found)
         var directory: String?
         if let id = body.workspaceId {
             let principal = try context.principal
@@ -119,6 +120,7 @@ extension ServerCore {
     }
 
     func terminalAttach(_ context: RequestContext) async throws -> HTTPResponse {
+        let found = try await environment(context)
         guard context.request.asksForWebSocket else {
             throw BerthError(
                 .invalidRequest,
@@ -126,7 +128,7 @@ extension ServerCore {
                 remedy: "connect with a WebSocket client, or use 'berth terminal attach'"
             )
         }
-        let record = try await awake(context)
+        let record = try await reached(found)
         let link = try channels(of: record)
         let known = try await terminal(context, link)
         let columns = UInt16(try context.integer("columns", default: 0))

@@ -12,8 +12,9 @@ extension ServerCore {
     private static let connectTime = Duration.seconds(15)
 
     func environmentTunnel(_ context: RequestContext) async throws -> HTTPResponse {
+        let found = try await environment(context)
         let port = try Self.port(context)
-        let record = try await awake(context)
+        let record = try await reached(found)
         do {
             let link = try workers.socket(environment: record.id, instance: record.instance)
             return try await tunnel(through: link, to: port, context)
