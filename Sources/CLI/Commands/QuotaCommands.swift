@@ -28,7 +28,7 @@ enum QuotaCommands {
         options: [.value("user", "ID", "The member; you without it.")],
         examples: [Example(line: "berth quota set pro", about: "Three environments, 4 processors each")]
     ) { arguments, terminal in
-        let user = try arguments.value("user").map { try UserID($0) }
+        let user = try arguments.text("user").map { try UserID($0) }
         let request = SetTier(tier: arguments.operands[0], userId: user)
         return try await ServerSession.with(arguments, terminal) { session in
             let quota: Quota = try await session.client.call(.quotaSet, body: request)

@@ -42,7 +42,7 @@ extension EnvironmentService {
                     request.autoStopMinutes,
                     isHome ? replica : nil,
                     request.idleStopMinutes ?? tier.idleStopMinutes,
-                    isWhole ? nil : try EnvironmentStore.text(request.spec.limits),
+                    isWhole ? nil : EnvironmentStore.text(request.spec.limits),
                     request.expiresAt
                 )
                 try quotas.reserve(try read(id, request.organizationID, in: transaction).record, in: transaction)
