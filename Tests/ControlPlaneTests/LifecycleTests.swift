@@ -3,6 +3,7 @@ import Database
 import Domain
 import Synchronization
 import Testing
+import Workers
 
 @testable import Environments
 

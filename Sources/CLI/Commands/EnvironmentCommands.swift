@@ -2,6 +2,7 @@ import API
 import Base
 import Client
 import Domain
+import EventLoop
 
 /// `env …`.
 enum EnvironmentCommands {

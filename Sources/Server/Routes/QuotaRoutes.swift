@@ -1,4 +1,5 @@
 import API
+import Accounts
 import Base
 import Domain
 import Environments

@@ -118,7 +118,8 @@ final class WalkJobs: EnvironmentJobs {
     {
         let now = time.now
         return try state.withLock { state in
-            var (key, job) = try active(claim, state)
+            let (key, found) = try active(claim, state)
+            var job = found
             job.failures += 1
             guard !isFinal, job.failures < policy(job.queue).maximumAttempts else {
                 state.jobs[key] = nil
