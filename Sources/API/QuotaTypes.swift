@@ -85,7 +85,7 @@ extension Schema {
         members: [.optional("expiresAt", .string(), "ISO 8601, UTC; absent: it is never destroyed by itself")]
     )
 
-    private static let health = Schema.object(
+    private static let environmentFindings = Schema.object(
         name: "EnvironmentHealth",
         members: [
             .required("problems", .array(.string()), "workerAway, diskLow, memoryLow; empty: it is well"),
@@ -102,7 +102,7 @@ extension Schema {
         members: [
             .required("status", .string(), "observed state"),
             .optional("lastHealthCheckAt", time, "when"),
-            .optional("health", health, "what was found; absent before the first look"),
+            .optional("health", environmentFindings, "what was found; absent before the first look"),
         ]
     )
 }
