@@ -33,6 +33,7 @@ extension Environment {
 
 extension EnvironmentSpec {
     fileprivate func write(to json: inout JSONWriter) {
+        json.member("image", image)
         json.object("limits") { limits.write(to: &$0) }
         json.member("limitsPolicy", limitsPolicy.rawValue)
         json.object("network") { json in
