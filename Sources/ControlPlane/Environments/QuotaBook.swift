@@ -87,7 +87,7 @@ struct QuotaBook: Sendable {
     private func promise(_ bytes: Int64, on replica: ReplicaID, in connection: any SQLConnection) throws {
         var limit: Int64?
         if let percent = rules.memoryOvercommitPercent, let memory = rules.machine?.memoryBytes {
-            limit = memory / 100 * percent
+            limit = Int64(Double(memory) * Double(percent) / 100)
         }
         try connection.run(Self.openMemory, replica)
         guard try connection.first(Self.takeMemory, replica, bytes, limit) != nil else {
