@@ -65,7 +65,12 @@ struct EnvironmentLayout: Sendable {
         var found = statvfs()
         guard statvfs(workspaces, &found) == 0 else { return nil }
         let size = Int64(clamping: found.f_frsize)
-        return (Int64(clamping: found.f_bavail) * size, Int64(clamping: found.f_blocks) * size)
+        // A file system may claim any number.
+        func bytes(_ blocks: fsblkcnt_t) -> Int64 {
+            let (product, overflows) = Int64(clamping: blocks).multipliedReportingOverflow(by: size)
+            return overflows ? .max : product
+        }
+        return (bytes(found.f_bavail), bytes(found.f_blocks))
     }
 
     var credentialDirectory: String { cache + "/run" }
