@@ -13,6 +13,7 @@ public enum ServerSchema {
             Migration(version: 7, name: "jobs", sql: text(PackageResources._007_jobs_sql)),
             Migration(version: 8, name: "provisioning-log", sql: text(PackageResources._008_provisioning_log_sql)),
             Migration(version: 9, name: "idle", sql: text(PackageResources._009_idle_sql)),
+            Migration(version: 10, name: "quotas", sql: text(PackageResources._010_quotas_sql)),
         ]
     }
 

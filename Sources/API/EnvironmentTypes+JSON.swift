@@ -9,6 +9,7 @@ extension Environment {
             json.member("createdAt", createdAt)
             json.member("deadlineAt", deadlineAt)
             json.member("desired", desired)
+            json.member("expiresAt", expiresAt)
             json.member("id", id.text)
             json.member("idleStopMinutes", idleStopMinutes.map(Int64.init))
             json.member("instance", instance)
@@ -18,6 +19,9 @@ extension Environment {
             json.member("limitsEnforced", limitsEnforced)
             json.member("name", name)
             json.member("ownership", ownership.rawValue)
+            if let requestedLimits {
+                json.object("requestedLimits") { requestedLimits.write(to: &$0) }
+            }
             json.object("spec") { spec.write(to: &$0) }
             json.member("status", status)
             json.member("statusMessage", statusMessage)
@@ -30,17 +34,21 @@ extension Environment {
 extension EnvironmentSpec {
     fileprivate func write(to json: inout JSONWriter) {
         json.member("image", image)
-        json.object("limits") { json in
-            json.member("cpus", limits.cpus)
-            json.member("diskBytes", limits.diskBytes)
-            json.member("memoryBytes", limits.memoryBytes)
-            json.member("processes", limits.processes.map(Int64.init))
-        }
+        json.object("limits") { limits.write(to: &$0) }
         json.member("limitsPolicy", limitsPolicy.rawValue)
         json.object("network") { json in
             json.member("hostPorts", network.hostPorts)
             json.member("kind", network.kind.rawValue)
         }
         json.member("provider", provider.rawValue)
+    }
+}
+
+extension ResourceLimits {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("cpus", cpus)
+        json.member("diskBytes", diskBytes)
+        json.member("memoryBytes", memoryBytes)
+        json.member("processes", processes.map(Int64.init))
     }
 }

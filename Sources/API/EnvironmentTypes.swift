@@ -13,6 +13,8 @@ public struct CreateEnvironment: Sendable, Codable, Equatable {
     public var image: String?
     /// 5 to 480 minutes; 0 means never.
     public var autoStopMinutes: Int?
+    /// When it is destroyed by itself; absent: never.
+    public var expiresAt: Timestamp?
 
     public init() {}
 }
@@ -38,6 +40,10 @@ public struct Environment: Sendable, Codable, Equatable {
     public var autoStopMinutes: Int?
     /// Without use for this long it is stopped; absent: never.
     public var idleStopMinutes: Int?
+    /// What was asked for, where `spec.limits`, what was granted, is less.
+    public var requestedLimits: ResourceLimits?
+    /// When it is destroyed by itself; absent: never.
+    public var expiresAt: Timestamp?
     public var createdAt: Timestamp
     public var lastHealthCheckAt: Timestamp?
     public var lastActiveAt: Timestamp?

@@ -82,13 +82,14 @@ public enum RouteTable {
         ),
     ]
 
-    private static func verb(_ id: RouteID, _ verb: String, _ summary: String) -> Route {
+    private static func verb(_ id: RouteID, _ verb: String, _ summary: String, query: [Route.Parameter] = []) -> Route {
         Route(
             id,
             .post,
             "/v1/environments/{environmentId}/\(verb)",
             .manageEnvironments,
             summary,
+            query: query,
             answer: .json(.environment, status: 202),
             isAudited: true
         )
@@ -139,7 +140,12 @@ public enum RouteTable {
         verb(.environmentPause, "pause", "Freeze its processes where the provider can."),
         verb(.environmentResume, "resume", "Let a paused environment go on."),
         verb(.environmentRetry, "retry", "Try again what failed."),
-        verb(.environmentDestroy, "destroy", "Remove it with its files, from any state."),
+        verb(
+            .environmentDestroy,
+            "destroy",
+            "Remove it with its files, from any state.",
+            query: [.init("force", .boolean, "without its provider, where that or its server is gone for good")]
+        ),
     ]
 
     private static let workspaces: [Route] = [

@@ -164,6 +164,8 @@ extension Schema {
             .required("limitations", .array(.string()), "what cannot be enforced"),
             .optional("autoStopMinutes", .integer(), "unused for this long it is paused; absent: never"),
             .optional("idleStopMinutes", .integer(), "unused for this long it is stopped; absent: never"),
+            .optional("requestedLimits", limits, "what was asked for, where less was granted"),
+            .optional("expiresAt", time, "when it is destroyed by itself; absent: never"),
             .required("createdAt", time, "when"),
             .optional("lastHealthCheckAt", time, "when"),
             .optional("lastActiveAt", time, "when"),

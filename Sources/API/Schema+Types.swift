@@ -10,7 +10,7 @@ extension Schema {
         ]
     )
 
-    private static let limits = Schema.object(
+    static let limits = Schema.object(
         name: "ResourceLimits",
         members: [
             .optional("cpus", .number, "processors, fractions allowed"),
@@ -98,6 +98,7 @@ extension Schema {
             .optional("limitsPolicy", .string(values: ["bestEffort", "required"]), "default bestEffort"),
             .optional("network", network, "default open"),
             .optional("autoStopMinutes", .integer(minimum: 0, maximum: 480), "5 to 480, default 30; 0: never"),
+            .optional("expiresAt", .string(), "ISO 8601, UTC: when it is destroyed by itself; absent: never"),
         ]
     )
 

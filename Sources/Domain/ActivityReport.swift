@@ -34,8 +34,27 @@ public struct ActivityReport: Sendable, Codable, Equatable {
         }
     }
 
+    /// What it has left and what it takes.
+    public struct Resources: Sendable, Codable, Equatable {
+        /// Of the disk with its workspaces, for an ordinary user.
+        public var diskFreeBytes: Int64?
+        public var diskBytes: Int64?
+        /// Resident memory of its processes; what several share is counted for each.
+        public var memoryBytes: Int64?
+
+        public init(diskFreeBytes: Int64? = nil, diskBytes: Int64? = nil, memoryBytes: Int64? = nil) {
+            self.diskFreeBytes = diskFreeBytes
+            self.diskBytes = diskBytes
+            self.memoryBytes = memoryBytes
+        }
+    }
+
     /// In the order of ``UseKind``.
     public var uses: [Use]
+    public var resources: Resources?
 
-    public init(uses: [Use]) { self.uses = uses }
+    public init(uses: [Use], resources: Resources? = nil) {
+        self.uses = uses
+        self.resources = resources
+    }
 }

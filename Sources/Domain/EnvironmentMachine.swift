@@ -14,7 +14,7 @@ public struct EnvironmentMachine: Sendable, Equatable {
         /// Deadline: `starting`. Exits: workerReady → running, observe(stopped, absent) → stopped.
         case starting(EnvironmentOperation, deadlineAt: Timestamp)
         /// Its worker is ready. Owner: the reconciler's inspection. No deadline: a resting state.
-        /// Exits: begin → pausing or stopping, observe → stopped or paused.
+        /// Exits: begin → pausing or stopping, observe → stopped or paused, startOver → stopping.
         case running
         /// Owner: the job that called `pause`. Deadline: `pausing`. Exits: paused → paused, notPaused → running.
         case pausing(deadlineAt: Timestamp)
@@ -325,7 +325,9 @@ extension EnvironmentMachine {
 
     /// What the provider's own list says. Only resting states believe it, and `starting`, whose instance may have died.
     /// Returns whether the state changed.
-    public mutating func observe(_ condition: InstanceCondition, instance number: Int64) throws(BerthError) -> Bool {
+    public mutating func observe(_ condition: InstanceCondition, instance number: Int64, words: String? = nil)
+        throws(BerthError) -> Bool
+    {
         try fence(number)
         switch (status, condition) {
         case (.running, .paused): status = .paused
@@ -347,17 +349,26 @@ extension EnvironmentMachine {
                 )
             )
         case (.starting(.start, _), .stopped), (.starting(.start, _), .absent):
+            if condition == .absent { isProvisioned = false }
             status = .error(
                 EnvironmentCause(
                     .start,
                     .environmentLost,
-                    "its instance ended before its worker was ready",
+                    "its instance ended before its worker was ready" + (words.map { ": \($0)" } ?? ""),
+                    providerWords: words,
                     remedy: "see the environment's log, then 'berth env retry'"
                 )
             )
         default: return false
         }
         return true
+    }
+
+    /// Its worker stays away although its instance runs: down and up again, with a new number.
+    public mutating func startOver(instance number: Int64, at: Timestamp) throws(BerthError) {
+        try fence(number)
+        guard case .running = status, desired == .running else { throw refused(.stopping) }
+        status = .stopping(deadlineAt: at + times.stopping)
     }
 
     private mutating func boot(at: Timestamp) {

@@ -2,7 +2,7 @@ public import Base
 
 extension BerthError {
     /// A state machine refuses an event: names what it is about, the state it is in and the one it was asked for.
-    static func illegal(
+    public static func illegal(
         _ noun: String,
         from: some CustomStringConvertible,
         to: some CustomStringConvertible,

@@ -63,6 +63,10 @@ struct ServerCore: Sendable {
         case .environmentGet: try await environmentGet(context)
         case .environmentWhy: try await environmentWhy(context)
         case .environmentActivity: try await environmentActivity(context)
+        case .environmentHealth: try await environmentHealth(context)
+        case .environmentExtend: try await environmentExtend(context)
+        case .quotaGet: try await quotaGet(context)
+        case .quotaSet: try await quotaSet(context)
         case .environmentStart, .environmentStop, .environmentPause, .environmentResume, .environmentRetry,
             .environmentDestroy:
             try await environmentVerb(context)

@@ -64,6 +64,19 @@ struct EnvironmentLayout: Sendable {
         for directory in [uploadDirectory, bundleDirectory] { try Self.make(directory, mode: 0o700) }
     }
 
+    /// Bytes of the disk that the workspaces are on.
+    var diskSpace: (free: Int64, total: Int64)? {
+        var found = statvfs()
+        guard statvfs(workspaces, &found) == 0 else { return nil }
+        let size = Int64(clamping: found.f_frsize)
+        // A file system may claim any number.
+        func bytes(_ blocks: fsblkcnt_t) -> Int64 {
+            let (product, overflows) = Int64(clamping: blocks).multipliedReportingOverflow(by: size)
+            return overflows ? .max : product
+        }
+        return (bytes(found.f_bavail), bytes(found.f_blocks))
+    }
+
     var credentialDirectory: String { cache + "/run" }
     /// Repositories on their way in. Not in the state directory, which a sandbox hides from Berth's own git as well.
     var uploadDirectory: String { cache + "/uploads" }

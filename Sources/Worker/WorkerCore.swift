@@ -206,8 +206,16 @@ actor WorkerCore {
     func activity(through tunnels: LinkChannels, terminals: TerminalHouse.Use) async -> ActivityReport {
         var running: [AgentKind] = []
         for attempt in all where await !attempt.hasEnded { running.append(await attempt.record.agent) }
-        let processor = await TreeProcessorTime.read()
-        return meter.report(running: running, terminals: terminals, traffic: tunnels.traffic, processor: processor)
+        let usage = await TreeUsage.read()
+        var report = meter.report(
+            running: running,
+            terminals: terminals,
+            traffic: tunnels.traffic,
+            processor: usage.processor
+        )
+        let disk = services.layout.diskSpace
+        report.resources = .init(diskFreeBytes: disk?.free, diskBytes: disk?.total, memoryBytes: usage.memory)
+        return report
     }
 
     /// Ends what still runs after `grace`.

@@ -45,11 +45,21 @@ struct ControlPlane: Sendable {
         executionTimes: ExecutionTimes = ExecutionTimes(),
         runs: Bool = true,
         connectsWorkers: Bool = true,
+        capacity: CapacityRules = CapacityRules(),
         _ body: @escaping @Sendable (ControlPlane) async throws -> Void
     ) async throws {
         try await withEachDatabase(time: time) { database in
             try await withTemporaryDirectory { directory in
-                let plane = try await make(database, directory, time, times, executionTimes, policies, connectsWorkers)
+                let plane = try await make(
+                    database,
+                    directory,
+                    time,
+                    times,
+                    executionTimes,
+                    policies,
+                    connectsWorkers,
+                    capacity
+                )
                 try await plane.whileRunning(runs, body)
             }
         }
@@ -62,7 +72,8 @@ struct ControlPlane: Sendable {
         _ times: EnvironmentTimes,
         _ executionTimes: ExecutionTimes,
         _ policies: [WorkQueue: JobPolicy],
-        _ connectsWorkers: Bool
+        _ connectsWorkers: Bool,
+        _ capacity: CapacityRules
     ) async throws -> ControlPlane {
         let randomness = SystemRandomness()
         let ids = IDSource(time: time, randomness: randomness)
@@ -113,6 +124,7 @@ struct ControlPlane: Sendable {
             time: time,
             ids: ids,
             times: times,
+            capacity: capacity,
             log: log
         )
         let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)

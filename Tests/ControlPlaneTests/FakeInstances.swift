@@ -8,6 +8,8 @@ final class FakeInstances: InstanceProviding {
     struct Instance: Sendable {
         var number: Int64?
         var condition: InstanceCondition
+        /// How it ended.
+        var words: String?
     }
 
     struct State: Sendable {
@@ -39,6 +41,13 @@ final class FakeInstances: InstanceProviding {
     func set(_ id: EnvironmentID, _ condition: InstanceCondition?) {
         state.withLock { state in
             if let condition { state.instances[id]?.condition = condition } else { state.instances[id] = nil }
+        }
+    }
+
+    func end(_ id: EnvironmentID, _ words: String) {
+        state.withLock { state in
+            state.instances[id]?.condition = .stopped
+            state.instances[id]?.words = words
         }
     }
 
@@ -109,7 +118,8 @@ final class FakeInstances: InstanceProviding {
         return ObservedInstance(
             environmentID: environment.id,
             instance: known?.number,
-            condition: known?.condition ?? .absent
+            condition: known?.condition ?? .absent,
+            words: known?.words
         )
     }
 

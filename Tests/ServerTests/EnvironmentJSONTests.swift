@@ -42,6 +42,8 @@ import Testing
         value.limitations = ["no disk cap", ""]
         value.autoStopMinutes = 30
         value.idleStopMinutes = 60
+        value.requestedLimits = ResourceLimits(cpus: 64, memoryBytes: 1 << 40)
+        value.expiresAt = Timestamp(milliseconds: 1)
         value.instance = .min
         for cpus in [0.01, 2, 2.5, 1024, -0.0, 1e15, 1e16, 1e300] {
             value.spec = EnvironmentSpec(

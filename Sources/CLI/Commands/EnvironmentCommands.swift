@@ -2,6 +2,7 @@ import API
 import Base
 import Client
 import Domain
+import EventLoop
 
 /// `env …`.
 enum EnvironmentCommands {
@@ -12,7 +13,7 @@ enum EnvironmentCommands {
         + [EnvironmentLogCommand.command, EnvironmentExecCommand.command]
         + [
             verb("start", .environmentStart, "Start a stopped environment."),
-            verb("stop", .environmentStop, "Stop it; its files stay."),
+            verb("stop", .environmentStop, "Stop it: every process in it ends, its files stay."),
             verb("pause", .environmentPause, "Freeze its processes."),
             verb("resume", .environmentResume, "Let a paused environment go on."),
             verb("retry", .environmentRetry, "Try again what failed."),
@@ -28,6 +29,7 @@ enum EnvironmentCommands {
             SharedOptions.image,
             .flag("limits-required", "Refuse where a limit cannot be enforced."),
             .value("auto-stop", "MINUTES", "Pause after this many idle minutes, 5 to 480, default 30; 0: never."),
+            .value("expires", "HOURS", "Destroy it by itself after so many hours, 1 to 8760."),
             .flag("no-wait", "Return before it runs."),
         ] + SharedOptions.network + SharedOptions.limits,
         examples: [
@@ -43,6 +45,8 @@ enum EnvironmentCommands {
         request.limits = try SharedOptions.limits(arguments)
         request.limitsPolicy = arguments.has("limits-required") ? .required : nil
         request.autoStopMinutes = try arguments.integer("auto-stop", in: 0...480)
+        let hours = try arguments.integer("expires", in: 1...8760)
+        request.expiresAt = hours.map { terminal.loop.time.now + .seconds($0 * 3600) }
         return try await ServerSession.with(arguments, terminal) { [request] session in
             let made: API.Environment = try await session.client.call(.environmentCreate, body: request)
             let end = arguments.has("no-wait") ? made : try await session.settle(made, toward: "running")
@@ -96,13 +100,16 @@ enum EnvironmentCommands {
             path: ["env", name],
             summary: summary,
             operands: [operand],
-            options: [.flag("no-wait", "Return before it is done.")],
+            options: [.flag("no-wait", "Return before it is done.")]
+                + (name == "destroy"
+                    ? [.flag("force", "Give it up where its provider or its server is gone for good.")] : []),
             examples: [Example(line: "berth env \(name) build", about: summary)]
         ) { arguments, terminal in
             try await ServerSession.with(arguments, terminal) { session in
                 let accepted: API.Environment = try await session.client.call(
                     route,
-                    path: ["environmentId": arguments.operands[0]]
+                    path: ["environmentId": arguments.operands[0]],
+                    query: name == "destroy" && arguments.has("force") ? [("force", "true")] : []
                 )
                 let goal = wanted[name] ?? (name == "destroy" ? "destroyed" : accepted.desired)
                 if arguments.has("no-wait") { return try session.show(accepted, wanted: goal, waited: false) }
@@ -135,6 +142,8 @@ enum EnvironmentText {
                         ? "" : ", host ports \(spec.network.hostPorts.map(String.init).joined(separator: ", "))")
             ),
         ]
+        if let requested = environment.requestedLimits { facts.append(("asked for", Self.limits(requested))) }
+        if let moment = environment.expiresAt { facts.append(("expires", moment.description)) }
         facts += environment.limitations.map { ("not enforced", $0) }
         if let why, !why.allowed.isEmpty { facts.append(("may", why.allowed.joined(separator: ", "))) }
         var text = style.bold(environment.name) + "\n"
@@ -145,7 +154,7 @@ enum EnvironmentText {
         return text
     }
 
-    private static func limits(_ limits: ResourceLimits) -> String {
+    static func limits(_ limits: ResourceLimits) -> String {
         var parts: [String] = []
         if let cpus = limits.cpus { parts.append("\(cpus) cpus") }
         if let memory = limits.memoryBytes { parts.append("\(SizeText.text(memory)) memory") }

@@ -114,6 +114,7 @@ enum AccountStore {
     private static let singleUserOrganization = "single_user.organization"
     private static let singleUserUser = "single_user.user"
 
+    static let isMember: SQL = "SELECT user_id FROM members WHERE organization_id = $1 AND user_id = $2"
     static let selectSingleUser: SQL = """
         SELECT m.organization_id, m.user_id, m.role FROM members m
             JOIN settings o ON o.name = 'single_user.organization' AND o.value = m.organization_id
@@ -157,6 +158,7 @@ enum AccountStore {
         """
 
     static let statements = [
+        isMember,
         lapsedKey, selectSingleUser, insertOrganization, insertFeed, insertUser, insertMember, insertSetting, insertKey,
         selectKey,
         selectKeys, selectKeyByID, revokeKey, touchKey,

@@ -5,7 +5,7 @@ public import Domain
 
 /// Who may come in: the built-in user of a single-user server, and API keys.
 public struct Accounts: Sendable {
-    private let database: any SQLDatabase
+    let database: any SQLDatabase
     private let feed: Feed
     private let ids: IDSource
     private let time: any TimeSource

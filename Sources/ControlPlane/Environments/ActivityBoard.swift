@@ -18,6 +18,13 @@ final class ActivityBoard: Sendable {
         var entries: [EnvironmentID: Entry] = [:]
         /// When somebody last came to an environment by way of this server.
         var visits: [EnvironmentID: Timestamp] = [:]
+        /// Since when the worker of a running instance was not there.
+        var away: [EnvironmentID: Absence] = [:]
+    }
+
+    struct Absence: Sendable {
+        var instance: Int64
+        var since: Timestamp
     }
 
     /// How often a visit is written down; far less than the shortest idle time, which is 5 minutes.
@@ -40,7 +47,8 @@ final class ActivityBoard: Sendable {
                 var use = use
                 use.kind = String(use.kind.prefix(20))
                 return use
-            }
+            },
+            resources: report.resources
         )
         state.withLock { state in
             let known = state.entries[environment]
@@ -70,6 +78,20 @@ final class ActivityBoard: Sendable {
         state.withLock { state in
             state.entries[environment] = nil
             state.visits[environment] = nil
+            state.away[environment] = nil
+        }
+    }
+
+    /// Returns since when it is away; nil: it is there.
+    func attend(_ environment: EnvironmentID, instance: Int64, isThere: Bool, at now: Timestamp) -> Timestamp? {
+        state.withLock { state in
+            if isThere {
+                state.away[environment] = nil
+                return nil
+            }
+            if let absence = state.away[environment], absence.instance == instance { return absence.since }
+            state.away[environment] = Absence(instance: instance, since: now)
+            return now
         }
     }
 

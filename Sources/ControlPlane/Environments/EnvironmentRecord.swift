@@ -31,6 +31,16 @@ public struct EnvironmentRecord: Sendable, Equatable {
     public var autoStopMinutes: Int?
     /// Without use for this long it is stopped; nil: never.
     public var idleStopMinutes: Int?
+    /// What was asked for, where less was granted.
+    public var requested: ResourceLimits?
+    /// When it is destroyed; nil: never by itself.
+    public var expiresAt: Timestamp?
+    /// Takes a place of its holder's quota.
+    public var isCounted: Bool
+    /// Of its machine's memory.
+    public var promisedBytes: Int64
+    /// What the last look found while it ran; nil before the first.
+    public var health: EnvironmentHealth?
     /// Why it was put to rest by itself; nil where it was not, or is wanted running again.
     public var rest: IdleEvidence?
     /// Changes with each write.
@@ -51,8 +61,10 @@ public struct NewEnvironment: Sendable {
     public var spec: EnvironmentSpec
     /// 5 to 480; nil: never.
     public var autoStopMinutes: Int?
-    /// Of its owner's tier; nil: never.
+    /// nil: that of its owner's tier.
     public var idleStopMinutes: Int?
+    /// nil: never.
+    public var expiresAt: Timestamp?
 
     public init(
         organizationID: OrganizationID,

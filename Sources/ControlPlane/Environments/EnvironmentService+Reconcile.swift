@@ -49,6 +49,8 @@ extension EnvironmentService {
     /// Compares what the rows say with what the providers have, and makes jobs for what differs and has none.
     public func reconcile() async throws {
         try await observe()
+        try await lapse()
+        try await repair()
         try await database.write { [provisioningLog] in try provisioningLog.expire(in: $0) }
         let times = times
         let replica = replica
@@ -144,7 +146,9 @@ extension EnvironmentService {
                 record.id,
                 record.organizationID,
                 message: found.words ?? "its instance ended by itself"
-            ) { _ = try $0.observe(condition, instance: number) }
+            ) {
+                _ = try $0.observe(condition, instance: number, words: found.words)
+            }
             guard after.record.state != record.state else { return }
             log.warning(
                 "environment is not what it was",

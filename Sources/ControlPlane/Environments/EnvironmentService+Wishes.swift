@@ -12,13 +12,17 @@ extension EnvironmentService {
         let times = times
         let name = request.name ?? (request.ownership == .personal ? "personal" : "env-\(id.text.suffix(6))")
         let machine = EnvironmentMachine.created(at: now, times: times)
-        let spec = try EnvironmentStore.text(request.spec)
         let limitations = try EnvironmentStore.text(
             capabilities.limitations + Self.idleLimitations(capabilities, request.autoStopMinutes)
         )
         let owner = request.ownership == .organization ? nil : request.ownerID
         do {
             let record = try await feed.transaction(organization: request.organizationID) { [self] transaction in
+                let holder = owner?.text ?? request.organizationID.text
+                let tier = try quotas.usage(request.organizationID, holder, in: transaction).tier
+                var spec = request.spec
+                spec.limits = tier.granting(request.spec.limits, on: isHome ? quotas.rules.machine : nil)
+                let isWhole = spec.limits == request.spec.limits
                 try transaction.run(
                     EnvironmentStore.insert,
                     id,
@@ -27,7 +31,7 @@ extension EnvironmentService {
                     name,
                     request.ownership.rawValue,
                     request.spec.provider.rawValue,
-                    spec,
+                    try EnvironmentStore.text(spec),
                     machine.desired.rawValue,
                     machine.state.rawValue,
                     capabilities.limits.rawValue,
@@ -37,8 +41,11 @@ extension EnvironmentService {
                     machine.deadlineAt,
                     request.autoStopMinutes,
                     isHome ? replica : nil,
-                    request.idleStopMinutes
+                    request.idleStopMinutes ?? tier.idleStopMinutes,
+                    isWhole ? nil : EnvironmentStore.text(request.spec.limits),
+                    request.expiresAt
                 )
+                try quotas.reserve(try read(id, request.organizationID, in: transaction).record, in: transaction)
                 let stored = try read(id, request.organizationID, in: transaction)
                 try demand(stored, at: now, in: transaction)
                 transaction.record(try Self.fact("environment.requested", stored.record, by: request.ownerID, at: now))
@@ -204,6 +211,9 @@ extension EnvironmentService {
                 field: "autoStopMinutes",
                 remedy: "5 to 480 minutes, or never"
             )
+        }
+        if let moment = request.expiresAt, moment <= time.now {
+            throw BerthError(.invalidValue, "that time has passed", field: "expiresAt", remedy: "name a later one")
         }
         let capabilities = try instances.capabilities(of: request.spec.provider)
         guard capabilities.networks.contains(request.spec.network.kind) else {

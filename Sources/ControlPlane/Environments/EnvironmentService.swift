@@ -17,6 +17,7 @@ public struct EnvironmentService: Sendable {
     let log: Log
     /// The server whose environments it drives.
     let replica: ReplicaID
+    let quotas: QuotaBook
     /// Whether new environments are on this server's machine; else the first server that takes their job has them.
     let isHome: Bool
     let byID: RowQuery<StoredEnvironment>
@@ -42,8 +43,10 @@ public struct EnvironmentService: Sendable {
         times: EnvironmentTimes = EnvironmentTimes(),
         replica: ReplicaID = .alone,
         isHome: Bool = true,
+        capacity: CapacityRules = CapacityRules(),
         log: Log
     ) {
+        quotas = QuotaBook(rules: capacity)
         self.database = database
         self.feed = feed
         let provisioningLog = ProvisioningLog(time: time)
@@ -62,7 +65,9 @@ public struct EnvironmentService: Sendable {
     }
 
     /// For the test that prepares every statement.
-    public static var statements: [SQL] { EnvironmentStore.statements + ProvisioningLog.statements }
+    public static var statements: [SQL] {
+        EnvironmentStore.statements + ProvisioningLog.statements + QuotaBook.statements
+    }
 
     /// Reads the row, lets the machine take `event`, writes under the fence of what was read and records the fact. Where
     /// that leaves something to be done, a job for it is in the same transaction.
@@ -138,6 +143,7 @@ public struct EnvironmentService: Sendable {
             at: now,
             in: transaction
         )
+        try quotas.follow(stored.record, to: machine.state, in: transaction)
         let after = try read(stored.record.id, stored.record.organizationID, in: transaction)
         let type =
             after.record.state != stored.record.state

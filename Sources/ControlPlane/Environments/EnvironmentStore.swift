@@ -14,7 +14,7 @@ enum EnvironmentStore {
         SELECT id, organization_id, owner_id, name, kind, spec, desired_state, observed_state, state_message, state_cause,
             instance, provider_instance_id, limits_enforced, limitations, created_at, state_entered_at, deadline_at,
             last_health_check_at, last_active_at, auto_stop_minutes, idle_stop_minutes, rest_evidence,
-            version, replica_id
+            requested, expires_at, is_counted, promised_bytes, health, version, replica_id
         FROM environments
         """
     static let byID: SQL =
@@ -38,8 +38,9 @@ enum EnvironmentStore {
     static let insert: SQL = """
         INSERT INTO environments
             (id, organization_id, owner_id, name, kind, provider, spec, desired_state, observed_state, limits_enforced,
-             limitations, created_at, state_entered_at, deadline_at, auto_stop_minutes, replica_id, idle_stop_minutes)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+             limitations, created_at, state_entered_at, deadline_at, auto_stop_minutes, replica_id, idle_stop_minutes,
+             requested, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
         """
     /// The fence is in the statement: version and instance as they were read.
     static let update: SQL = """
@@ -50,10 +51,26 @@ enum EnvironmentStore {
             rest_evidence = CASE WHEN $5 = 'running' THEN NULL ELSE rest_evidence END, version = version + 1
         WHERE id = $1 AND organization_id = $2 AND version = $3 AND instance = $4
         """
-    static let checked: SQL = "UPDATE environments SET last_health_check_at = $2 WHERE id = $1"
+    static let checked: SQL = "UPDATE environments SET last_health_check_at = $2, health = $3 WHERE id = $1"
     /// Never earlier than what is known.
     static let used: SQL = """
         UPDATE environments SET last_active_at = $2 WHERE id = $1 AND (last_active_at IS NULL OR last_active_at < $2)
+        """
+    /// Parameters: organization, holder (a user's or the organization's id), minutes.
+    static let setIdleStop: SQL = """
+        UPDATE environments SET idle_stop_minutes = $3
+        WHERE organization_id = $1 AND COALESCE(owner_id, organization_id) = $2 AND deleted_at IS NULL
+        """
+    static let extend: SQL = "UPDATE environments SET expires_at = $2, version = version + 1 WHERE id = $1"
+    static let lapsed: SQL =
+        columns + """
+             WHERE deleted_at IS NULL AND expires_at IS NOT NULL AND expires_at <= $2 AND desired_state <> 'destroyed'
+                AND (replica_id = $1 OR replica_id IS NULL) ORDER BY id
+            """
+    /// Of every organization of this server.
+    static let ages: SQL = """
+        SELECT observed_state, COUNT(*) AS count, MIN(state_entered_at) AS since FROM environments
+        WHERE deleted_at IS NULL AND (replica_id = $1 OR replica_id IS NULL) GROUP BY observed_state ORDER BY observed_state
         """
     static let rested: SQL = "UPDATE environments SET rest_evidence = $2 WHERE id = $1"
     static let pausedTooLong: SQL =
@@ -98,7 +115,7 @@ enum EnvironmentStore {
     /// For the test that prepares every statement.
     static let statements = [
         byID, byName, personal, list, insert, update, checked, adopt, place, unsettled, doomed, inspected, fate, facts,
-        used, rested, pausedTooLong, rests,
+        used, setIdleStop, extend, lapsed, ages, rested, pausedTooLong, rests,
     ]
 
     private static let specs = JSONMemo<EnvironmentSpec>()
@@ -132,6 +149,15 @@ enum EnvironmentStore {
             lastActiveAt: try row.optionalTimestamp("last_active_at"),
             autoStopMinutes: try row.optionalInt("auto_stop_minutes"),
             idleStopMinutes: try row.optionalInt("idle_stop_minutes"),
+            requested: try row.optionalText("requested").map {
+                try JSONDecoder().decode(ResourceLimits.self, from: Data($0.utf8))
+            },
+            expiresAt: try row.optionalTimestamp("expires_at"),
+            isCounted: try row.bool("is_counted"),
+            promisedBytes: try row.integer("promised_bytes"),
+            health: try row.optionalText("health").map {
+                try JSONDecoder().decode(EnvironmentHealth.self, from: Data($0.utf8))
+            },
             rest: try row.optionalText("rest_evidence").map {
                 try JSONDecoder().decode(IdleEvidence.self, from: Data($0.utf8))
             },

@@ -2,6 +2,7 @@ import API
 import Base
 import Database
 import Domain
+import Environments
 import EventLoop
 import Executions
 import Jobs
@@ -59,10 +60,27 @@ extension ServerCore {
         text.sample(["kind": "write"], queues.writes)
         // Without them where the database does not answer: the rest may say why.
         if let depths = try? await jobs.depths() { jobs(depths, &text) }
+        if let ages = try? await environments.ages() { environments(ages, &text) }
         return HTTPResponse(
             headers: ["content-type": PrometheusText.mediaType],
             body: .bytes(Array(text.text.utf8))
         )
+    }
+
+    private func environments(
+        _ ages: [(state: EnvironmentState, count: Int, since: Timestamp)],
+        _ text: inout PrometheusText
+    ) {
+        text.begin("berth_environments", .gauge, "Environments on this server's machine.")
+        for age in ages { text.sample(["state": age.state.rawValue], age.count) }
+        text.begin(
+            "berth_environments_oldest_age_seconds",
+            .gauge,
+            "How long the environment that is longest in its state has been in it."
+        )
+        for age in ages {
+            text.sample(["state": age.state.rawValue], (time.now - age.since).wholeMilliseconds / 1000)
+        }
     }
 
     private func jobs(_ depths: [JobDepth], _ text: inout PrometheusText) {

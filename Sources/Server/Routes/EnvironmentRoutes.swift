@@ -22,15 +22,15 @@ extension ServerCore {
         if body.name == "personal" {
             record = try await environments.personal(principal.organizationID, user: principal.userID, spec: spec)
         } else {
-            record = try await environments.create(
-                NewEnvironment(
-                    organizationID: principal.organizationID,
-                    ownerID: principal.userID,
-                    name: body.name,
-                    spec: spec,
-                    autoStopMinutes: minutes == 0 ? nil : minutes
-                )
+            var new = NewEnvironment(
+                organizationID: principal.organizationID,
+                ownerID: principal.userID,
+                name: body.name,
+                spec: spec,
+                autoStopMinutes: minutes == 0 ? nil : minutes
             )
+            new.expiresAt = body.expiresAt
+            record = try await environments.create(new)
         }
         return Self.environment(record, status: 201)
     }
@@ -134,6 +134,13 @@ extension ServerCore {
             record = try await environments.resume(id, organization: organization, by: user, visibleTo: visible)
         case .environmentRetry:
             record = try await environments.retry(id, organization: organization, by: user, visibleTo: visible)
+        case .environmentDestroy where context.text("force") == "true":
+            record = try await environments.destroyByForce(
+                id,
+                organization: organization,
+                by: user,
+                visibleTo: visible
+            )
         case .environmentDestroy:
             record = try await environments.destroy(id, organization: organization, by: user, visibleTo: visible)
         default: throw BerthError(.internal, "\(context.route.id.rawValue) is no verb of environments")
@@ -151,7 +158,7 @@ extension ServerCore {
         )
     }
 
-    private static func environment(_ record: EnvironmentRecord, status: Int = 200) -> HTTPResponse {
+    static func environment(_ record: EnvironmentRecord, status: Int = 200) -> HTTPResponse {
         var response = HTTPResponse.json(API.Environment(record).json, status: status)
         response.headers.set("etag", "\"\(record.version)\"")
         return response
@@ -186,6 +193,8 @@ extension API.Environment {
         limitations = record.limitations
         autoStopMinutes = record.autoStopMinutes
         idleStopMinutes = record.idleStopMinutes
+        requestedLimits = record.requested
+        expiresAt = record.expiresAt
         lastHealthCheckAt = record.lastHealthCheckAt
         lastActiveAt = record.lastActiveAt
     }

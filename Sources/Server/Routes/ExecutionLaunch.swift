@@ -166,7 +166,9 @@ extension ServerCore {
         }
         if let provider = request.provider, provider != record.spec.provider { throw refuse("provider", "provider") }
         if let image = request.image, image != record.spec.image { throw refuse("image", "image") }
-        if let limits = request.limits, limits != record.spec.limits { throw refuse("limits", "set of limits") }
+        if let limits = request.limits, limits != record.requested ?? record.spec.limits {
+            throw refuse("limits", "set of limits")
+        }
         if let network = request.network, network != record.spec.network { throw refuse("network", "network policy") }
     }
 }

@@ -1,21 +1,30 @@
 internal import Glibc
 
-/// Processor time of everything beneath the holder, the worker itself left out.
-enum TreeProcessorTime {
-    /// Milliseconds since the holder began, of processes that have ended as well: their time goes to who waited for them.
-    /// It falls back by what an ended process had that nobody waited for.
-    @concurrent static func read(holder: pid_t = getppid(), worker: pid_t = getpid()) async -> Int64 {
+/// What everything beneath the holder takes, the worker itself left out.
+struct TreeUsage: Sendable {
+    /// Processor milliseconds since the holder began, of processes that have ended as well: their time goes to who waited
+    /// for them. It falls back by what an ended process had that nobody waited for.
+    var processor: Int64
+    /// Resident memory in bytes; what processes share is counted for each.
+    var memory: Int64
+
+    @concurrent static func read(holder: pid_t = getppid(), worker: pid_t = getpid()) async -> TreeUsage {
         let processes = list()
         var children: [pid_t: [Process]] = [:]
         for process in processes where process.id != worker { children[process.parent, default: []].append(process) }
         // Of the holder's own time only what its ended children had is theirs.
         var ticks = processes.first { $0.id == holder }?.endedTicks ?? 0
+        var pages: Int64 = 0
         var open = children[holder] ?? []
         while let process = open.popLast() {
             ticks += process.ownTicks + process.endedTicks
+            pages += process.pages
             open += children[process.id] ?? []
         }
-        return ticks * 1000 / Int64(max(1, sysconf(Int32(_SC_CLK_TCK))))
+        return TreeUsage(
+            processor: ticks * 1000 / Int64(max(1, sysconf(Int32(_SC_CLK_TCK)))),
+            memory: pages * Int64(sysconf(Int32(_SC_PAGESIZE)))
+        )
     }
 
     private struct Process {
@@ -24,19 +33,21 @@ enum TreeProcessorTime {
         var ownTicks: Int64
         /// Of children that have ended and were waited for.
         var endedTicks: Int64
+        var pages: Int64
 
         /// A line of /proc/PID/stat (proc(5)). Behind the name, which may hold anything, come the state, the parent, and
-        /// from the twelfth field on the four times.
+        /// from the twelfth field on the four times, and in the twenty-second the resident pages.
         init?(_ id: pid_t, _ line: String) {
             guard let name = line.lastIndex(of: ")") else { return nil }
             let fields = line[name...].split(separator: " ")
-            guard fields.count > 15, let parent = pid_t(fields[2]) else { return nil }
+            guard fields.count > 22, let parent = pid_t(fields[2]) else { return nil }
             let times = fields[12...15].compactMap { Int64($0) }
             guard times.count == 4 else { return nil }
             self.id = id
             self.parent = parent
             ownTicks = times[0] + times[1]
             endedTicks = times[2] + times[3]
+            pages = Int64(fields[22]) ?? 0
         }
     }
 
