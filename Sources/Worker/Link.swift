@@ -195,6 +195,7 @@ struct Link: Sendable {
         case .shutdown(let shutdown):
             services.log.info("server asks to shut down", ["reason": shutdown.reason])
             await core.wind(down: .milliseconds(max(0, shutdown.gracePeriodMs)))
+        case .claim(let claim): try await connection.send(.claimed(await core.claim(claim)))
         case .ack, .connect: break
         }
         return nil

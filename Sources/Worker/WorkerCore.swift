@@ -93,7 +93,7 @@ actor WorkerCore {
         return .init(
             workerId: workerID,
             version: WorkerProgram.version,
-            capabilities: ["command", "claude", "git", ServerMessage.tcpCapability],
+            capabilities: ["command", "claude", "git", ServerMessage.tcpCapability, ServerMessage.claimCapability],
             protocol: ProtocolLimits.version,
             environmentId: services.layout.environmentID,
             instance: instance,

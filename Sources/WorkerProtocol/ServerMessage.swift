@@ -11,7 +11,11 @@ public enum ServerMessage: Sendable, Equatable {
     case forget(Forget)
     /// To a worker whose hello names the capability ``tcpCapability``.
     case connect(Connect)
+    /// To a worker whose hello names the capability ``claimCapability``.
+    case claim(Claim)
 
+    /// Among the capabilities of a worker that can be made somebody's after it has begun.
+    public static let claimCapability = "claim"
     /// Among the capabilities of a worker that opens TCP connections.
     public static let tcpCapability = "tcp"
 
@@ -233,6 +237,24 @@ extension ServerMessage {
     }
 }
 
+extension ServerMessage {
+    /// The environment, which was nobody's, is about to be somebody's: answered by `claimed`. Once only.
+    public struct Claim: Sendable, Equatable, Codable {
+        /// Names the claim; the answer repeats it.
+        public var claim: String
+        /// 32 bytes in base64, for the random generator of what may have been copied from another machine.
+        public var entropy: String
+        /// The server's clock, milliseconds since 1970.
+        public var timestamp: Int64
+
+        public init(claim: String, entropy: String, timestamp: Int64) {
+            self.claim = claim
+            self.entropy = entropy
+            self.timestamp = timestamp
+        }
+    }
+}
+
 extension ServerMessage: TaggedMessage {
     public var tag: String {
         switch self {
@@ -242,6 +264,7 @@ extension ServerMessage: TaggedMessage {
         case .shutdown: "shutdown"
         case .forget: "forget"
         case .connect: "connect"
+        case .claim: "claim"
         }
     }
 
@@ -253,6 +276,7 @@ extension ServerMessage: TaggedMessage {
         case .shutdown(let body): body
         case .forget(let body): body
         case .connect(let body): body
+        case .claim(let body): body
         }
     }
 
@@ -264,6 +288,7 @@ extension ServerMessage: TaggedMessage {
         case "shutdown": self = .shutdown(try Shutdown(from: decoder))
         case "forget": self = .forget(try Forget(from: decoder))
         case "connect": self = .connect(try Connect(from: decoder))
+        case "claim": self = .claim(try Claim(from: decoder))
         default: return nil
         }
     }

@@ -17,6 +17,7 @@ public enum WorkerMessage: Sendable, Equatable {
     case open(OpenChannel)
     case connected(Connected)
     case refused(Refused)
+    case claimed(Claimed)
 
     public struct Hello: Sendable, Equatable, Codable {
         public var workerId: String
@@ -187,6 +188,18 @@ public enum WorkerMessage: Sendable, Equatable {
         }
     }
 
+    /// The answer to a `claim`.
+    public struct Claimed: Sendable, Equatable, Codable {
+        public var claim: String
+        /// Why it cannot be claimed, for people; nil: it can take work.
+        public var refusal: String?
+
+        public init(claim: String, refusal: String? = nil) {
+            self.claim = claim
+            self.refusal = refusal
+        }
+    }
+
     /// Says what the binary frames of `channel` will carry. Channels are numbered by the worker, from 1, per connection.
     public struct OpenChannel: Sendable, Equatable, Codable {
         public var channel: UInt32
@@ -221,6 +234,7 @@ extension WorkerMessage: TaggedMessage {
         case .open: "open"
         case .connected: "connected"
         case .refused: "refused"
+        case .claimed: "claimed"
         }
     }
 
@@ -237,6 +251,7 @@ extension WorkerMessage: TaggedMessage {
         case .open(let body): body
         case .connected(let body): body
         case .refused(let body): body
+        case .claimed(let body): body
         }
     }
 
@@ -254,6 +269,7 @@ extension WorkerMessage: TaggedMessage {
         case "open": self = .open(try OpenChannel(from: decoder))
         case "connected": self = .connected(try Connected(from: decoder))
         case "refused": self = .refused(try Refused(from: decoder))
+        case "claimed": self = .claimed(try Claimed(from: decoder))
         default: return nil
         }
     }

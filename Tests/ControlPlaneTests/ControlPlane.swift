@@ -28,6 +28,7 @@ struct ControlPlane: Sendable {
     let instances: FakeInstances
     let segments: SegmentStore
     let ids: IDSource
+    let claims: ClaimAnswers
 
     /// The documented queues with waits that a test can afford.
     static let quickly: [WorkQueue: JobPolicy] = [
@@ -43,12 +44,22 @@ struct ControlPlane: Sendable {
         policies: [WorkQueue: JobPolicy] = quickly,
         executionTimes: ExecutionTimes = ExecutionTimes(),
         runs: Bool = true,
+        spares: Int = 0,
         connectsWorkers: Bool = true,
         _ body: @escaping @Sendable (ControlPlane) async throws -> Void
     ) async throws {
         try await withEachDatabase(time: time) { database in
             try await withTemporaryDirectory { directory in
-                let plane = try await make(database, directory, time, times, executionTimes, policies, connectsWorkers)
+                let plane = try await make(
+                    database,
+                    directory,
+                    time,
+                    times,
+                    executionTimes,
+                    policies,
+                    spares: spares,
+                    connectsWorkers
+                )
                 try await plane.whileRunning(runs, body)
             }
         }
@@ -61,6 +72,7 @@ struct ControlPlane: Sendable {
         _ times: EnvironmentTimes,
         _ executionTimes: ExecutionTimes,
         _ policies: [WorkQueue: JobPolicy],
+        spares: Int,
         _ connectsWorkers: Bool
     ) async throws -> ControlPlane {
         let randomness = SystemRandomness()
@@ -87,7 +99,8 @@ struct ControlPlane: Sendable {
             standing: [(Secret("standing-token"), principal.organizationID)]
         )
         let relay = EnvironmentRelay()
-        let late = LateWorkers()
+        let claims = ClaimAnswers()
+        let late = LateWorkers(claims)
         let instances = FakeInstances { environment, token in
             if connectsWorkers { try await late.connect(token, environment) }
         }
@@ -112,6 +125,11 @@ struct ControlPlane: Sendable {
             time: time,
             ids: ids,
             times: times,
+            spares: SpareConfiguration(
+                organizationID: principal.organizationID,
+                userID: principal.userID,
+                templates: [SpareTemplate(spec: EnvironmentSpec(), count: spares)]
+            ),
             log: log
         )
         let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
@@ -157,7 +175,8 @@ struct ControlPlane: Sendable {
             workspaces: workspaces,
             instances: instances,
             segments: segments,
-            ids: ids
+            ids: ids,
+            claims: claims
         )
     }
 
@@ -235,7 +254,8 @@ struct ControlPlane: Sendable {
             workspaces: workspaces,
             instances: instances,
             segments: segments,
-            ids: ids
+            ids: ids,
+            claims: claims
         )
     }
 
@@ -281,12 +301,15 @@ struct ControlPlane: Sendable {
 /// Workers of instances, connected when they start.
 private final class LateWorkers: Sendable {
     private let bound = Box()
+    private let claims: ClaimAnswers
+
+    init(_ claims: ClaimAnswers) { self.claims = claims }
 
     func bind(_ service: WorkerService, _ tokens: WorkerTokens) { bound.set((service, tokens)) }
 
     func connect(_ token: Secret<String>, _ environment: EnvironmentRecord) async throws {
         guard let (service, tokens) = bound.get() else { return }
-        let worker = ScriptedWorker(service, try await tokens.authenticate(token: token))
+        let worker = ScriptedWorker(service, try await tokens.authenticate(token: token), claims: claims)
         try await worker.register(name: environment.id.text)
         bound.keep(worker)
     }

@@ -19,6 +19,7 @@ final class FakeInstances: InstanceProviding {
         /// Calls of these names wait until cancelled.
         var hanging: Set<String> = []
         var limitations: [String] = []
+        var template = "first"
     }
 
     let state = Mutex(State())
@@ -121,6 +122,8 @@ final class FakeInstances: InstanceProviding {
     }
 
     func providers() -> [ProviderKind] { [.local] }
+
+    func template(of provider: ProviderKind) -> String { state.withLock { $0.template } }
 
     func removeOrphan(_ instance: ObservedInstance) async throws {
         try await call("removeOrphan") { $0.instances[instance.environmentID] = nil }

@@ -7,10 +7,18 @@ extension EnvironmentService {
     /// Records the environment; a job makes it. Returns at once.
     public func create(_ request: NewEnvironment) async throws -> EnvironmentRecord {
         let capabilities = try validate(request)
+        if let claimed = try await claimSpare(for: request) { return claimed }
+        return try await insert(request, capabilities)
+    }
+
+    /// - Parameter spareKey: of one that is made for nobody yet, and why.
+    func insert(_ request: NewEnvironment, _ capabilities: ProviderCapabilities, spareKey: String? = nil) async throws
+        -> EnvironmentRecord
+    {
         let id: EnvironmentID = ids.make()
         let now = time.now
         let times = times
-        let name = request.name ?? (request.ownership == .personal ? "personal" : "env-\(id.text.suffix(6))")
+        let name = request.name ?? Self.name(of: id, request.ownership)
         let machine = EnvironmentMachine.created(at: now, times: times)
         let spec = try EnvironmentStore.text(request.spec)
         let limitations = try EnvironmentStore.text(capabilities.limitations)
@@ -36,9 +44,11 @@ extension EnvironmentService {
                     request.autoStopMinutes,
                     isHome ? replica : nil
                 )
+                if let spareKey { try transaction.run(SpareStore.birth, id, spareKey) }
                 let stored = try read(id, request.organizationID, in: transaction)
                 try demand(stored, at: now, in: transaction)
-                transaction.record(try Self.fact("environment.requested", stored.record, by: request.ownerID, at: now))
+                let actor = spareKey == nil ? request.ownerID : nil
+                transaction.record(try Self.fact("environment.requested", stored.record, by: actor, at: now))
                 try tell(of: stored.record, before: nil, in: transaction)
                 return stored.record
             }
@@ -46,13 +56,21 @@ extension EnvironmentService {
             jobs.wake()
             return record
         } catch let error as BerthError where error.code == .conflict {
-            throw BerthError(
-                .conflict,
-                "you have an environment '\(name)' already",
-                field: "name",
-                remedy: "choose another name, or use the one there is"
-            )
+            throw Self.taken(name)
         }
+    }
+
+    static func name(of id: EnvironmentID, _ ownership: EnvironmentOwnership) -> String {
+        ownership == .personal ? "personal" : "env-\(id.text.suffix(6))"
+    }
+
+    static func taken(_ name: String) -> BerthError {
+        BerthError(
+            .conflict,
+            "you have an environment '\(name)' already",
+            field: "name",
+            remedy: "choose another name, or use the one there is"
+        )
     }
 
     /// The user's own environment, made on first use: exactly one, however many ask at the same time.
@@ -188,7 +206,7 @@ extension EnvironmentService {
         }
     }
 
-    private func validate(_ request: NewEnvironment) throws -> ProviderCapabilities {
+    func validate(_ request: NewEnvironment) throws -> ProviderCapabilities {
         try request.spec.validate()
         if let name = request.name { try Self.validate(name: name) }
         if let minutes = request.autoStopMinutes, !(5...480).contains(minutes) {

@@ -23,6 +23,9 @@ public struct EnvironmentService: Sendable {
     let reported = ReportedOrphans()
     let bells = EnvironmentBells()
     let provisioningLog: ProvisioningLog
+    /// nil: no machines wait here.
+    let spares: SpareConfiguration?
+    let pool: WarmPool
     let written = WrittenVersions()
     /// Rings when the providers should be asked before their time.
     let reconcileBell = Wakeup()
@@ -39,6 +42,7 @@ public struct EnvironmentService: Sendable {
         times: EnvironmentTimes = EnvironmentTimes(),
         replica: ReplicaID = .alone,
         isHome: Bool = true,
+        spares: SpareConfiguration? = nil,
         log: Log
     ) {
         self.database = database
@@ -55,11 +59,15 @@ public struct EnvironmentService: Sendable {
         self.log = log
         self.replica = replica
         self.isHome = isHome
+        self.spares = spares
+        pool = WarmPool(beganAt: time.uptime)
         byID = RowQuery(EnvironmentStore.byID) { try EnvironmentStore.stored($0, times: times) }
     }
 
     /// For the test that prepares every statement.
-    public static var statements: [SQL] { EnvironmentStore.statements + ProvisioningLog.statements }
+    public static var statements: [SQL] {
+        EnvironmentStore.statements + ProvisioningLog.statements + SpareStore.statements
+    }
 
     /// Reads the row, lets the machine take `event`, writes under the fence of what was read and records the fact. Where
     /// that leaves something to be done, a job for it is in the same transaction.
@@ -160,6 +168,7 @@ public struct EnvironmentService: Sendable {
     func tell(_ record: EnvironmentRecord) async {
         written.note(record.id, record.version)
         bells.ring(record.id)
+        pool.note(record)
         await observer.environmentChanged(record.id, organization: record.organizationID)
     }
 
@@ -216,9 +225,7 @@ extension EnvironmentService {
         -> StoredEnvironment
     {
         let stored = try await database.find(byID, id, organization)
-        guard let stored, user == nil || stored.record.ownerID == nil || stored.record.ownerID == user else {
-            throw Self.unknown(id)
-        }
+        guard let stored, user == nil || stored.record.isVisible(to: user) else { throw Self.unknown(id) }
         return stored
     }
 
@@ -278,7 +285,7 @@ extension EnvironmentService {
     ) throws -> EnvironmentRecord? {
         let row = try connection.first(EnvironmentStore.byID, id, organization)
         let record = try row.map { try EnvironmentStore.stored($0, times: times).record }
-        return record.flatMap { user == nil || $0.ownerID == nil || $0.ownerID == user ? $0 : nil }
+        return record.flatMap { $0.isVisible(to: user) ? $0 : nil }
     }
 
     /// The facts that led to the present state, newest first.

@@ -13,7 +13,7 @@ enum EnvironmentStore {
     static let columns: SQL = """
         SELECT id, organization_id, owner_id, name, kind, spec, desired_state, observed_state, state_message, state_cause,
             instance, provider_instance_id, limits_enforced, limitations, created_at, state_entered_at, deadline_at,
-            last_health_check_at, last_active_at, auto_stop_minutes, version, replica_id
+            last_health_check_at, last_active_at, auto_stop_minutes, version, replica_id, spare_key, hostname
         FROM environments
         """
     static let byID: SQL =
@@ -31,7 +31,7 @@ enum EnvironmentStore {
     static let list: SQL =
         columns + """
              WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR owner_id IS NULL OR owner_id = $2)
-                AND deleted_at IS NULL AND id > $3
+                AND deleted_at IS NULL AND spare_key IS NULL AND id > $3
             ORDER BY id LIMIT $4
             """
     static let insert: SQL = """
@@ -115,6 +115,8 @@ enum EnvironmentStore {
             autoStopMinutes: try row.optionalInt("auto_stop_minutes"),
             version: try row.integer("version"),
             replicaID: try row.optionalID("replica_id"),
+            spareKey: try row.optionalText("spare_key"),
+            hostname: try row.optionalText("hostname"),
             allowed: []
         )
         let machine = EnvironmentMachine(

@@ -175,6 +175,8 @@ extension WorkerSession {
         case .connected(let connected): return [.answered(channel: connected.channel, refusal: nil)]
         case .refused(let refused):
             return [.answered(channel: refused.channel, refusal: String(refused.reason.prefix(200)))]
+        case .claimed(let claimed):
+            return [.claimed(claimed.claim, refusal: claimed.refusal.map { String($0.prefix(200)) })]
         }
     }
 

@@ -44,6 +44,11 @@ public struct LocalProvider: Provider {
         )
     }
 
+    public var template: String {
+        [configuration.baseRoot, configuration.programs.holder, configuration.programs.worker]
+            .map { "\($0)@\(SmallFile.changedAt($0) ?? 0)" }.joined(separator: " ")
+    }
+
     // MARK: - Making
 
     public func create(_ request: InstanceRequest) async throws -> InstanceDescription {

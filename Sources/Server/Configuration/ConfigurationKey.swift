@@ -42,7 +42,7 @@ public struct ConfigurationKey: Sendable {
         self.isSecret = isSecret
     }
 
-    public static let all = general + retries + http + bus
+    public static let all = general + spares + retries + http + bus
 
     private static let general: [ConfigurationKey] = [
         .init("data", .path, ["BERTH_DATA"], "directory of everything the server keeps"),

@@ -22,6 +22,11 @@ struct ProviderHouse: InstanceProviding {
 
     func providers() -> [ProviderKind] { all.keys.sorted { $0.rawValue < $1.rawValue } }
 
+    func template(of provider: ProviderKind) -> String {
+        let agents = agents().map { "\($0.name)=\($0.directory)" }.sorted().joined(separator: " ")
+        return "\(Version.product) \(all[provider]?.template ?? "") \(agents)"
+    }
+
     func capabilities(of provider: ProviderKind) throws(BerthError) -> ProviderCapabilities {
         try find(provider).capabilities
     }
@@ -93,7 +98,7 @@ struct ProviderHouse: InstanceProviding {
                 limits: environment.spec.limits,
                 limitsPolicy: environment.spec.limitsPolicy,
                 network: environment.spec.network,
-                hostname: environment.name
+                hostname: environment.hostname ?? environment.name
             )
         )
     }

@@ -78,6 +78,7 @@ struct Composition: Sendable {
             ids: ids,
             replica: seat.id,
             isHome: configuration.role.runsJobs,
+            spares: spares(configuration, house, principal),
             log: log
         )
         let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
