@@ -1,6 +1,8 @@
 internal import Base
 internal import FoundationEssentials
 internal import Glibc
+internal import HolderProtocol
+internal import Subprocess
 internal import WorkerProtocol
 
 // The environment, which was nobody's, becomes somebody's.

@@ -1,5 +1,6 @@
 public import Base
 public import Database
+import Domain
 import FoundationEssentials
 import WorkerProtocol
 
