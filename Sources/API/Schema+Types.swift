@@ -2,7 +2,7 @@ import Domain
 
 /// The shapes of requests: exact, because unknown fields are refused by name.
 extension Schema {
-    private static let network = Schema.object(
+    static let network = Schema.object(
         name: "NetworkPolicy",
         members: [
             .required("kind", .string(values: NetworkPolicy.Kind.allCases.map(\.rawValue)), "none or open"),
@@ -10,7 +10,7 @@ extension Schema {
         ]
     )
 
-    private static let limits = Schema.object(
+    static let limits = Schema.object(
         name: "ResourceLimits",
         members: [
             .optional("cpus", .number, "processors, fractions allowed"),

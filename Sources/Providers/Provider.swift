@@ -12,6 +12,8 @@ public protocol Provider: Sendable {
 
     /// Names what its environments are made from: another text, another root or other programs inside.
     var template: String { get }
+    /// Whose files its environments begin with; nil where they are this machine's own.
+    var image: (name: String, isAvailable: Bool)? { get }
 
     /// Makes the environment's place and keeps the request there. Starts nothing.
     /// Throws `conflict` for another request about an environment that exists, `unsupported` for what cannot be done.
@@ -39,4 +41,5 @@ public protocol Provider: Sendable {
 
 extension Provider {
     public var template: String { "" }
+    public var image: (name: String, isAvailable: Bool)? { nil }
 }

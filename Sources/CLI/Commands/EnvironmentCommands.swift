@@ -9,6 +9,7 @@ enum EnvironmentCommands {
 
     static let all: [Command] =
         [create, list, show, EnvironmentLogCommand.command, EnvironmentExecCommand.command]
+        + EnvironmentSurfaceCommands.all
         + [
             verb("start", .environmentStart, "Start a stopped environment."),
             verb("stop", .environmentStop, "Stop it; its files stay."),
@@ -141,7 +142,7 @@ enum EnvironmentText {
         return text
     }
 
-    private static func limits(_ limits: ResourceLimits) -> String {
+    static func limits(_ limits: ResourceLimits) -> String {
         var parts: [String] = []
         if let cpus = limits.cpus { parts.append("\(cpus) cpus") }
         if let memory = limits.memoryBytes { parts.append("\(SizeText.text(memory)) memory") }

@@ -89,7 +89,7 @@ extension EnvironmentService {
         }
     }
 
-    private func findPersonal(_ organization: OrganizationID, _ user: UserID) async throws -> EnvironmentRecord? {
+    func findPersonal(_ organization: OrganizationID, _ user: UserID) async throws -> EnvironmentRecord? {
         let times = times
         return try await database.read { connection in
             try connection.first(EnvironmentStore.personal, organization, user).map {
@@ -254,7 +254,7 @@ extension EnvironmentService {
                 remedy: "1 to 63 of a-z, 0-9 and '-', not at its ends"
             )
         }
-        guard name != "new", name != "personal" else {
+        guard !["new", "personal", "mine", "provision"].contains(name) else {
             throw BerthError(
                 .invalidValue,
                 "'\(name)' has a meaning of its own",

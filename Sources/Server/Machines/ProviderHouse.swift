@@ -28,6 +28,13 @@ struct ProviderHouse: InstanceProviding {
         return "\(Version.product) \(all[provider]?.template ?? "") \(agents)"
     }
 
+    /// What environments can be made from.
+    func images() -> [Image] {
+        providers().compactMap { kind in
+            all[kind]?.image.map { Image(name: $0.name, provider: kind, isAvailable: $0.isAvailable) }
+        }
+    }
+
     func capabilities(of provider: ProviderKind) throws(BerthError) -> ProviderCapabilities {
         try find(provider).capabilities
     }

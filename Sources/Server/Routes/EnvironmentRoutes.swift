@@ -139,7 +139,7 @@ extension ServerCore {
         )
     }
 
-    private static func environment(_ record: EnvironmentRecord, status: Int = 200) -> HTTPResponse {
+    static func environment(_ record: EnvironmentRecord, status: Int = 200) -> HTTPResponse {
         var response = HTTPResponse.json(API.Environment(record).json, status: status)
         response.headers.set("etag", "\"\(record.version)\"")
         return response
