@@ -6,7 +6,9 @@ import Testing
 @Suite struct EnvironmentSurfaceTests {
     private static let foreign = "env_01jd0000000000000000000000"
 
-    @Test func `before its first use there is no environment of one's own, and its documented form is null`() async throws {
+    @Test func `before its first use there is none of one's own, and its documented form is null`()
+        async throws
+    {
         try await RunningServer.with { server in
             let mine = try await server.request("GET", "/v1/environments/mine")
             #expect(mine.status == 404)
