@@ -2,6 +2,8 @@ import Base
 import Database
 import Domain
 import Environments
+import Executions
+import Synchronization
 import Testing
 
 @Suite struct SpareTests {
