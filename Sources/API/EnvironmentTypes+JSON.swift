@@ -36,6 +36,7 @@ extension EnvironmentSpec {
         }
         json.member("limitsPolicy", limitsPolicy.rawValue)
         json.object("network") { json in
+            json.member("allow", network.allow.map(\.description))
             json.member("hostPorts", network.hostPorts)
             json.member("kind", network.kind.rawValue)
         }

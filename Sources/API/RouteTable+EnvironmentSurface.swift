@@ -65,6 +65,16 @@ extension RouteTable {
             answer: .json(.page("EnvironmentTransitionPage", of: .environmentTransition))
         ),
         Route(
+            .environmentNetwork,
+            .put,
+            "/v1/environments/{environmentId}/network",
+            .manageEnvironments,
+            "What it may reach, from now on and for connections that are open: none, or the names and ports of a list.",
+            body: .network,
+            answer: .json(.environment),
+            isAudited: true
+        ),
+        Route(
             .flavourList,
             .get,
             "/v1/flavours",

@@ -18,7 +18,7 @@ extension LinkChannels {
                 return channel
             }
             do {
-                let socket = try await socket(host: connect.host, port: connect.port)
+                let socket = try await socket(for: connect)
                 try await loop.run { [self] in
                     guard !channel.isOver else { return socket.close() }
                     answer(.connected(.init(channel: number)))
@@ -32,6 +32,14 @@ extension LinkChannels {
         } catch {
             let reason = String(BerthError(wrapping: error).message.prefix(200))
             loop.execute { [self] in answer(.refused(.init(channel: number, reason: reason))) }
+        }
+    }
+
+    private func socket(for connect: ServerMessage.Connect) async throws -> Socket {
+        guard let dial = connect.dial else { return try await socket(host: connect.host, port: connect.port) }
+        return try await loop.run { [self] in
+            guard let socket = takeDialling(dial) else { throw BerthError(.network, "the caller has gone") }
+            return socket
         }
     }
 

@@ -27,6 +27,9 @@ public final class LinkChannels: @unchecked Sendable {
     /// Wait for the worker's answer.
     private var asked: [UInt32: Waiter<Void>] = [:]
     private var next = ChannelFrame.firstTCPChannel
+    /// On the worker's side: connections from inside that wait for their way out, by dial.
+    private var dialling: [String: Socket] = [:]
+    private var dials: UInt64 = 0
     private var waitingForLink: [TCPChannel] = []
     private var isLive = true
     private let head = UnsafeMutableRawPointer.allocate(byteCount: ChannelFrame.headerLength, alignment: 8)
@@ -51,12 +54,13 @@ public final class LinkChannels: @unchecked Sendable {
 
     /// Asks the worker for a connection to `port`. Throws `network` with its reason when it has none, `quotaExceeded`
     /// when the link has its number of channels, `unavailable` when the link is gone, `timedOut` at `deadline`.
-    public func connect(port: Int, until deadline: Uptime) async throws -> OpenChannel {
+    /// - Parameter dial: no new connection, but the one inside that waits by this name.
+    public func connect(port: Int, dial: String? = nil, until deadline: Uptime) async throws -> OpenChannel {
         let opened = Opening()
         do {
             try await loop.suspend(until: deadline, what: "the connection to port \(port)") { (waiter: Waiter<Void>) in
                 do {
-                    opened.channel = try self.ask(port: port, waiter)
+                    opened.channel = try self.ask(port: port, dial: dial, waiter)
                 } catch {
                     waiter.resume(throwing: error)
                 }
@@ -71,7 +75,7 @@ public final class LinkChannels: @unchecked Sendable {
         }
     }
 
-    private func ask(port: Int, _ waiter: Waiter<Void>) throws -> TCPChannel {
+    private func ask(port: Int, dial: String?, _ waiter: Waiter<Void>) throws -> TCPChannel {
         guard isLive else { throw Self.lost }
         guard channels.count < maximum, next != .max else {
             throw BerthError(
@@ -82,7 +86,7 @@ public final class LinkChannels: @unchecked Sendable {
             )
         }
         let number = next
-        let text = try MessageCodec.encode(ServerMessage.connect(.init(channel: number, port: port)))
+        let text = try MessageCodec.encode(ServerMessage.connect(.init(channel: number, port: port, dial: dial)))
         guard socket.put(text: String(decoding: text, as: UTF8.self)) else { throw Self.lost }
         next += 1
         let channel = add(number)
@@ -126,6 +130,20 @@ public final class LinkChannels: @unchecked Sendable {
         next = max(next, number + 1)
         return add(number)
     }
+
+    /// Asks the server for a way out for a connection from inside. On the loop.
+    public func dial(_ name: String, port: Int, for socket: Socket) {
+        guard isLive, dialling.count < maximum else { return socket.reset() }
+        dials += 1
+        let dial = "\(dials)"
+        dialling[dial] = socket
+        answer(.dial(.init(dial: dial, name: name, port: port)))
+    }
+
+    /// There is none. On the loop.
+    public func undialled(_ dial: String) { dialling.removeValue(forKey: dial)?.reset() }
+
+    func takeDialling(_ dial: String) -> Socket? { dialling.removeValue(forKey: dial) }
 
     func answer(_ message: WorkerMessage) {
         guard let text = try? MessageCodec.encode(message) else { return }
@@ -213,6 +231,8 @@ extension LinkChannels: WebSocketSink {
         for waiter in waiters { waiter.resume(throwing: Self.lost) }
         for channel in channels.sorted(by: { $0.key < $1.key }).map(\.value) { channel.finish(.linkLost) }
         waitingForLink = []
+        for socket in dialling.sorted(by: { $0.key < $1.key }).map(\.value) { socket.reset() }
+        dialling = [:]
     }
 }
 

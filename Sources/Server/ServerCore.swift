@@ -70,6 +70,7 @@ struct ServerCore: Sendable {
         case .environmentProvision: try await environmentProvision(context)
         case .environmentExecutions: try await environmentExecutions(context)
         case .environmentTransitions: try await environmentTransitions(context)
+        case .environmentNetwork: try await environmentNetwork(context)
         case .flavourList: try flavourList(context)
         case .imageList: try imageList(context)
         case .adminOverview: try await adminOverview(context)

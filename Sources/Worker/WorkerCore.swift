@@ -93,7 +93,7 @@ actor WorkerCore {
         return .init(
             workerId: workerID,
             version: WorkerProgram.version,
-            capabilities: ["command", "claude", "git", ServerMessage.tcpCapability, ServerMessage.claimCapability],
+            capabilities: ["command", "claude", "git"] + ServerMessage.capabilities,
             protocol: ProtocolLimits.version,
             environmentId: services.layout.environmentID,
             instance: instance,

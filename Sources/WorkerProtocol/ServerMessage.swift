@@ -11,9 +11,17 @@ public enum ServerMessage: Sendable, Equatable {
     case forget(Forget)
     /// To a worker whose hello names the capability ``tcpCapability``.
     case connect(Connect)
+    /// To a worker whose hello names the capability ``egressCapability``.
+    case network(Network)
+    case undialled(Undialled)
     /// To a worker whose hello names the capability ``claimCapability``.
     case claim(Claim)
 
+    /// Of a worker that takes all of these messages.
+    public static let capabilities = [tcpCapability, claimCapability, egressCapability]
+
+    /// Among the capabilities of a worker through which an environment reaches what its allow-list names.
+    public static let egressCapability = "egress"
     /// Among the capabilities of a worker that can be made somebody's after it has begun.
     public static let claimCapability = "claim"
     /// Among the capabilities of a worker that opens TCP connections.
@@ -228,11 +236,33 @@ extension ServerMessage {
         public var port: Int
         /// An address of the machine itself; nil: its loopback, IPv4 before IPv6.
         public var host: String?
+        /// No new connection, but the one that the worker's `dial` of this name was about: it leads out.
+        public var dial: String?
 
-        public init(channel: UInt32, port: Int, host: String? = nil) {
+        public init(channel: UInt32, port: Int, host: String? = nil, dial: String? = nil) {
             self.channel = channel
             self.port = port
             self.host = host
+            self.dial = dial
+        }
+    }
+
+    /// What the environment may reach through its worker from now on.
+    public struct Network: Sendable, Equatable, Codable {
+        public var allow: [NetworkRule]
+
+        public init(allow: [NetworkRule]) { self.allow = allow }
+    }
+
+    /// There is no connection for a `dial`.
+    public struct Undialled: Sendable, Equatable, Codable {
+        public var dial: String
+        /// For people.
+        public var reason: String
+
+        public init(dial: String, reason: String) {
+            self.dial = dial
+            self.reason = reason
         }
     }
 }
@@ -265,6 +295,8 @@ extension ServerMessage: TaggedMessage {
         case .forget: "forget"
         case .connect: "connect"
         case .claim: "claim"
+        case .network: "network"
+        case .undialled: "undialled"
         }
     }
 
@@ -277,6 +309,8 @@ extension ServerMessage: TaggedMessage {
         case .forget(let body): body
         case .connect(let body): body
         case .claim(let body): body
+        case .network(let body): body
+        case .undialled(let body): body
         }
     }
 
@@ -289,6 +323,8 @@ extension ServerMessage: TaggedMessage {
         case "forget": self = .forget(try Forget(from: decoder))
         case "connect": self = .connect(try Connect(from: decoder))
         case "claim": self = .claim(try Claim(from: decoder))
+        case "network": self = .network(try Network(from: decoder))
+        case "undialled": self = .undialled(try Undialled(from: decoder))
         default: return nil
         }
     }

@@ -18,6 +18,7 @@ public enum WorkerMessage: Sendable, Equatable {
     case connected(Connected)
     case refused(Refused)
     case claimed(Claimed)
+    case dial(Dial)
 
     public struct Hello: Sendable, Equatable, Codable {
         public var workerId: String
@@ -188,6 +189,20 @@ public enum WorkerMessage: Sendable, Equatable {
         }
     }
 
+    /// Something inside wants a connection to a name; answered by a `connect` that names it, or by `undialled`.
+    public struct Dial: Sendable, Equatable, Codable {
+        /// Made by the worker; once per connection of its own.
+        public var dial: String
+        public var name: String
+        public var port: Int
+
+        public init(dial: String, name: String, port: Int) {
+            self.dial = dial
+            self.name = name
+            self.port = port
+        }
+    }
+
     /// The answer to a `claim`.
     public struct Claimed: Sendable, Equatable, Codable {
         public var claim: String
@@ -235,6 +250,7 @@ extension WorkerMessage: TaggedMessage {
         case .connected: "connected"
         case .refused: "refused"
         case .claimed: "claimed"
+        case .dial: "dial"
         }
     }
 
@@ -252,6 +268,7 @@ extension WorkerMessage: TaggedMessage {
         case .connected(let body): body
         case .refused(let body): body
         case .claimed(let body): body
+        case .dial(let body): body
         }
     }
 
@@ -270,6 +287,7 @@ extension WorkerMessage: TaggedMessage {
         case "connected": self = .connected(try Connected(from: decoder))
         case "refused": self = .refused(try Refused(from: decoder))
         case "claimed": self = .claimed(try Claimed(from: decoder))
+        case "dial": self = .dial(try Dial(from: decoder))
         default: return nil
         }
     }

@@ -9,7 +9,7 @@ enum EnvironmentCommands {
 
     static let all: [Command] =
         [create, list, show, EnvironmentLogCommand.command, EnvironmentExecCommand.command]
-        + EnvironmentSurfaceCommands.all
+        + EnvironmentSurfaceCommands.all + [EnvironmentNetworkCommand.command]
         + [
             verb("start", .environmentStart, "Start a stopped environment."),
             verb("stop", .environmentStop, "Stop it; its files stay."),

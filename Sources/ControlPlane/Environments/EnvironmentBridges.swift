@@ -62,6 +62,8 @@ public protocol WorkerAdmission: Sendable {
     func setDraining(_ isDraining: Bool, environment: EnvironmentID)
     /// Whether a worker of this incarnation is connected and ready.
     func isReady(environment: EnvironmentID, instance: Int64) -> Bool
+    /// What its worker lets out from now on; nothing where it is not connected here.
+    func setNetwork(_ policy: NetworkPolicy, environment: EnvironmentID, instance: Int64) async
     /// Its worker is told that its environment is about to be somebody's, and has answered that it can be. Throws where
     /// it does not answer in time or refuses: because it is broken, or was claimed before.
     func claim(environment: EnvironmentID, instance: Int64, within limit: Duration) async throws

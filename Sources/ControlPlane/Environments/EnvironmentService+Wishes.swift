@@ -218,7 +218,7 @@ extension EnvironmentService {
             )
         }
         let capabilities = try instances.capabilities(of: request.spec.provider)
-        guard capabilities.networks.contains(request.spec.network.kind) else {
+        guard capabilities.networks.contains(request.spec.network.provided.kind) else {
             throw BerthError(
                 .unsupported,
                 "the provider '\(request.spec.provider)' has no network policy '\(request.spec.network.kind.rawValue)'",

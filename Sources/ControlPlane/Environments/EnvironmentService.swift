@@ -66,7 +66,7 @@ public struct EnvironmentService: Sendable {
 
     /// For the test that prepares every statement.
     public static var statements: [SQL] {
-        EnvironmentStore.statements + ProvisioningLog.statements + SpareStore.statements + [transitions]
+        EnvironmentStore.statements + ProvisioningLog.statements + SpareStore.statements + [transitions, setSpec]
     }
 
     /// Reads the row, lets the machine take `event`, writes under the fence of what was read and records the fact. Where

@@ -203,6 +203,21 @@ public actor WorkerLink {
 
     private static let away = BerthError(.unavailable, "its worker is away")
 
+    /// nil for a worker that stands alone.
+    private func network() async throws -> NetworkPolicy? {
+        guard case .environment(_, let environment, _) = identity.place else { return nil }
+        return try await service.instances.network(of: environment, organization: identity.organizationID)
+    }
+
+    /// What may be reached through it from now on.
+    func tell(_ policy: NetworkPolicy) async {
+        await transport.keep(to: policy)
+        guard let workerID, let entry = service.registry.entry(workerID),
+            entry.candidate.capabilities.contains(ServerMessage.egressCapability)
+        else { return }
+        _ = await send(.network(.init(allow: policy.allow)))
+    }
+
     /// Whose environment it is from now on.
     func belong(to organization: OrganizationID, owner: UserID?) {
         identity.organizationID = organization
@@ -264,6 +279,14 @@ public actor WorkerLink {
                 )
             }
             await attempts.workerReady(worker)
+            if let policy = try await network(), policy.kind == .allow { await tell(policy) }
+        case .dial(let dial):
+            guard let policy = try await network(), policy.permits(dial.name, port: dial.port) else {
+                let reason = "\(dial.name):\(dial.port) is not on the environment's list"
+                _ = await send(.undialled(.init(dial: dial.dial, reason: reason)))
+                return
+            }
+            await transport.dial(dial)
         case .surrender(let keys):
             let reason = FailureReason(.infrastructureLost, "its worker came back without it")
             let fence = WorkerFence(replicaID: service.registry.seat.id, connection: connection)

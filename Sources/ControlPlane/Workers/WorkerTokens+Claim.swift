@@ -1,6 +1,6 @@
 public import Base
 public import Database
-import Domain
+public import Domain
 import FoundationEssentials
 import WorkerProtocol
 
@@ -19,6 +19,10 @@ extension WorkerTokens {
             timestamp: time.now.milliseconds
         )
         try await link.claim(message, within: limit)
+    }
+
+    public func setNetwork(_ policy: NetworkPolicy, environment: EnvironmentID, instance: Int64) async {
+        await registry.entry(environment: environment, instance: instance)?.link?.tell(policy)
     }
 
     public func hand(

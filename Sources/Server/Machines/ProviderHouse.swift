@@ -105,7 +105,7 @@ struct ProviderHouse: InstanceProviding {
                 label: Self.label,
                 limits: environment.spec.limits,
                 limitsPolicy: environment.spec.limitsPolicy,
-                network: environment.spec.network,
+                network: environment.spec.network.provided,
                 hostname: environment.hostname ?? environment.name
             )
         )

@@ -20,7 +20,8 @@ extension ServerCore {
         case .vmListRegions: return .array(providers.providers().map { .string($0.rawValue) })
         case .vmListFlavors: return .array(Domain.Flavour.all.map(Self.flavor))
         case .vmGetMine:
-            return try await environments.mine(organization, user: principal.userID).map(Self.documentedMachine) ?? .null
+            return try await environments.mine(organization, user: principal.userID).map(Self.documentedMachine)
+                ?? .null
         case .vmGetLogs: return try await provisionLogs(principal)
         case .vmProvision: return Self.documentedMachine(try await provision(call, principal))
         case .vmStart, .vmStop, .vmDestroyMine:

@@ -69,6 +69,21 @@ extension ServerCore {
         )
     }
 
+    func environmentNetwork(_ context: RequestContext) async throws -> HTTPResponse {
+        let principal = try context.principal
+        let id = try await environment(context).id
+        let policy: NetworkPolicy = try await context.body(limit: configuration.maximumBodyBytes)
+        return Self.environment(
+            try await environments.setNetwork(
+                policy,
+                id,
+                organization: principal.organizationID,
+                by: principal.userID,
+                visibleTo: principal.visibleUser
+            )
+        )
+    }
+
     func flavourList(_ context: RequestContext) throws -> HTTPResponse {
         let machine = Self.machine
         let flavours = Domain.Flavour.all.map {

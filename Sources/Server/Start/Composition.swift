@@ -133,6 +133,7 @@ struct Composition: Sendable {
                 files: files,
                 metrics: metrics,
                 maximumChannels: configuration.maximumWorkerChannels,
+                reach: try configuration.egressReach,
                 log: log
             )
         )
