@@ -128,6 +128,8 @@ enum EnvironmentText {
             (
                 "network",
                 spec.network.kind.rawValue
+                    + (spec.network.allow.isEmpty
+                        ? "" : ": \(spec.network.allow.map(\.description).joined(separator: ", "))")
                     + (spec.network.hostPorts.isEmpty
                         ? "" : ", host ports \(spec.network.hostPorts.map(String.init).joined(separator: ", "))")
             ),
