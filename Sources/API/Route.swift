@@ -122,6 +122,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case vmExecuteStream, vmGetAll, vmDestroy, vmCreate
     case cloudWorkspaceList, cloudWorkspaceGet, cloudWorkspaceCreate, cloudWorkspacePause, cloudWorkspaceResume
     case cloudWorkspaceStop, cloudWorkspaceDelete
+    case environmentActivity
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel

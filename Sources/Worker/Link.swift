@@ -154,8 +154,17 @@ struct Link: Sendable {
         while true {
             try await services.time.wait(for: interval)
             if let moment = await connection.lastConfirmed { silence.heard(at: moment) }
-            try await connection.send(.heartbeat(.init(timestamp: services.time.now.milliseconds)))
+            try await beat(connection)
         }
+    }
+
+    /// Says that it lives and, to one who knows, what goes on.
+    private func beat(_ connection: LinkConnection) async throws {
+        let isDocumented = await connection.isDocumented
+        let activity = isDocumented ? nil : await core.activity(through: connection.tunnels)
+        try await connection.send(
+            .heartbeat(.init(timestamp: services.time.now.milliseconds, activity: activity))
+        )
     }
 
     private func resume(_ ack: ServerMessage.Ack, _ connection: LinkConnection) async -> [AttemptFeed] {
@@ -205,6 +214,7 @@ struct Link: Sendable {
         case .undialled(let undialled):
             services.log.debug("no way out", ["reason": undialled.reason])
             services.loop.execute { connection.tunnels.undialled(undialled.dial) }
+        case .look: try await beat(connection)
         case .ack, .connect: break
         }
         return nil

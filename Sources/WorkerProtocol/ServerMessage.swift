@@ -16,6 +16,8 @@ public enum ServerMessage: Sendable, Equatable {
     case undialled(Undialled)
     /// To a worker whose hello names the capability ``claimCapability``.
     case claim(Claim)
+    /// Say what goes on at this moment; answered by a heartbeat.
+    case look(Look)
 
     /// Of a worker that takes all of these messages.
     public static let capabilities = [tcpCapability, claimCapability, egressCapability]
@@ -285,6 +287,12 @@ extension ServerMessage {
     }
 }
 
+extension ServerMessage {
+    public struct Look: Sendable, Equatable, Codable {
+        public init() {}
+    }
+}
+
 extension ServerMessage: TaggedMessage {
     public var tag: String {
         switch self {
@@ -297,6 +305,7 @@ extension ServerMessage: TaggedMessage {
         case .claim: "claim"
         case .network: "network"
         case .undialled: "undialled"
+        case .look: "look"
         }
     }
 
@@ -311,6 +320,7 @@ extension ServerMessage: TaggedMessage {
         case .claim(let body): body
         case .network(let body): body
         case .undialled(let body): body
+        case .look(let body): body
         }
     }
 
@@ -325,6 +335,7 @@ extension ServerMessage: TaggedMessage {
         case "claim": self = .claim(try Claim(from: decoder))
         case "network": self = .network(try Network(from: decoder))
         case "undialled": self = .undialled(try Undialled(from: decoder))
+        case "look": self = .look(try Look(from: decoder))
         default: return nil
         }
     }

@@ -76,6 +76,10 @@ public protocol WorkerAdmission: Sendable {
     ) throws
     /// As above, after the commit: for what is connected.
     func handed(_ environment: EnvironmentID, instance: Int64, to organization: OrganizationID, owner: UserID?) async
+    /// Executions that were given to its workers, as far as they are connected here.
+    func heldCount(in environment: EnvironmentID) -> Int
+    /// Has its worker say what goes on; `workerSaw` is called with the answer. False where none is connected here.
+    func look(environment: EnvironmentID, instance: Int64) async -> Bool
 }
 
 /// What environments need of the job queues; wired by the composition root.

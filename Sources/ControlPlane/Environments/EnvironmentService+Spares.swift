@@ -66,7 +66,8 @@ extension EnvironmentService {
                 name,
                 request.ownership.rawValue,
                 request.autoStopMinutes,
-                now
+                now,
+                request.idleStopMinutes
             )
             guard changed == 1 else { throw BerthError(.stale, "spare \(spare.id) is no longer there") }
             try workers.hand(spare.id, to: organization, owner: owner, in: transaction)

@@ -60,4 +60,11 @@ public protocol InstanceBridge: Sendable {
     func network(of environment: EnvironmentID, organization: OrganizationID) async throws -> NetworkPolicy
     /// Its connection has ended; perhaps it has too. Returns at once.
     func workerGone(_ environment: EnvironmentID) async
+    /// What goes on in it, by its worker's own look. Returns at once.
+    func workerSaw(
+        _ report: ActivityReport,
+        in environment: EnvironmentID,
+        _ organization: OrganizationID,
+        instance: Int64
+    )
 }

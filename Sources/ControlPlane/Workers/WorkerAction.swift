@@ -30,6 +30,8 @@ public enum WorkerAction: Sendable, Equatable {
     case dial(WorkerMessage.Dial)
     /// Its word about a `claim`: nil where it can be had, else why not.
     case claimed(String, refusal: String?)
+    /// What goes on in its environment.
+    case activity(ActivityReport)
     /// Something that is no reason to part; for the log.
     case note(String)
     /// WebSocket close code and reason (RFC 6455, section 7.4).

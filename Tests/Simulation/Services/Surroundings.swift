@@ -16,6 +16,12 @@ struct NoEnvironments: EnvironmentWaking, InstanceBridge, WorkspaceObserver {
     func network(of environment: EnvironmentID, organization: OrganizationID) async throws -> NetworkPolicy {
         NetworkPolicy.none
     }
+    func workerSaw(
+        _ report: ActivityReport,
+        in environment: EnvironmentID,
+        _ organization: OrganizationID,
+        instance: Int64
+    ) {}
     func executionChanged(
         _ execution: ExecutionID,
         workspace: WorkspaceID,
