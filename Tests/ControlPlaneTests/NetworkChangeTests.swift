@@ -25,14 +25,15 @@ import Testing
 
     @Test func `a list is changed while the environment runs, and is what its worker is held to`() async throws {
         try await ControlPlane.with { plane in
-            let id = try await made(plane, .none).id
+            let id = try await made(plane, NetworkPolicy.none).id
             let policy = try NetworkPolicy(.allow, allow: [NetworkRule("github.com:443")])
             let after = try await set(policy, id, plane)
             #expect(after.spec.network == policy)
             let held = try await plane.environments.network(of: id, organization: plane.organization)
             #expect(held == policy)
             #expect(try await set(policy, id, plane).version >= after.version)
-            #expect(try await set(.none, id, plane).spec.network == .none)
+            let none = try await set(NetworkPolicy.none, id, plane)
+            #expect(none.spec.network == NetworkPolicy.none)
             let log = try await plane.environments.provisioningLog(
                 id,
                 organization: plane.organization,
@@ -45,7 +46,7 @@ import Testing
 
     @Test func `an open network stays, and a stranger's environment is not found`() async throws {
         try await ControlPlane.with { plane in
-            let id = try await made(plane, .open).id
+            let id = try await made(plane, NetworkPolicy.open).id
             let policy = try NetworkPolicy(.allow, allow: [NetworkRule("github.com:443")])
             let refused = await #expect(throws: BerthError.self) { try await set(policy, id, plane) }
             #expect(refused?.code == .unsupported)
@@ -57,7 +58,7 @@ import Testing
 
     @Test func `ports of the host are laid at the start and cannot change`() async throws {
         try await ControlPlane.with { plane in
-            let id = try await made(plane, .none).id
+            let id = try await made(plane, NetworkPolicy.none).id
             let error = await #expect(throws: BerthError.self) {
                 try await set(try NetworkPolicy(.none, hostPorts: [80]), id, plane)
             }

@@ -37,6 +37,6 @@ import Testing
         #expect(throws: BerthError.self) { try NetworkPolicy(.none, allow: [rule]) }
         let policy = try NetworkPolicy(.allow, hostPorts: [80], allow: [rule])
         #expect(policy.provided == (try NetworkPolicy(.none, hostPorts: [80])))
-        #expect(NetworkPolicy.open.provided == .open)
+        #expect(NetworkPolicy.open.provided == NetworkPolicy.open)
     }
 }
