@@ -64,6 +64,19 @@ struct ProviderHouse: InstanceProviding {
 
     func stop(_ environment: EnvironmentRecord) async throws {
         try await find(environment.spec.provider).stop(reference(environment), grace: Self.stopGrace)
+        await links.close(environment.id)
+    }
+
+    /// Those that have an instance now; nil where a provider does not say.
+    func living() async -> Set<EnvironmentID>? {
+        var found: Set<EnvironmentID> = []
+        for kind in providers() {
+            guard let instances = try? await list(kind) else { return nil }
+            for instance in instances where [.running, .paused].contains(instance.condition) {
+                found.insert(instance.environmentID)
+            }
+        }
+        return found
     }
 
     func destroy(_ environment: EnvironmentRecord) async throws {
