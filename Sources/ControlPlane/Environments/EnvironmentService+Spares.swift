@@ -131,13 +131,14 @@ extension EnvironmentService {
             if isUseful(record), found[key, default: 0] < wanted[key]?.count ?? 0 {
                 found[key, default: 0] += 1
             } else {
+                if record.state == .error { pool.failed(key, at: time.uptime) }
                 let now = time.now
                 try await change(record.id, record.organizationID, interrupts: true) {
                     try $0.want(.destroyed, at: now)
                 }
             }
         }
-        for (key, template) in wanted.sorted(by: { $0.key < $1.key }) {
+        for (key, template) in wanted.sorted(by: { $0.key < $1.key }) where pool.mayMake(key, at: time.uptime) {
             for _ in found[key, default: 0]..<max(template.count, found[key, default: 0]) {
                 try await makeSpare(template.spec, key)
             }

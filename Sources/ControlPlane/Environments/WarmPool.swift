@@ -42,6 +42,11 @@ final class WarmPool: Sendable {
     /// Rings when there may be one too few, or one that is of no use.
     let bell = Wakeup()
 
+    /// When one last could not be made.
+    private let failures = Mutex<[String: Uptime]>([:])
+    /// What cannot be made is not tried all the time.
+    private static let pause = Duration.seconds(60)
+
     init(beganAt: Uptime) { self.beganAt = beganAt }
 
     /// What has become of an environment. One that is no spare, or does not run, is nobody's to claim.
@@ -67,6 +72,12 @@ final class WarmPool: Sendable {
 
     var count: Int { ready.withLock { $0.values.reduce(0) { $0 + $1.count } } }
     func count(_ key: String) -> Int { ready.withLock { $0[key]?.count ?? 0 } }
+
+    func failed(_ key: String, at now: Uptime) { failures.withLock { $0[key] = now } }
+
+    func mayMake(_ key: String, at now: Uptime) -> Bool {
+        failures.withLock { failures in failures[key].map { now - $0 >= Self.pause } ?? true }
+    }
 
     /// Those that run by the rows, when the server starts.
     func load(_ records: [EnvironmentRecord]) { for record in records { note(record) } }
