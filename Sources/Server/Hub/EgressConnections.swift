@@ -50,7 +50,7 @@ final class EgressConnections: Sendable {
         guard !allowed.isEmpty else {
             throw BerthError(.forbidden, "\(dial.name) has no address in the public internet")
         }
-        let remote = try await Socket.connect(to: allowed, loop: loop, until: deadline)
+        let remote = try await Socket.connect(toFirstOf: allowed, loop: loop, until: deadline)
         do {
             let channel = try await channels.connect(port: dial.port, dial: dial.dial, until: deadline)
             try await loop.run { [self] in
