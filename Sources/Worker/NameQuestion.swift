@@ -36,11 +36,17 @@ struct NameQuestion: Sendable, Equatable {
     func answer(_ address: [UInt8]?) -> [UInt8] {
         let found = asksForIPv4 ? address : nil
         // Response, authoritative, recursion as it was asked for and available; code 3 is "no such name".
-        var bytes = [head[0], head[1], 0x84 | (head[2] & 1), 0x80 | (address == nil ? 3 : 0)]
-        bytes += [0, 1, 0, found == nil ? 0 : 1, 0, 0, 0, 0]
+        let code: UInt8 = address == nil ? 3 : 0
+        var bytes: [UInt8] = [head[0], head[1], 0x84 | (head[2] & 1), 0x80 | code]
+        bytes += [0, 1, 0, found == nil ? 0 : 1, 0, 0, 0, 0] as [UInt8]
         bytes += question
         // The name is that of the question, at byte 12.
-        if let found { bytes += [0xC0, 12, 0, 1, 0, 1] + Self.lifetime + [0, 4] + found }
+        if let found {
+            bytes += [0xC0, 12, 0, 1, 0, 1]
+            bytes += Self.lifetime
+            bytes += [0, 4]
+            bytes += found
+        }
         return bytes
     }
 }
