@@ -36,7 +36,8 @@ import Testing
         #expect(throws: BerthError.self) { try NetworkPolicy(.open, allow: [rule]) }
         #expect(throws: BerthError.self) { try NetworkPolicy(.none, allow: [rule]) }
         let policy = try NetworkPolicy(.allow, hostPorts: [80], allow: [rule])
-        #expect(policy.provided == (try NetworkPolicy(.none, hostPorts: [80])))
+        let provided = try NetworkPolicy(.none, hostPorts: [80])
+        #expect(policy.provided == provided)
         #expect(NetworkPolicy.open.provided == NetworkPolicy.open)
     }
 }
