@@ -119,7 +119,8 @@ struct ProviderHouse: InstanceProviding {
                 limits: environment.spec.limits,
                 limitsPolicy: environment.spec.limitsPolicy,
                 network: environment.spec.network.provided,
-                hostname: environment.hostname ?? environment.name
+                hostname: environment.hostname ?? environment.name,
+                image: environment.spec.image
             )
         )
     }
@@ -156,7 +157,7 @@ extension ObservedInstance {
             environmentID: observation.environmentID,
             instance: observation.instance,
             condition: condition,
-            words: words
+            words: observation.words ?? words
         )
     }
 }

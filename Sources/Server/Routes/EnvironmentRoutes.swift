@@ -14,7 +14,8 @@ extension ServerCore {
             provider: body.provider,
             limits: body.limits,
             policy: body.limitsPolicy,
-            network: body.network
+            network: body.network,
+            image: body.image
         )
         let minutes = body.autoStopMinutes ?? IdlePolicy.defaultMinutes
         let record: EnvironmentRecord
@@ -38,9 +39,17 @@ extension ServerCore {
         provider: ProviderKind?,
         limits: ResourceLimits?,
         policy: LimitsPolicy?,
-        network: NetworkPolicy?
+        network: NetworkPolicy?,
+        image: String? = nil
     ) -> EnvironmentSpec {
-        providers.spec(configuration, provider: provider, limits: limits, policy: policy, network: network)
+        providers.spec(
+            configuration,
+            provider: provider,
+            limits: limits,
+            policy: policy,
+            network: network,
+            image: image
+        )
     }
 
     func environmentList(_ context: RequestContext) async throws -> HTTPResponse {

@@ -25,7 +25,8 @@ extension ProviderHouse {
         provider: ProviderKind? = nil,
         limits: ResourceLimits? = nil,
         policy: LimitsPolicy? = nil,
-        network: NetworkPolicy? = nil
+        network: NetworkPolicy? = nil,
+        image: String? = nil
     ) -> EnvironmentSpec {
         let kind = provider ?? configuration.provider
         // Where nothing was asked for, what this machine can: an ordinary user may have no network to give, which the
@@ -35,7 +36,8 @@ extension ProviderHouse {
             provider: kind,
             limits: limits ?? .standard,
             limitsPolicy: policy ?? .bestEffort,
-            network: network ?? (networks.contains(.open) ? .open : .none)
+            network: network ?? (networks.contains(.open) ? .open : .none),
+            image: image
         )
     }
 }
