@@ -116,7 +116,7 @@ let package = Package(
                 .embedInCode("0005-dead-letters.sql"),
                 .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
                 .embedInCode("0008-provisioning-log.sql"),
-                .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"),
+                .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
             ],
             swiftSettings: strict
         ),

@@ -14,6 +14,7 @@ public enum ServerSchema {
             Migration(version: 8, name: "provisioning-log", sql: text(PackageResources._008_provisioning_log_sql)),
             Migration(version: 9, name: "idle", sql: text(PackageResources._009_idle_sql)),
             Migration(version: 10, name: "quotas", sql: text(PackageResources._010_quotas_sql)),
+            Migration(version: 11, name: "spares", sql: text(PackageResources._011_spares_sql)),
         ]
     }
 

@@ -37,6 +37,7 @@ extension EnvironmentSpec {
         json.object("limits") { limits.write(to: &$0) }
         json.member("limitsPolicy", limitsPolicy.rawValue)
         json.object("network") { json in
+            json.member("allow", network.allow.map(\.description))
             json.member("hostPorts", network.hostPorts)
             json.member("kind", network.kind.rawValue)
         }

@@ -116,7 +116,12 @@ public enum RouteID: String, Sendable, CaseIterable {
     case executionAttempts, deadLetterList, deadLetterGet, deadLetterRetry, deadLetterDrop
     case environmentCreate, environmentList, environmentGet, environmentWhy, environmentStart, environmentStop
     case environmentPause, environmentResume, environmentRetry, environmentDestroy
-    case environmentLog, environmentExecute
+    case environmentLog, environmentExecute, environmentMine, environmentProvision, environmentExecutions
+    case environmentTransitions, environmentNetwork, flavourList, imageList, adminOverview, adminDestroy
+    case vmListRegions, vmListFlavors, vmGetMine, vmGetLogs, vmProvision, vmStart, vmStop, vmDestroyMine, vmExecute
+    case vmExecuteStream, vmGetAll, vmDestroy, vmCreate
+    case cloudWorkspaceList, cloudWorkspaceGet, cloudWorkspaceCreate, cloudWorkspacePause, cloudWorkspaceResume
+    case cloudWorkspaceStop, cloudWorkspaceDelete
     case environmentActivity, environmentHealth, environmentExtend, quotaGet, quotaSet
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle

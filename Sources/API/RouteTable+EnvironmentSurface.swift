@@ -28,6 +28,85 @@ extension RouteTable {
             otherAnswers: [.serverSentEvents],
             isAudited: true
         ),
+        Route(
+            .environmentMine,
+            .get,
+            "/v1/environments/mine",
+            .read,
+            "The caller's personal environment; not found before its first use.",
+            answer: .json(.environment)
+        ),
+        Route(
+            .environmentProvision,
+            .post,
+            "/v1/environments/provision",
+            .manageEnvironments,
+            "The caller's personal environment, made where there is none yet. One that exists is answered as it is.",
+            body: .provisionEnvironment,
+            answer: .json(.environment),
+            isAudited: true
+        ),
+        Route(
+            .environmentExecutions,
+            .get,
+            "/v1/environments/{environmentId}/executions",
+            .read,
+            "What ran in an environment, newest first.",
+            query: cursor,
+            answer: .json(.page("ExecutionPage", of: .execution))
+        ),
+        Route(
+            .environmentTransitions,
+            .get,
+            "/v1/environments/{environmentId}/transitions",
+            .read,
+            "Every change of an environment's state with who asked for it, newest first, as long as changes are kept.",
+            query: cursor,
+            answer: .json(.page("EnvironmentTransitionPage", of: .environmentTransition))
+        ),
+        Route(
+            .environmentNetwork,
+            .put,
+            "/v1/environments/{environmentId}/network",
+            .manageEnvironments,
+            "What it may reach, from now on and for connections that are open: none, or the names and ports of a list.",
+            body: .network,
+            answer: .json(.environment),
+            isAudited: true
+        ),
+        Route(
+            .flavourList,
+            .get,
+            "/v1/flavours",
+            .read,
+            "Sizes of environments, and what of each this server's machine can give.",
+            answer: .json(.page("FlavourPage", of: .flavour))
+        ),
+        Route(
+            .imageList,
+            .get,
+            "/v1/images",
+            .read,
+            "What environments can be made from.",
+            answer: .json(.page("ImagePage", of: .image))
+        ),
+        Route(
+            .adminOverview,
+            .get,
+            "/v1/admin/environments",
+            .manageOrganization,
+            "Every environment of the organization, the servers, and figures.",
+            answer: .json(.overview)
+        ),
+        Route(
+            .adminDestroy,
+            .post,
+            "/v1/admin/environments/{environmentId}/destroy",
+            .manageOrganization,
+            "Destroy an environment of anybody in the organization, by id.",
+            answer: .json(.environment, status: 202),
+            isAudited: true
+        ),
     ]
 }
 
@@ -39,6 +118,87 @@ extension Schema {
             .required("timestamp", time, "when"),
             .required("level", .string(), "info, success, error or debug"),
             .required("message", .string(), "for people"),
+        ]
+    )
+
+    static let provisionEnvironment = Schema.object(
+        name: "ProvisionEnvironment",
+        members: [
+            .optional("provider", .string(), "where it lives; default: the server's"),
+            .optional("limits", limits, "caps of the instance"),
+            .optional("network", network, "what it may reach"),
+        ]
+    )
+
+    static let environmentTransition = Schema.object(
+        name: "EnvironmentTransition",
+        members: [
+            .required("sequence", .integer(), "of the organization's changes"),
+            .required("action", .string(), "such as environment.running"),
+            .required("state", .string(), "observed state after it"),
+            .required("desired", .string(), "desired state after it"),
+            .required("instance", .integer(), "incarnation number"),
+            .optional("actorId", .string(), "user_… who asked for it; absent: the server by itself"),
+            .optional("message", .string(), "the provider's words"),
+            .optional("failure", failure, "why it went wrong"),
+            .required("at", time, "when"),
+        ]
+    )
+
+    static let flavour = Schema.object(
+        name: "Flavour",
+        members: [
+            .required("name", .string(), "free, pro or unlimited"),
+            .required("limits", limits, "what it is"),
+            .required("granted", limits, "what of it this server's machine has"),
+        ]
+    )
+
+    static let image = Schema.object(
+        name: "Image",
+        members: [
+            .required("name", .string(), "for people"),
+            .required("provider", .string(), "whose environments are made from it"),
+            .required("isAvailable", .boolean, "whether it is there"),
+        ]
+    )
+
+    static let overview = Schema.object(
+        name: "EnvironmentOverview",
+        members: [
+            .required("environments", .array(environment), "all that are not destroyed"),
+            .required(
+                "hosts",
+                .array(
+                    .object(
+                        name: "Host",
+                        members: [
+                            .required("serverId", .string(), "srv_…"),
+                            .optional("address", .string(), "where others reach it"),
+                            .required("version", .string(), "of its server"),
+                            .required("startedAt", time, "when"),
+                            .required("environments", .integer(), "on its machine"),
+                            .required("running", .integer(), "of them"),
+                        ]
+                    )
+                ),
+                "servers that live"
+            ),
+            .required(
+                "statistics",
+                .object(
+                    name: "EnvironmentStatistics",
+                    members: [
+                        .required("total", .integer(), "environments"),
+                        .required("byState", .map(.integer()), "environments in each state"),
+                        .required("cpus", .number, "processors of all"),
+                        .required("memoryBytes", .integer(), "memory of all"),
+                        .required("runningCpus", .number, "processors of those that run"),
+                        .required("runningMemoryBytes", .integer(), "memory of those that run"),
+                    ]
+                ),
+                "figures"
+            ),
         ]
     )
 

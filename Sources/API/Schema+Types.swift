@@ -2,11 +2,16 @@ import Domain
 
 /// The shapes of requests: exact, because unknown fields are refused by name.
 extension Schema {
-    private static let network = Schema.object(
+    static let network = Schema.object(
         name: "NetworkPolicy",
         members: [
-            .required("kind", .string(values: NetworkPolicy.Kind.allCases.map(\.rawValue)), "none or open"),
+            .required("kind", .string(values: NetworkPolicy.Kind.allCases.map(\.rawValue)), "none, allow or open"),
             .optional("hostPorts", .array(.integer(minimum: 1, maximum: 65535)), "loopback ports of the host to show"),
+            .optional(
+                "allow",
+                .array(.string()),
+                "for kind allow: names with ports, such as github.com:443 or *.npmjs.org:443"
+            ),
         ]
     )
 

@@ -10,6 +10,11 @@ public protocol Provider: Sendable {
     /// What this provider can do on this machine; what it cannot is refused with `unsupported`, never imitated.
     var capabilities: ProviderCapabilities { get }
 
+    /// Names what its environments are made from: another text, another root or other programs inside.
+    var template: String { get }
+    /// Whose files its environments begin with; nil where they are this machine's own.
+    var image: (name: String, isAvailable: Bool)? { get }
+
     /// Makes the environment's place and keeps the request there. Starts nothing.
     /// Throws `conflict` for another request about an environment that exists, `unsupported` for what cannot be done.
     func create(_ request: InstanceRequest) async throws -> InstanceDescription
@@ -32,4 +37,9 @@ public protocol Provider: Sendable {
 
     /// What exists with this label, in the order of environment ids.
     func list(label: String) async throws -> [InstanceObservation]
+}
+
+extension Provider {
+    public var template: String { "" }
+    public var image: (name: String, isAvailable: Bool)? { nil }
 }

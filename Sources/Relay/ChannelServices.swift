@@ -14,11 +14,14 @@ public enum ChannelTarget: Sendable, CustomStringConvertible {
     /// A TCP port on the loopback of the environment.
     case port(Int)
     case service(ServiceRequest)
+    /// No new connection, but the one inside that waits by this name and leads out.
+    case dial(String)
 
     public var description: String {
         switch self {
         case .port(let port): "port \(port)"
         case .service(let request): "the service \(request.name)"
+        case .dial: "the connection that waits inside"
         }
     }
 
@@ -26,6 +29,7 @@ public enum ChannelTarget: Sendable, CustomStringConvertible {
         switch self {
         case .port(let port): .init(channel: channel, port: port)
         case .service(let request): .init(channel: channel, port: 0, service: request)
+        case .dial(let name): .init(channel: channel, port: 0, dial: name)
         }
     }
 }

@@ -52,12 +52,20 @@ extension LinkChannels {
 
     private func place(_ connect: ServerMessage.Connect) async throws -> Place {
         guard let service = connect.service else {
-            return .socket(try await socket(host: connect.host, port: connect.port))
+            return .socket(try await socket(for: connect))
         }
         guard let services else {
             throw BerthError(.unsupported, "this worker has no services")
         }
         return .service(try await services.start(service))
+    }
+
+    private func socket(for connect: ServerMessage.Connect) async throws -> Socket {
+        guard let dial = connect.dial else { return try await socket(host: connect.host, port: connect.port) }
+        return try await loop.run { [self] in
+            guard let socket = takeDialling(dial) else { throw BerthError(.network, "the caller has gone") }
+            return socket
+        }
     }
 
     /// Only where the worker runs: a link is no way into the network around it.

@@ -28,6 +28,9 @@ public final class LinkChannels: @unchecked Sendable {
     /// Wait for the worker's answer.
     private var asked: [UInt32: Waiter<Void>] = [:]
     private var next = ChannelFrame.firstTCPChannel
+    /// On the worker's side: connections from inside that wait for their way out, by dial.
+    private var dialling: [String: Socket] = [:]
+    private var dials: UInt64 = 0
     private var waitingForLink: [TCPChannel] = []
     private var isLive = true
     private var opened = 0
@@ -161,6 +164,20 @@ public final class LinkChannels: @unchecked Sendable {
         return add(number)
     }
 
+    /// Asks the server for a way out for a connection from inside. On the loop.
+    public func dial(_ name: String, port: Int, for socket: Socket) {
+        guard isLive, dialling.count < maximum else { return socket.reset() }
+        dials += 1
+        let dial = "\(dials)"
+        dialling[dial] = socket
+        answer(.dial(.init(dial: dial, name: name, port: port)))
+    }
+
+    /// There is none. On the loop.
+    public func undialled(_ dial: String) { dialling.removeValue(forKey: dial)?.reset() }
+
+    func takeDialling(_ dial: String) -> Socket? { dialling.removeValue(forKey: dial) }
+
     func answer(_ message: WorkerMessage) {
         guard let text = try? MessageCodec.encode(message) else { return }
         socket.put(text: String(decoding: text, as: UTF8.self))
@@ -249,6 +266,8 @@ extension LinkChannels: WebSocketSink {
         for waiter in waiters { waiter.resume(throwing: Self.lost) }
         for channel in channels.sorted(by: { $0.key < $1.key }).map(\.value) { channel.finish(.linkLost) }
         waitingForLink = []
+        for socket in dialling.sorted(by: { $0.key < $1.key }).map(\.value) { socket.reset() }
+        dialling = [:]
     }
 }
 

@@ -1,4 +1,4 @@
-internal import EventLoop
+public import EventLoop
 public import Transport
 
 /// A connection in an environment that nobody uses yet. Let go unused, it is closed.
@@ -28,6 +28,18 @@ public final class OpenChannel: Sendable {
         channel.attach(end)
         viewer.deliver(to: end)
     }
+
+    /// Connects it with a socket of the link's loop. On that loop.
+    public func serve(_ socket: Socket) {
+        link.loop.preconditionCurrent()
+        SocketEnd(socket, channel).begin()
+    }
+
+    /// On the link's loop.
+    public var isOver: Bool { channel.isOver }
+
+    /// Ends it at both sides. On the link's loop.
+    public func cut(_ reason: String) { channel.cut(reason) }
 
     deinit {
         link.loop.execute { [channel] in channel.closeUnused() }

@@ -78,6 +78,14 @@ public final class TCPChannel: @unchecked Sendable {
         link.forget(self, ending)
     }
 
+    /// Both sides are to be gone.
+    func cut(_ reason: String) {
+        guard !isOver else { return }
+        var words = ChannelFrame.cut(reason)
+        words.withUTF8 { link.put(ChannelHead(.reset, channel: number, number: 0), UnsafeRawBufferPointer($0)) }
+        finish(.reset(reason: reason, afterItsEnd: false))
+    }
+
     /// For a channel that nobody was ever attached to.
     func closeUnused() { if case .waiting = state { reset("the viewer has gone") } }
 

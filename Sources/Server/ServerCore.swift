@@ -72,6 +72,21 @@ struct ServerCore: Sendable {
             try await environmentVerb(context)
         case .environmentLog: try await environmentLog(context)
         case .environmentExecute: try await environmentExecute(context)
+        case .environmentMine: try await environmentMine(context)
+        case .environmentProvision: try await environmentProvision(context)
+        case .environmentExecutions: try await environmentExecutions(context)
+        case .environmentTransitions: try await environmentTransitions(context)
+        case .environmentNetwork: try await environmentNetwork(context)
+        case .flavourList: try flavourList(context)
+        case .imageList: try imageList(context)
+        case .adminOverview: try await adminOverview(context)
+        case .adminDestroy: try await adminDestroy(context)
+        case .vmExecuteStream: try await documentedStream(context)
+        case .vmListRegions, .vmListFlavors, .vmGetMine, .vmGetLogs, .vmProvision, .vmStart, .vmStop, .vmDestroyMine,
+            .vmExecute, .vmGetAll, .vmDestroy, .vmCreate, .cloudWorkspaceList, .cloudWorkspaceGet,
+            .cloudWorkspaceCreate, .cloudWorkspacePause, .cloudWorkspaceResume, .cloudWorkspaceStop,
+            .cloudWorkspaceDelete:
+            try await documented(context)
         case .workspaceList: try await workspaceList(context)
         case .workspaceGet: try await workspaceGet(context)
         case .repositoryCreate: try await repositoryCreate(context)

@@ -16,6 +16,7 @@ struct Link: Sendable {
     let client: HTTPClient
     let randomness: any Randomness
     let silence: Silence
+    let door: EgressDoor
     let live = LiveConnection()
 
     private static let apart = Duration.milliseconds(200)
@@ -76,7 +77,11 @@ struct Link: Sendable {
             isTaken = true
             silence.heard(at: askedAt)
             live.set(connection)
-            defer { live.set(nil) }
+            defer {
+                live.set(nil)
+                let door = door
+                services.loop.spawn { await door.leave(connection.tunnels) }
+            }
             isUp()
             servers.learn(ack.servers ?? [])
             await connection.met(ack)
@@ -207,6 +212,11 @@ struct Link: Sendable {
         case .shutdown(let shutdown):
             services.log.info("server asks to shut down", ["reason": shutdown.reason])
             await core.wind(down: .milliseconds(max(0, shutdown.gracePeriodMs)))
+        case .claim(let claim): try await connection.send(.claimed(await core.claim(claim)))
+        case .network(let network): await door.open(network.allow, through: connection.tunnels)
+        case .undialled(let undialled):
+            services.log.debug("no way out", ["reason": undialled.reason])
+            services.loop.execute { connection.tunnels.undialled(undialled.dial) }
         case .look: try await beat(connection)
         case .ack, .connect: break
         }

@@ -84,7 +84,8 @@ struct Worker: Sendable {
             tokenFile: options.tokenFile,
             client: client,
             randomness: randomness,
-            silence: silence
+            silence: silence,
+            door: EgressDoor(loop: loop, log: log)
         )
     }
 

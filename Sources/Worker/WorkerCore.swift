@@ -96,7 +96,7 @@ actor WorkerCore {
         return .init(
             workerId: workerID,
             version: WorkerProgram.version,
-            capabilities: ["command", "claude", "git", ServerMessage.tcpCapability, ServiceRequest.capability],
+            capabilities: ["command", "claude", "git"] + ServerMessage.capabilities + [ServiceRequest.capability],
             protocol: ProtocolLimits.version,
             environmentId: services.layout.environmentID,
             instance: instance,

@@ -11,9 +11,21 @@ public enum ServerMessage: Sendable, Equatable {
     case forget(Forget)
     /// To a worker whose hello names the capability ``tcpCapability``.
     case connect(Connect)
+    /// To a worker whose hello names the capability ``egressCapability``.
+    case network(Network)
+    case undialled(Undialled)
+    /// To a worker whose hello names the capability ``claimCapability``.
+    case claim(Claim)
     /// Say what goes on at this moment; answered by a heartbeat.
     case look(Look)
 
+    /// Of a worker that takes all of these messages.
+    public static let capabilities = [tcpCapability, claimCapability, egressCapability]
+
+    /// Among the capabilities of a worker through which an environment reaches what its allow-list names.
+    public static let egressCapability = "egress"
+    /// Among the capabilities of a worker that can be made somebody's after it has begun.
+    public static let claimCapability = "claim"
     /// Among the capabilities of a worker that opens TCP connections.
     public static let tcpCapability = "tcp"
 
@@ -228,12 +240,58 @@ extension ServerMessage {
         public var host: String?
         /// A service of the worker's own in place of a port, which then is 0.
         public var service: ServiceRequest?
+        /// No new connection, but the one that the worker's `dial` of this name was about: it leads out.
+        public var dial: String?
 
-        public init(channel: UInt32, port: Int, host: String? = nil, service: ServiceRequest? = nil) {
+        public init(
+            channel: UInt32,
+            port: Int,
+            host: String? = nil,
+            service: ServiceRequest? = nil,
+            dial: String? = nil
+        ) {
             self.channel = channel
             self.port = port
             self.host = host
             self.service = service
+            self.dial = dial
+        }
+    }
+
+    /// What the environment may reach through its worker from now on.
+    public struct Network: Sendable, Equatable, Codable {
+        public var allow: [NetworkRule]
+
+        public init(allow: [NetworkRule]) { self.allow = allow }
+    }
+
+    /// There is no connection for a `dial`.
+    public struct Undialled: Sendable, Equatable, Codable {
+        public var dial: String
+        /// For people.
+        public var reason: String
+
+        public init(dial: String, reason: String) {
+            self.dial = dial
+            self.reason = reason
+        }
+    }
+}
+
+extension ServerMessage {
+    /// The environment, which was nobody's, is about to be somebody's: answered by `claimed`. Once only.
+    public struct Claim: Sendable, Equatable, Codable {
+        /// Names the claim; the answer repeats it.
+        public var claim: String
+        /// 32 bytes in base64, for the random generator of what may have been copied from another machine.
+        public var entropy: String
+        /// The server's clock, milliseconds since 1970.
+        public var timestamp: Int64
+
+        public init(claim: String, entropy: String, timestamp: Int64) {
+            self.claim = claim
+            self.entropy = entropy
+            self.timestamp = timestamp
         }
     }
 }
@@ -253,6 +311,9 @@ extension ServerMessage: TaggedMessage {
         case .shutdown: "shutdown"
         case .forget: "forget"
         case .connect: "connect"
+        case .claim: "claim"
+        case .network: "network"
+        case .undialled: "undialled"
         case .look: "look"
         }
     }
@@ -265,6 +326,9 @@ extension ServerMessage: TaggedMessage {
         case .shutdown(let body): body
         case .forget(let body): body
         case .connect(let body): body
+        case .claim(let body): body
+        case .network(let body): body
+        case .undialled(let body): body
         case .look(let body): body
         }
     }
@@ -277,6 +341,9 @@ extension ServerMessage: TaggedMessage {
         case "shutdown": self = .shutdown(try Shutdown(from: decoder))
         case "forget": self = .forget(try Forget(from: decoder))
         case "connect": self = .connect(try Connect(from: decoder))
+        case "claim": self = .claim(try Claim(from: decoder))
+        case "network": self = .network(try Network(from: decoder))
+        case "undialled": self = .undialled(try Undialled(from: decoder))
         case "look": self = .look(try Look(from: decoder))
         default: return nil
         }

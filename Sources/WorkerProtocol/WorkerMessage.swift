@@ -17,6 +17,8 @@ public enum WorkerMessage: Sendable, Equatable {
     case open(OpenChannel)
     case connected(Connected)
     case refused(Refused)
+    case claimed(Claimed)
+    case dial(Dial)
 
     public struct Hello: Sendable, Equatable, Codable {
         public var workerId: String
@@ -192,6 +194,32 @@ public enum WorkerMessage: Sendable, Equatable {
         }
     }
 
+    /// Something inside wants a connection to a name; answered by a `connect` that names it, or by `undialled`.
+    public struct Dial: Sendable, Equatable, Codable {
+        /// Made by the worker; once per connection of its own.
+        public var dial: String
+        public var name: String
+        public var port: Int
+
+        public init(dial: String, name: String, port: Int) {
+            self.dial = dial
+            self.name = name
+            self.port = port
+        }
+    }
+
+    /// The answer to a `claim`.
+    public struct Claimed: Sendable, Equatable, Codable {
+        public var claim: String
+        /// Why it cannot be claimed, for people; nil: it can take work.
+        public var refusal: String?
+
+        public init(claim: String, refusal: String? = nil) {
+            self.claim = claim
+            self.refusal = refusal
+        }
+    }
+
     /// Says what the binary frames of `channel` will carry. Channels are numbered by the worker, from 1, per connection.
     public struct OpenChannel: Sendable, Equatable, Codable {
         public var channel: UInt32
@@ -226,6 +254,8 @@ extension WorkerMessage: TaggedMessage {
         case .open: "open"
         case .connected: "connected"
         case .refused: "refused"
+        case .claimed: "claimed"
+        case .dial: "dial"
         }
     }
 
@@ -242,6 +272,8 @@ extension WorkerMessage: TaggedMessage {
         case .open(let body): body
         case .connected(let body): body
         case .refused(let body): body
+        case .claimed(let body): body
+        case .dial(let body): body
         }
     }
 
@@ -259,6 +291,8 @@ extension WorkerMessage: TaggedMessage {
         case "open": self = .open(try OpenChannel(from: decoder))
         case "connected": self = .connected(try Connected(from: decoder))
         case "refused": self = .refused(try Refused(from: decoder))
+        case "claimed": self = .claimed(try Claimed(from: decoder))
+        case "dial": self = .dial(try Dial(from: decoder))
         default: return nil
         }
     }

@@ -29,6 +29,7 @@ struct ControlPlane: Sendable {
     let instances: FakeInstances
     let segments: SegmentStore
     let ids: IDSource
+    let claims: ClaimAnswers
 
     /// The documented queues with waits that a test can afford.
     static let quickly: [WorkQueue: JobPolicy] = [
@@ -44,6 +45,7 @@ struct ControlPlane: Sendable {
         policies: [WorkQueue: JobPolicy] = quickly,
         executionTimes: ExecutionTimes = ExecutionTimes(),
         runs: Bool = true,
+        spares: Int = 0,
         connectsWorkers: Bool = true,
         capacity: CapacityRules = CapacityRules(),
         _ body: @escaping @Sendable (ControlPlane) async throws -> Void
@@ -57,6 +59,7 @@ struct ControlPlane: Sendable {
                     times,
                     executionTimes,
                     policies,
+                    spares: spares,
                     connectsWorkers,
                     capacity
                 )
@@ -72,6 +75,7 @@ struct ControlPlane: Sendable {
         _ times: EnvironmentTimes,
         _ executionTimes: ExecutionTimes,
         _ policies: [WorkQueue: JobPolicy],
+        spares: Int,
         _ connectsWorkers: Bool,
         _ capacity: CapacityRules
     ) async throws -> ControlPlane {
@@ -99,7 +103,8 @@ struct ControlPlane: Sendable {
             standing: [(Secret("standing-token"), principal.organizationID)]
         )
         let relay = EnvironmentRelay()
-        let late = LateWorkers()
+        let claims = ClaimAnswers()
+        let late = LateWorkers(claims)
         let instances = FakeInstances { environment, token in
             if connectsWorkers { try await late.connect(token, environment) }
         }
@@ -125,6 +130,11 @@ struct ControlPlane: Sendable {
             ids: ids,
             times: times,
             capacity: capacity,
+            spares: SpareConfiguration(
+                organizationID: principal.organizationID,
+                userID: principal.userID,
+                templates: [SpareTemplate(spec: EnvironmentSpec(), count: spares)]
+            ),
             log: log
         )
         let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
@@ -170,7 +180,8 @@ struct ControlPlane: Sendable {
             workspaces: workspaces,
             instances: instances,
             segments: segments,
-            ids: ids
+            ids: ids,
+            claims: claims
         )
     }
 
@@ -248,7 +259,8 @@ struct ControlPlane: Sendable {
             workspaces: workspaces,
             instances: instances,
             segments: segments,
-            ids: ids
+            ids: ids,
+            claims: claims
         )
     }
 
@@ -309,12 +321,15 @@ struct ControlPlane: Sendable {
 /// Workers of instances, connected when they start.
 private final class LateWorkers: Sendable {
     private let bound = Box()
+    private let claims: ClaimAnswers
+
+    init(_ claims: ClaimAnswers) { self.claims = claims }
 
     func bind(_ service: WorkerService, _ tokens: WorkerTokens) { bound.set((service, tokens)) }
 
     func connect(_ token: Secret<String>, _ environment: EnvironmentRecord) async throws {
         guard let (service, tokens) = bound.get() else { return }
-        let worker = ScriptedWorker(service, try await tokens.authenticate(token: token))
+        let worker = ScriptedWorker(service, try await tokens.authenticate(token: token), claims: claims)
         try await worker.register(name: environment.id.text)
         bound.keep(worker)
     }

@@ -21,6 +21,7 @@ final class FakeInstances: InstanceProviding {
         /// Calls of these names wait until they are released or cancelled.
         var hanging: [String: Wakeup] = [:]
         var limitations: [String] = []
+        var template = "first"
     }
 
     let state = Mutex(State())
@@ -132,6 +133,8 @@ final class FakeInstances: InstanceProviding {
     }
 
     func providers() -> [ProviderKind] { [.local] }
+
+    func template(of provider: ProviderKind) -> String { state.withLock { $0.template } }
 
     func removeOrphan(_ instance: ObservedInstance) async throws {
         try await call("removeOrphan") { $0.instances[instance.environmentID] = nil }

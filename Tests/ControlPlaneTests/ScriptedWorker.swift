@@ -14,6 +14,8 @@ final class MemoryTransport: LinkTransport {
         var frames: [ChannelFrame] = []
         var answers: [UInt32: String?] = [:]
         var closed: (code: UInt16, reason: String)?
+        /// Answers claims, where the worker can be claimed.
+        var claimed: (link: WorkerLink, answers: ClaimAnswers)?
     }
 
     let state = Mutex(State())
@@ -25,6 +27,9 @@ final class MemoryTransport: LinkTransport {
             if let message { state.messages.append(message) }
         }
         changed.ring()
+        if case .claim(let claim) = message, let (link, answers) = state.withLock({ $0.claimed }) {
+            await link.receive(text: try MessageCodec.encode(WorkerMessage.claimed(answers.answer(claim))))
+        }
     }
 
     func send(binary: [UInt8]) async throws {
@@ -51,9 +56,12 @@ struct ScriptedWorker: Sendable {
     let link: WorkerLink
     let transport: MemoryTransport
 
-    init(_ service: WorkerService, _ identity: WorkerIdentity) {
-        transport = MemoryTransport()
-        link = service.connect(identity, over: transport)
+    init(_ service: WorkerService, _ identity: WorkerIdentity, claims: ClaimAnswers? = nil) {
+        let transport = MemoryTransport()
+        let link = service.connect(identity, over: transport)
+        if let claims { transport.state.withLock { $0.claimed = (link, claims) } }
+        self.transport = transport
+        self.link = link
     }
 
     func say(_ message: WorkerMessage) async throws { await link.receive(text: try MessageCodec.encode(message)) }
@@ -99,7 +107,7 @@ struct ScriptedWorker: Sendable {
                 .init(
                     workerId: name,
                     version: "0.1.0",
-                    capabilities: ["claude-cli", "git"],
+                    capabilities: ["claude-cli", "git", ServerMessage.claimCapability],
                     protocol: version,
                     attempts: version == nil ? nil : attempts,
                     stateId: stateID,

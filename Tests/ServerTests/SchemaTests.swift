@@ -29,7 +29,7 @@ import Testing
         (#"{"command":["a",1]}"#, "invalid_value", "command[1]", nil),
         (#"{"env":{"A":1}}"#, "invalid_value", "env.A", nil),
         (#"{"config":{"timeoutMs":"1s"}}"#, "invalid_value", "config.timeoutMs", nil),
-        (#"{"network":{"kind":"all"}}"#, "invalid_value", "network.kind", "allowed: none, open"),
+        (#"{"network":{"kind":"all"}}"#, "invalid_value", "network.kind", "allowed: none, allow, open"),
     ])
     func `a request that does not fit is refused by its path`(
         text: String,

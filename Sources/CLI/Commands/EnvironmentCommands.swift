@@ -10,7 +10,8 @@ enum EnvironmentCommands {
 
     static let all: [Command] =
         [create, list, show, EnvironmentWhyCommand.command]
-        + [EnvironmentLogCommand.command, EnvironmentExecCommand.command]
+        + [EnvironmentLogCommand.command, EnvironmentExecCommand.command, EnvironmentNetworkCommand.command]
+        + EnvironmentSurfaceCommands.all
         + [
             verb("start", .environmentStart, "Start a stopped environment."),
             verb("stop", .environmentStop, "Stop it: every process in it ends, its files stay."),
@@ -138,6 +139,8 @@ enum EnvironmentText {
             (
                 "network",
                 spec.network.kind.rawValue
+                    + (spec.network.allow.isEmpty
+                        ? "" : ": \(spec.network.allow.map(\.description).joined(separator: ", "))")
                     + (spec.network.hostPorts.isEmpty
                         ? "" : ", host ports \(spec.network.hostPorts.map(String.init).joined(separator: ", "))")
             ),

@@ -22,9 +22,10 @@ enum SharedOptions {
         .value(
             "network",
             "KIND",
-            "What a new environment may reach: open (the internet) or none.",
+            "What a new environment may reach: open (the internet), allow (what --allow names) or none.",
             choices: NetworkPolicy.Kind.allCases.map(\.rawValue)
         ),
+        .value("allow", "NAME:PORT", "Name that a new environment may reach, such as github.com:443.", repeats: true),
         .value("host-port", "PORT", "Loopback port of this machine that a new environment may reach.", repeats: true),
     ]
 
@@ -96,8 +97,16 @@ enum SharedOptions {
             }
             ports.append(port)
         }
-        guard kind != nil || !ports.isEmpty else { return nil }
-        return try NetworkPolicy(kind == NetworkPolicy.Kind.none.rawValue ? .none : .open, hostPorts: ports)
+        let allow = try rules(arguments.all("allow"))
+        guard kind != nil || !ports.isEmpty || !allow.isEmpty else { return nil }
+        let chosen = kind.flatMap { NetworkPolicy.Kind(rawValue: $0) } ?? (allow.isEmpty ? .open : .allow)
+        return try NetworkPolicy(chosen, hostPorts: ports, allow: allow)
+    }
+
+    static func rules(_ texts: [String]) throws(BerthError) -> [NetworkRule] {
+        var rules: [NetworkRule] = []
+        for text in texts { rules.append(try NetworkRule(text)) }
+        return rules
     }
 
     static func limits(_ arguments: ParsedArguments) throws(BerthError) -> ResourceLimits? {

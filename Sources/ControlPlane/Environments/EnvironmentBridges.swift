@@ -44,6 +44,8 @@ public protocol InstanceProviding: Sendable {
     /// Everything of this deployment that the provider has, known to the database or not.
     func list(_ provider: ProviderKind) async throws -> [ObservedInstance]
     func providers() -> [ProviderKind]
+    /// Names what an environment of this provider is made from besides its specification: another text, another machine.
+    func template(of provider: ProviderKind) -> String
     /// Destroys what `list` showed and no row knows.
     func removeOrphan(_ instance: ObservedInstance) async throws
 }
@@ -60,6 +62,20 @@ public protocol WorkerAdmission: Sendable {
     func setDraining(_ isDraining: Bool, environment: EnvironmentID)
     /// Whether a worker of this incarnation is connected and ready.
     func isReady(environment: EnvironmentID, instance: Int64) -> Bool
+    /// What its worker lets out from now on; nothing where it is not connected here.
+    func setNetwork(_ policy: NetworkPolicy, environment: EnvironmentID, instance: Int64) async
+    /// Its worker is told that its environment is about to be somebody's, and has answered that it can be. Throws where
+    /// it does not answer in time or refuses: because it is broken, or was claimed before.
+    func claim(environment: EnvironmentID, instance: Int64, within limit: Duration) async throws
+    /// The environment is another's from the commit on.
+    func hand(
+        _ environment: EnvironmentID,
+        to organization: OrganizationID,
+        owner: UserID?,
+        in connection: any SQLConnection
+    ) throws
+    /// As above, after the commit: for what is connected.
+    func handed(_ environment: EnvironmentID, instance: Int64, to organization: OrganizationID, owner: UserID?) async
     /// Executions that were given to its workers, as far as they are connected here.
     func heldCount(in environment: EnvironmentID) -> Int
     /// Has its worker say what goes on; `workerSaw` is called with the answer. False where none is connected here.

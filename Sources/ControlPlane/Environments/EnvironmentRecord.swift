@@ -47,6 +47,10 @@ public struct EnvironmentRecord: Sendable, Equatable {
     public var version: Int64
     /// On which server's machine it is, and who alone acts for it.
     public var replicaID: ReplicaID?
+    /// Of one that nobody has claimed yet: what it was made from.
+    public var spareKey: String?
+    /// Inside; nil: its name.
+    public var hostname: String?
     /// Verbs that are allowed now.
     public var allowed: [String]
 }

@@ -36,6 +36,11 @@ extension EnvironmentService {
 }
 
 extension EnvironmentRecord {
+    /// A spare is nobody's.
+    func isVisible(to user: UserID?) -> Bool {
+        spareKey == nil && (user == nil || ownerID == nil || ownerID == user)
+    }
+
     /// It rests in what is wanted, or in error.
     public var isSettled: Bool {
         !state.isTransitional && (state == .error || state.rawValue == desired.rawValue)

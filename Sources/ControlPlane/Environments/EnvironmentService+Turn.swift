@@ -4,8 +4,14 @@ public import Domain
 
 // A job's turn: takes one environment as far as the job's action reaches.
 extension EnvironmentService {
-    /// Reconciles until cancelled.
-    public func run() async throws { try await reconcileLoop() }
+    /// Reconciles, and keeps spares, until cancelled.
+    public func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await reconcileLoop() }
+            group.addTask { try await spareLoop() }
+            try await group.waitForAll()
+        }
+    }
 
     public func run(_ claim: JobClaim, interruption: Wakeup) async throws {
         var claim: JobClaim? = claim

@@ -7,10 +7,18 @@ extension EnvironmentService {
     /// Records the environment; a job makes it. Returns at once.
     public func create(_ request: NewEnvironment) async throws -> EnvironmentRecord {
         let capabilities = try validate(request)
+        if let claimed = try await claimSpare(for: request) { return claimed }
+        return try await insert(request, capabilities)
+    }
+
+    /// - Parameter spareKey: of one that is made for nobody yet, and why.
+    func insert(_ request: NewEnvironment, _ capabilities: ProviderCapabilities, spareKey: String? = nil) async throws
+        -> EnvironmentRecord
+    {
         let id: EnvironmentID = ids.make()
         let now = time.now
         let times = times
-        let name = request.name ?? (request.ownership == .personal ? "personal" : "env-\(id.text.suffix(6))")
+        let name = request.name ?? Self.name(of: id, request.ownership)
         let machine = EnvironmentMachine.created(at: now, times: times)
         let limitations = try EnvironmentStore.text(
             capabilities.limitations + Self.idleLimitations(capabilities, request.autoStopMinutes)
@@ -45,10 +53,15 @@ extension EnvironmentService {
                     isWhole ? nil : EnvironmentStore.text(request.spec.limits),
                     request.expiresAt
                 )
-                try quotas.reserve(try read(id, request.organizationID, in: transaction).record, in: transaction)
+                if let spareKey {
+                    try transaction.run(SpareStore.birth, id, spareKey)
+                } else {
+                    try quotas.reserve(try read(id, request.organizationID, in: transaction).record, in: transaction)
+                }
                 let stored = try read(id, request.organizationID, in: transaction)
                 try demand(stored, at: now, in: transaction)
-                transaction.record(try Self.fact("environment.requested", stored.record, by: request.ownerID, at: now))
+                let actor = spareKey == nil ? request.ownerID : nil
+                transaction.record(try Self.fact("environment.requested", stored.record, by: actor, at: now))
                 try tell(of: stored.record, before: nil, in: transaction)
                 return stored.record
             }
@@ -56,13 +69,21 @@ extension EnvironmentService {
             jobs.wake()
             return record
         } catch let error as BerthError where error.code == .conflict {
-            throw BerthError(
-                .conflict,
-                "you have an environment '\(name)' already",
-                field: "name",
-                remedy: "choose another name, or use the one there is"
-            )
+            throw Self.taken(name)
         }
+    }
+
+    static func name(of id: EnvironmentID, _ ownership: EnvironmentOwnership) -> String {
+        ownership == .personal ? "personal" : "env-\(id.text.suffix(6))"
+    }
+
+    static func taken(_ name: String) -> BerthError {
+        BerthError(
+            .conflict,
+            "you have an environment '\(name)' already",
+            field: "name",
+            remedy: "choose another name, or use the one there is"
+        )
     }
 
     /// The user's own environment, made on first use: exactly one, however many ask at the same time.
@@ -81,7 +102,7 @@ extension EnvironmentService {
         }
     }
 
-    private func findPersonal(_ organization: OrganizationID, _ user: UserID) async throws -> EnvironmentRecord? {
+    func findPersonal(_ organization: OrganizationID, _ user: UserID) async throws -> EnvironmentRecord? {
         let times = times
         return try await database.read { connection in
             try connection.first(EnvironmentStore.personal, organization, user).map {
@@ -201,7 +222,7 @@ extension EnvironmentService {
         }
     }
 
-    private func validate(_ request: NewEnvironment) throws -> ProviderCapabilities {
+    func validate(_ request: NewEnvironment) throws -> ProviderCapabilities {
         try request.spec.validate()
         if let name = request.name { try Self.validate(name: name) }
         if let minutes = request.autoStopMinutes, !IdlePolicy.allowedMinutes.contains(minutes) {
@@ -216,7 +237,7 @@ extension EnvironmentService {
             throw BerthError(.invalidValue, "that time has passed", field: "expiresAt", remedy: "name a later one")
         }
         let capabilities = try instances.capabilities(of: request.spec.provider)
-        guard capabilities.networks.contains(request.spec.network.kind) else {
+        guard capabilities.networks.contains(request.spec.network.provided.kind) else {
             throw BerthError(
                 .unsupported,
                 "the provider '\(request.spec.provider)' has no network policy '\(request.spec.network.kind.rawValue)'",
@@ -252,7 +273,7 @@ extension EnvironmentService {
                 remedy: "1 to 63 of a-z, 0-9 and '-', not at its ends"
             )
         }
-        guard name != "new", name != "personal" else {
+        guard !["new", "personal", "mine", "provision"].contains(name) else {
             throw BerthError(
                 .invalidValue,
                 "'\(name)' has a meaning of its own",

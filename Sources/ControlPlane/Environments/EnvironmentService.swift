@@ -24,6 +24,9 @@ public struct EnvironmentService: Sendable {
     let reported = ReportedOrphans()
     let bells = EnvironmentBells()
     let provisioningLog: ProvisioningLog
+    /// nil: no machines wait here.
+    let spares: SpareConfiguration?
+    let pool: WarmPool
     let activity = ActivityBoard()
     /// Rung when a worker has said what goes on.
     let reports = EnvironmentBells()
@@ -44,6 +47,7 @@ public struct EnvironmentService: Sendable {
         replica: ReplicaID = .alone,
         isHome: Bool = true,
         capacity: CapacityRules = CapacityRules(),
+        spares: SpareConfiguration? = nil,
         log: Log
     ) {
         quotas = QuotaBook(rules: capacity)
@@ -61,12 +65,15 @@ public struct EnvironmentService: Sendable {
         self.log = log
         self.replica = replica
         self.isHome = isHome
+        self.spares = spares
+        pool = WarmPool(beganAt: time.uptime)
         byID = RowQuery(EnvironmentStore.byID) { try EnvironmentStore.stored($0, times: times) }
     }
 
     /// For the test that prepares every statement.
     public static var statements: [SQL] {
-        EnvironmentStore.statements + ProvisioningLog.statements + QuotaBook.statements
+        EnvironmentStore.statements + ProvisioningLog.statements + QuotaBook.statements + SpareStore.statements
+            + [transitions, setSpec]
     }
 
     /// Reads the row, lets the machine take `event`, writes under the fence of what was read and records the fact. Where
@@ -171,6 +178,7 @@ public struct EnvironmentService: Sendable {
     func tell(_ record: EnvironmentRecord) async {
         written.note(record.id, record.version)
         bells.ring(record.id)
+        pool.note(record)
         await observer.environmentChanged(record.id, organization: record.organizationID)
     }
 
@@ -227,9 +235,7 @@ extension EnvironmentService {
         -> StoredEnvironment
     {
         let stored = try await database.find(byID, id, organization)
-        guard let stored, user == nil || stored.record.ownerID == nil || stored.record.ownerID == user else {
-            throw Self.unknown(id)
-        }
+        guard let stored, user == nil || stored.record.isVisible(to: user) else { throw Self.unknown(id) }
         return stored
     }
 
@@ -289,7 +295,7 @@ extension EnvironmentService {
     ) throws -> EnvironmentRecord? {
         let row = try connection.first(EnvironmentStore.byID, id, organization)
         let record = try row.map { try EnvironmentStore.stored($0, times: times).record }
-        return record.flatMap { user == nil || $0.ownerID == nil || $0.ownerID == user ? $0 : nil }
+        return record.flatMap { $0.isVisible(to: user) ? $0 : nil }
     }
 
     /// The facts that led to the present state, newest first.

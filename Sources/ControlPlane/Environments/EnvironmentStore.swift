@@ -14,7 +14,7 @@ enum EnvironmentStore {
         SELECT id, organization_id, owner_id, name, kind, spec, desired_state, observed_state, state_message, state_cause,
             instance, provider_instance_id, limits_enforced, limitations, created_at, state_entered_at, deadline_at,
             last_health_check_at, last_active_at, auto_stop_minutes, idle_stop_minutes, rest_evidence,
-            requested, expires_at, is_counted, promised_bytes, health, version, replica_id
+            requested, expires_at, is_counted, promised_bytes, health, version, replica_id, spare_key, hostname
         FROM environments
         """
     static let byID: SQL =
@@ -32,7 +32,7 @@ enum EnvironmentStore {
     static let list: SQL =
         columns + """
              WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR owner_id IS NULL OR owner_id = $2)
-                AND deleted_at IS NULL AND id > $3
+                AND deleted_at IS NULL AND spare_key IS NULL AND id > $3
             ORDER BY id LIMIT $4
             """
     static let insert: SQL = """
@@ -163,6 +163,8 @@ enum EnvironmentStore {
             },
             version: try row.integer("version"),
             replicaID: try row.optionalID("replica_id"),
+            spareKey: try row.optionalText("spare_key"),
+            hostname: try row.optionalText("hostname"),
             allowed: []
         )
         let machine = EnvironmentMachine(

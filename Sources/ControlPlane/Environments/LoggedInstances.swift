@@ -83,6 +83,7 @@ struct LoggedInstances: InstanceProviding {
 
     func list(_ provider: ProviderKind) async throws -> [ObservedInstance] { try await instances.list(provider) }
     func providers() -> [ProviderKind] { instances.providers() }
+    func template(of provider: ProviderKind) -> String { instances.template(of: provider) }
 
     func removeOrphan(_ instance: ObservedInstance) async throws { try await instances.removeOrphan(instance) }
 }

@@ -110,6 +110,8 @@ struct QuotaBook: Sendable {
 
     /// With the change of a row's state.
     func follow(_ record: EnvironmentRecord, to state: EnvironmentState, in connection: any SQLConnection) throws {
+        // A spare takes a place when somebody takes it.
+        guard record.spareKey == nil else { return }
         if record.isCounted, !state.counts { try release(record, in: connection) }
         if !record.isCounted, state.counts { try reserve(record, in: connection) }
     }

@@ -56,6 +56,8 @@ public protocol AttemptBridge: Sendable {
 public protocol InstanceBridge: Sendable {
     /// A worker of this incarnation can take work. Throws `stale` for an incarnation that has passed.
     func workerReady(_ environment: EnvironmentID, organization: OrganizationID, instance: Int64) async throws
+    /// What it may reach now.
+    func network(of environment: EnvironmentID, organization: OrganizationID) async throws -> NetworkPolicy
     /// Its connection has ended; perhaps it has too. Returns at once.
     func workerGone(_ environment: EnvironmentID) async
     /// What goes on in it, by its worker's own look. Returns at once.

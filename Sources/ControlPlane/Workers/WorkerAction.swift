@@ -26,6 +26,10 @@ public enum WorkerAction: Sendable, Equatable {
     case appendChunk(AttemptKey, OutputStream, text: String)
     /// Its word about a `connect`: nil for a connection, else why there is none.
     case answered(channel: UInt32, refusal: String?)
+    /// Something inside wants a way out.
+    case dial(WorkerMessage.Dial)
+    /// Its word about a `claim`: nil where it can be had, else why not.
+    case claimed(String, refusal: String?)
     /// What goes on in its environment.
     case activity(ActivityReport)
     /// Something that is no reason to part; for the log.

@@ -12,7 +12,7 @@ public enum LinkFrame: Sendable {
 /// of arrival, one at a time, which is also the back-pressure: a frame is not answered before it is stored.
 public actor WorkerLink {
     private var session: WorkerSession
-    private let identity: WorkerIdentity
+    private var identity: WorkerIdentity
     nonisolated let transport: any LinkTransport
     private let service: WorkerService
     private let log: Log
@@ -21,6 +21,8 @@ public actor WorkerLink {
     /// Said to have started, and not recorded yet: recorded a moment later, so that the commit holds up no output, and
     /// not apart at all when the end comes first.
     private var begun: [(key: AttemptKey, at: Timestamp)] = []
+    /// The worker's word about the last claim.
+    private var claimed: (claim: String, refusal: String?)?
     private let changed = Wakeup()
     private static let recordingDelay: Duration = .milliseconds(4)
 
@@ -178,6 +180,50 @@ public actor WorkerLink {
         }
     }
 
+    /// Returns when the worker has answered that it can be had; throws where it refuses or says nothing in time.
+    func claim(_ message: ServerMessage.Claim, within limit: Duration) async throws {
+        let time = service.time
+        let deadline = time.uptime + limit
+        var isSent = false
+        while true {
+            let count = changed.count
+            if !isSent {
+                guard await send(.claim(message)) else { throw Self.away }
+                isSent = true
+            }
+            if let claimed, claimed.claim == message.claim {
+                guard let refusal = claimed.refusal else { return }
+                throw BerthError(.unavailable, "its worker refuses: \(refusal)")
+            }
+            guard !session.isClosed, workerID != nil else { throw Self.away }
+            guard time.uptime < deadline else { throw BerthError(.timedOut, "its worker did not answer in \(limit)") }
+            try await changed.wait(after: count, until: deadline, time: time)
+        }
+    }
+
+    private static let away = BerthError(.unavailable, "its worker is away")
+
+    /// nil for a worker that stands alone.
+    private func network() async throws -> NetworkPolicy? {
+        guard case .environment(_, let environment, _) = identity.place else { return nil }
+        return try await service.instances.network(of: environment, organization: identity.organizationID)
+    }
+
+    /// What may be reached through it from now on.
+    func tell(_ policy: NetworkPolicy) async {
+        await transport.keep(to: policy)
+        guard let workerID, let entry = service.registry.entry(workerID),
+            entry.candidate.capabilities.contains(ServerMessage.egressCapability)
+        else { return }
+        _ = await send(.network(.init(allow: policy.allow)))
+    }
+
+    /// Whose environment it is from now on.
+    func belong(to organization: OrganizationID, owner: UserID?) {
+        identity.organizationID = organization
+        identity.ownerID = owner
+    }
+
     func assign(_ key: AttemptKey, _ message: ServerMessage) async -> Bool {
         session.assigned(key)
         return await send(message)
@@ -204,6 +250,9 @@ public actor WorkerLink {
         case .send(let message): try await transport.send(text: try MessageCodec.encode(message))
         case .sendFrame(let frame): try await transport.send(binary: frame.encoded())
         case .answered(let channel, let refusal): await transport.answered(channel: channel, refusal: refusal)
+        case .claimed(let claim, let refusal):
+            claimed = (claim, refusal)
+            changed.ring()
         case .note(let text): log.debug("worker message passed over", ["note": text])
         case .close(let code, let reason):
             log.info("worker connection closed", ["code": code, "reason": reason])
@@ -230,6 +279,14 @@ public actor WorkerLink {
                 )
             }
             await attempts.workerReady(worker)
+            if let policy = try await network(), policy.kind == .allow { await tell(policy) }
+        case .dial(let dial):
+            guard let policy = try await network(), policy.permits(dial.name, port: dial.port) else {
+                let reason = "\(dial.name):\(dial.port) is not on the environment's list"
+                _ = await send(.undialled(.init(dial: dial.dial, reason: reason)))
+                return
+            }
+            await transport.dial(dial)
         case .activity(let report):
             guard case .environment(_, let environment, let instance) = identity.place else { return }
             service.instances.workerSaw(report, in: environment, identity.organizationID, instance: instance)
@@ -255,7 +312,7 @@ public actor WorkerLink {
         case .endOutput: break
         // Taken before they come here.
         case .started, .complete: break
-        case .send, .sendFrame, .admit, .answered, .close, .note: break
+        case .send, .sendFrame, .admit, .answered, .claimed, .close, .note: break
         }
     }
 

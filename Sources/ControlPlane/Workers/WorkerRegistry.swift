@@ -222,6 +222,18 @@ public final class WorkerRegistry: Sendable {
         }
     }
 
+    /// The environment is another organization's from now on; returns its worker's connection.
+    func hand(environment: EnvironmentID, instance: Int64, to organization: OrganizationID) -> WorkerLink? {
+        entries.withLock { entries in
+            for (worker, entry) in entries
+            where entry.candidate.environmentID == environment && entry.candidate.instance == instance {
+                entries[worker]?.candidate.organizationID = organization
+                return entry.link
+            }
+            return nil
+        }
+    }
+
     var nextLoss: Uptime? {
         entries.withLock { $0.values.compactMap { $0.link == nil ? $0.lostAt : nil }.min() }
     }

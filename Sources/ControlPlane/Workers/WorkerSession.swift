@@ -175,6 +175,13 @@ extension WorkerSession {
         case .connected(let connected): return [.answered(channel: connected.channel, refusal: nil)]
         case .refused(let refused):
             return [.answered(channel: refused.channel, refusal: String(refused.reason.prefix(200)))]
+        case .dial(let dial):
+            guard dial.name.utf8.count <= 253, (1...65535).contains(dial.port), dial.dial.utf8.count <= 40 else {
+                return close(1002, "a dial names no place")
+            }
+            return [.dial(dial)]
+        case .claimed(let claimed):
+            return [.claimed(claimed.claim, refusal: claimed.refusal.map { String($0.prefix(200)) })]
         }
     }
 

@@ -18,6 +18,7 @@ enum WorkerStore {
         UPDATE workers SET revoked_at = $4
         WHERE organization_id = $1 AND environment_id = $2 AND instance <= $3 AND revoked_at IS NULL
         """
+    static let hand: SQL = "UPDATE workers SET organization_id = $2, owner_id = $3 WHERE environment_id = $1"
     static let byToken: SQL = """
         SELECT id, organization_id, owner_id, environment_id, instance FROM workers
         WHERE token_hash = $1 AND revoked_at IS NULL
@@ -68,7 +69,7 @@ enum WorkerStore {
     /// For the test that prepares every statement.
     static let statements = [
         insertForInstance, revokeEarlier, byToken, insertAlone, books, connect, disconnect, list, byID, standing,
-        ready, openAttempts, replicaOf, replicaIn,
+        ready, openAttempts, replicaOf, replicaIn, hand,
     ]
 
     static func identity(_ row: Row) throws -> WorkerIdentity {

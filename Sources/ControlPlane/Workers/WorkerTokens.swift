@@ -8,10 +8,10 @@ import WorkerProtocol
 public struct WorkerTokens: Sendable {
     private let database: any SQLDatabase
     private let feed: Feed
-    private let registry: WorkerRegistry
-    private let time: any TimeSource
+    let registry: WorkerRegistry
+    let time: any TimeSource
     private let ids: IDSource
-    private let randomness: any Randomness
+    let randomness: any Randomness
     /// Of workers that stand alone: SHA-256 of the token, and the organization; from configuration.
     private let standing: [(hash: [UInt8], organization: OrganizationID)]
 

@@ -79,6 +79,12 @@ enum SmallFile {
         return stat(path, &status) == 0 ? status.st_uid : nil
     }
 
+    /// When its contents last changed, in seconds; nil where there is nothing.
+    static func changedAt(_ path: String) -> Int? {
+        var status = stat()
+        return stat(path, &status) == 0 ? status.st_mtim.tv_sec : nil
+    }
+
     /// One write(2) onto what exists.
     static func write(_ text: String, to path: String) throws(BerthError) {
         let descriptor = open(path, O_WRONLY | O_CLOEXEC)

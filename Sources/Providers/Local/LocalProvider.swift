@@ -44,6 +44,16 @@ public struct LocalProvider: Provider {
         )
     }
 
+    public var template: String {
+        [configuration.baseRoot, configuration.programs.holder, configuration.programs.worker]
+            .map { "\($0)@\(SmallFile.changedAt($0) ?? 0)" }.joined(separator: " ")
+    }
+
+    public var image: (name: String, isAvailable: Bool)? {
+        let name = configuration.baseRoot.split(separator: "/").last.map(String.init) ?? configuration.baseRoot
+        return (name, SmallFile.exists(configuration.baseRoot))
+    }
+
     // MARK: - Making
 
     public func create(_ request: InstanceRequest) async throws -> InstanceDescription {

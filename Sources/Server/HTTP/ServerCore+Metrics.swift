@@ -36,6 +36,7 @@ extension ServerCore {
         }
         text.single("berth_event_streams", .gauge, "Open event streams.", metrics.value(.eventStreams))
         text.single("berth_workers_connected", .gauge, "Connected workers.", metrics.value(.workersConnected))
+        text.single("berth_spares_ready", .gauge, "Environments that wait for a claim.", environments.readySpares)
         text.single("berth_tunnels_open", .gauge, "TCP channels that are open.", metrics.value(.tunnelsOpen))
         text.begin("berth_tunnel_bytes_total", .counter, "Bytes that closed TCP channels carried.")
         text.sample(["direction": "in"], metrics.value(.tunnelBytesIn))

@@ -40,12 +40,15 @@ actor LinkSockets {
         }
     }
 
-    /// After a restart of the server: the sockets of every environment that is on disk.
-    func reopen(in directory: String) async {
+    /// After a restart of the server: the sockets of the environments on disk that live; of all where nobody knows. One at
+    /// rest costs nothing here until it starts.
+    func reopen(in directory: String, living: Set<EnvironmentID>?) async {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
         for name in names.sorted() {
             let run = "\(directory)/\(name)/run"
-            guard let environment = try? EnvironmentID(name), Files.exists(run) else { continue }
+            guard let environment = try? EnvironmentID(name), living?.contains(environment) != false,
+                Files.exists(run)
+            else { continue }
             do {
                 try await open(environment, path: run + "/link.sock")
             } catch {

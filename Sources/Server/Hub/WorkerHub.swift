@@ -14,6 +14,8 @@ final class WorkerHub: Sendable {
     let metrics: Metrics
     /// TCP connections through one worker at a time.
     let maximumChannels: Int
+    /// Where allow-lists may lead.
+    let reach: EgressReach
     let log: Log
 
     init(
@@ -22,6 +24,7 @@ final class WorkerHub: Sendable {
         files: TaskFiles,
         metrics: Metrics,
         maximumChannels: Int,
+        reach: EgressReach = EgressReach(),
         log: Log
     ) {
         self.workers = workers
@@ -29,6 +32,7 @@ final class WorkerHub: Sendable {
         self.files = files
         self.metrics = metrics
         self.maximumChannels = maximumChannels
+        self.reach = reach
         self.log = log
     }
 
@@ -89,7 +93,14 @@ final class WorkerHub: Sendable {
             observer: TunnelObserver(metrics: metrics, log: log)
         )
         channels.begin()
-        let link = workers.connect(identity, over: WebSocketLink(socket: socket, channels: channels))
+        let link = workers.connect(
+            identity,
+            over: WebSocketLink(
+                socket: socket,
+                channels: channels,
+                egress: EgressConnections(channels: channels, reach: reach, log: log)
+            )
+        )
         await withDiscardingTaskGroup { group in
             group.addTask { await link.run() }
             do {

@@ -1,3 +1,4 @@
+import API
 import Base
 import Domain
 import Environments
@@ -21,6 +22,18 @@ struct ProviderHouse: InstanceProviding {
     }
 
     func providers() -> [ProviderKind] { all.keys.sorted { $0.rawValue < $1.rawValue } }
+
+    func template(of provider: ProviderKind) -> String {
+        let agents = agents().map { "\($0.name)=\($0.directory)" }.sorted().joined(separator: " ")
+        return "\(Version.product) \(all[provider]?.template ?? "") \(agents)"
+    }
+
+    /// What environments can be made from.
+    func images() -> [Image] {
+        providers().compactMap { kind in
+            all[kind]?.image.map { Image(name: $0.name, provider: kind, isAvailable: $0.isAvailable) }
+        }
+    }
 
     func capabilities(of provider: ProviderKind) throws(BerthError) -> ProviderCapabilities {
         try find(provider).capabilities
@@ -51,6 +64,19 @@ struct ProviderHouse: InstanceProviding {
 
     func stop(_ environment: EnvironmentRecord) async throws {
         try await find(environment.spec.provider).stop(reference(environment), grace: Self.stopGrace)
+        await links.close(environment.id)
+    }
+
+    /// Those that have an instance now; nil where a provider does not say.
+    func living() async -> Set<EnvironmentID>? {
+        var found: Set<EnvironmentID> = []
+        for kind in providers() {
+            guard let instances = try? await list(kind) else { return nil }
+            for instance in instances where [.running, .paused].contains(instance.condition) {
+                found.insert(instance.environmentID)
+            }
+        }
+        return found
     }
 
     func destroy(_ environment: EnvironmentRecord) async throws {
@@ -92,8 +118,8 @@ struct ProviderHouse: InstanceProviding {
                 label: Self.label,
                 limits: environment.spec.limits,
                 limitsPolicy: environment.spec.limitsPolicy,
-                network: environment.spec.network,
-                hostname: environment.name,
+                network: environment.spec.network.provided,
+                hostname: environment.hostname ?? environment.name,
                 image: environment.spec.image
             )
         )

@@ -40,17 +40,14 @@ extension ServerCore {
         limits: ResourceLimits?,
         policy: LimitsPolicy?,
         network: NetworkPolicy?,
-        image: String?
+        image: String? = nil
     ) -> EnvironmentSpec {
-        let kind = provider ?? configuration.text("provider").map { ProviderKind(rawValue: $0) } ?? .local
-        // Where nothing was asked for, what this machine can: an ordinary user may have no network to give, which the
-        // environment's limitations then say.
-        let networks = (try? providers.capabilities(of: kind).networks) ?? [.open]
-        return EnvironmentSpec(
-            provider: kind,
-            limits: limits ?? .standard,
-            limitsPolicy: policy ?? .bestEffort,
-            network: network ?? (networks.contains(.open) ? .open : .none),
+        providers.spec(
+            configuration,
+            provider: provider,
+            limits: limits,
+            policy: policy,
+            network: network,
             image: image
         )
     }

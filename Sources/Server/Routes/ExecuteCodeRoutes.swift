@@ -11,9 +11,9 @@ extension ServerCore {
     private static let executeBytes = 1 << 20
 
     func environmentExecute(_ context: RequestContext) async throws -> HTTPResponse {
-        let body: ExecuteCode = try await context.body(limit: configuration.maximumBodyBytes)
         let principal = try context.principal
         let environment = try await environment(context)
+        let body: ExecuteCode = try await context.body(limit: configuration.maximumBodyBytes)
         var request = CreateExecution()
         request.environment = environment.id.text
         request.agent = .command

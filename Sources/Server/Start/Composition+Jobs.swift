@@ -22,7 +22,7 @@ extension Composition {
         guard core.configuration.role.runsJobs else { return }
         group.addTask { [self] in
             // Sockets first: workers that lived on come back before their absence counts.
-            await links.reopen(in: environmentsPath)
+            await links.reopen(in: environmentsPath, living: await core.providers.living())
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await keeping("environments") { try await core.environments.run() } }
                 group.addTask { try await keeping("jobs") { try await core.jobs.run(core.environments) } }

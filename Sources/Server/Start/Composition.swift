@@ -79,6 +79,7 @@ struct Composition: Sendable {
             replica: seat.id,
             isHome: configuration.role.runsJobs,
             capacity: try configuration.capacity(),
+            spares: spares(configuration, house, principal),
             log: log
         )
         let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
@@ -133,6 +134,7 @@ struct Composition: Sendable {
                 files: files,
                 metrics: metrics,
                 maximumChannels: configuration.maximumWorkerChannels,
+                reach: try configuration.egressReach,
                 log: log
             )
         )
