@@ -7,8 +7,8 @@ enum Commands {
         + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + WorkspaceCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
-            ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
-            CompletionCommand.command, MigrateCommand.command, DatabaseCopyCommand.command,
+            ChangesCommand.command, StatusCommand.command, ServersCommand.command, DoctorCommand.command,
+            ConfigCommand.command, CompletionCommand.command, MigrateCommand.command, DatabaseCopyCommand.command,
             VersionCommand.command,
         ]
 
