@@ -132,7 +132,7 @@ public final class KafkaBus: EventBus {
     }
 
     /// Every topic by name, without the brokers' own.
-    private static func metadata(_ handle: KafkaHandle, patience: Int32 = patience) throws
+    private static func metadata(_ handle: KafkaHandle, patience: Int32 = KafkaBus.patience) throws
         -> [(name: String, partitions: [Int32])]
     {
         var found: UnsafePointer<rd_kafka_metadata>?

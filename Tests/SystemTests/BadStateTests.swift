@@ -22,11 +22,15 @@ import Testing
                     .split(separator: "\n")
             }
             for id in ids { #expect(try await segments(id).count == 3) }
-            let damages = [
-                "printf x | dd of='\(try await segments(ids[0])[1])' bs=1 seek=1000 conv=notrunc status=none",
-                "truncate -s 1000 '\(try await segments(ids[1])[2])'", "rm '\(try await segments(ids[2])[1])'",
-            ]
-            for damage in damages { try await check(["sh", "-c", damage]) }
+            let (flipped, cut, gone) = (
+                try await segments(ids[0])[1], try await segments(ids[1])[2], try await segments(ids[2])[1]
+            )
+            for damage in [
+                "printf x | dd of='\(flipped)' bs=1 seek=1000 conv=notrunc status=none", "truncate -s 1000 '\(cut)'",
+                "rm '\(gone)'",
+            ] {
+                try await check(["sh", "-c", damage])
+            }
 
             let again = try await berth.serve()
             for id in ids.prefix(3) {
@@ -45,9 +49,9 @@ import Testing
             // While it runs, too: the part that is gone is named.
             let last = try await segments(ids[3])[2]
             try await check(["rm", String(last)])
-            let gone = try await berth.berth("logs", ids[3])
-            #expect(gone.status == 74, "\(gone.errors)")
-            #expect(gone.errors.contains(last), "\(gone.errors)")
+            let shown = try await berth.berth("logs", ids[3])
+            #expect(shown.status == 74, "\(shown.errors)")
+            #expect(shown.errors.contains(last), "\(shown.errors)")
             await berth.destroyEverything()
         }
     }

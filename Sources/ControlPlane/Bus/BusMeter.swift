@@ -17,7 +17,12 @@ public final class BusMeter: Sendable {
         /// Messages that wait beside the feed: dead letters.
         public var held: Int64 = 0
         /// Topics that take nothing though the bus is there, with the reason, by name.
-        public var refusals: [(topic: String, reason: BerthError)] = []
+        public var refusals: [RefusedTopic] = []
+    }
+
+    public struct RefusedTopic: Sendable {
+        public var topic: String
+        public var reason: BerthError
     }
 
     private struct Refusal {
@@ -46,7 +51,8 @@ public final class BusMeter: Sendable {
     public var reading: Reading {
         state.withLock { state in
             var reading = state.reading
-            reading.refusals = state.refusals.sorted { $0.key < $1.key }.map { ($0.key, $0.value.reason) }
+            reading.refusals = state.refusals.sorted { $0.key < $1.key }
+                .map { RefusedTopic(topic: $0.key, reason: $0.value.reason) }
             return reading
         }
     }

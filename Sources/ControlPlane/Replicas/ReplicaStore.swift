@@ -51,10 +51,10 @@ struct ReplicaStore: Sendable {
                     WHERE e.replica_id = r.id AND e.observed_state <> 'destroyed') AS environments
             FROM replicas r
             """
-        loads =
+        let ages: SQL =
             "SELECT r.id, r.address, r.version, r.fence, r.started_at, r.ended_at, " + now
-            + " - r.renewed_at AS age_ms, r.expires_at - " + now + held + " WHERE r.expires_at > " + now
-            + " - 86400000 ORDER BY r.id"
+            + " - r.renewed_at AS age_ms, r.expires_at - " + now
+        loads = ages + held + " WHERE r.expires_at > " + now + " - 86400000 ORDER BY r.id"
         nextLoss =
             "SELECT MIN(expires_at) - " + now + " AS left_ms FROM replicas WHERE id <> $1 AND expires_at > " + now
         let unowned: SQL =
