@@ -40,8 +40,9 @@ extension ExecutionService {
             sha256: try row.text("digest")
         )
         let stored = try await output.length(key, stream)
-        guard stored == mark.storedBytes else {
-            throw damaged(key, stream, "\(stored) of its \(mark.storedBytes) bytes are there")
+        let recorded = mark.headBytes + mark.tailBytes
+        guard stored == recorded else {
+            throw damaged(key, stream, "\(stored) of its \(recorded) bytes are there")
         }
         if !mark.isTruncated, try await !matches(mark, key, stream) {
             throw damaged(key, stream, "its bytes do not have the digest that the worker made of them")
