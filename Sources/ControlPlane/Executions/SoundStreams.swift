@@ -40,7 +40,7 @@ extension ExecutionService {
             sha256: try row.text("digest")
         )
         let stored = try await output.length(key, stream)
-        let recorded = mark.headBytes + mark.tailBytes
+        guard let recorded = mark.storedBytes else { return }
         guard stored == recorded else {
             throw damaged(key, stream, "\(stored) of its \(recorded) bytes are there")
         }
