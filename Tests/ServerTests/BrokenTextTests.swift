@@ -24,44 +24,48 @@ import Transport
         }
     }
 
+    private typealias Variant = (place: String, value: JSONValue)
+
     /// Every value that differs from the sample in one string, with that string's place.
-    private static func variants(_ schema: Schema, _ text: String, at path: String = "") -> [(String, JSONValue)] {
+    private static func variants(_ schema: Schema, _ text: String, at path: String = "") -> [Variant] {
         switch schema {
-        case .string: [(path, .string(text))]
-        case .any: [(path, .object([text: .array([.string(text)])]))]
-        case .integer, .number, .boolean: []
-        case .array(let element): variants(element, text, at: "\(path)[0]").map { ($0, .array([$1])) }
+        case .string: return [(path, JSONValue.string(text))]
+        case .any: return [(path, JSONValue.object([text: .array([.string(text)])]))]
+        case .integer, .number, .boolean: return []
+        case .array(let element):
+            return variants(element, text, at: "\(path)[0]").map { ($0.place, JSONValue.array([$0.value])) }
         case .map(let element):
-            [(path, .object([text: sample(element)]))]
-                + variants(element, text, at: path + ".x").map { ($0, .object(["x": $1])) }
+            let named: [Variant] = [(path, JSONValue.object([text: sample(element)]))]
+            return named
+                + variants(element, text, at: path + ".x").map { ($0.place, JSONValue.object(["x": $0.value])) }
         case .object(_, let members):
-            members.flatMap { member in
-                variants(member.schema, text, at: path.isEmpty ? member.name : "\(path).\(member.name)").map {
-                    place,
-                    value in
-                    var object = sample(schema)
-                    if case .object(var all) = object {
-                        all[member.name] = value
-                        object = .object(all)
-                    }
-                    return (place, object)
+            guard case .object(let whole) = sample(schema) else { return [] }
+            var found: [Variant] = []
+            for member in members {
+                let name = path.isEmpty ? member.name : "\(path).\(member.name)"
+                for variant in variants(member.schema, text, at: name) {
+                    found.append((variant.place, .object(whole.merging([member.name: variant.value]) { $1 })))
                 }
             }
+            return found
         }
     }
 
+    /// Whether what stands there may be any JSON.
     private static func isFree(_ schema: Schema, at place: String) -> Bool {
         switch schema {
-        case .any: true
-        case .array(let element): place.hasPrefix("[0]") && isFree(element, at: String(place.dropFirst(3)))
+        case .any: return true
+        case .array(let element):
+            guard place.hasPrefix("[0]") else { return false }
+            return isFree(element, at: String(place.dropFirst(3)))
         case .object(_, let members):
-            members.contains { member in
-                guard place.hasPrefix(member.name) else { return false }
+            for member in members where place.hasPrefix(member.name) {
                 let rest = place.dropFirst(member.name.count)
-                guard rest.isEmpty || rest.first == "." || rest.first == "[" else { return false }
+                guard rest.isEmpty || rest.first == "." || rest.first == "[" else { continue }
                 return isFree(member.schema, at: String(rest.first == "." ? rest.dropFirst() : rest))
             }
-        default: false
+            return false
+        default: return false
         }
     }
 
