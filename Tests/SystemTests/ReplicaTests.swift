@@ -2,6 +2,7 @@ import Base
 import EventLoop
 import FoundationEssentials
 import Glibc
+import OpenSSL
 import TestSupport
 import Testing
 import Transport
