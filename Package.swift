@@ -117,6 +117,7 @@ let package = Package(
                 .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
                 .embedInCode("0008-provisioning-log.sql"),
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
+                .embedInCode("0012-bus-topics.sql"),
             ],
             swiftSettings: strict
         ),
@@ -262,7 +263,7 @@ let package = Package(
                 "Executions", "EventBus", "EventBusKafka",
             ]
         ),
-        tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
+        tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol", "OpenSSL"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -130,6 +130,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case sshPrepare, sshConnect
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
+    case serverList
     case busTopics, busGroups, busMessages, busPublish
     case health, ready, metrics, version, openAPI
     case compatibilityExecute, compatibilityGet, compatibilityCancel, compatibilityHealth, compatibilityStatus

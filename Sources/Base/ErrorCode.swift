@@ -58,6 +58,8 @@ extension ErrorCode {
     public static let pushRejected = ErrorCode(rawValue: "push_rejected")
     // The server and its surroundings.
     public static let diskFull = ErrorCode(rawValue: "disk_full")
+    /// Stored output is not what was recorded of it.
+    public static let outputDamaged = ErrorCode(rawValue: "output_damaged")
     public static let unavailable = ErrorCode(rawValue: "unavailable")
     /// A TLS peer is not who it should be, or cannot show it.
     public static let certificate = ErrorCode(rawValue: "certificate_refused")
@@ -116,7 +118,7 @@ extension ErrorCode {
         case .network, .repositoryUnreachable: 68
         case .unavailable, .endpointFailed, .agentMissing, .imageUnavailable, .unsupported: 69
         case .conflict, .illegalTransition, .stale, .pushRejected: 73
-        case .diskFull: 74
+        case .diskFull, .outputDamaged: 74
         case .quotaExceeded, .rateLimited, .costCapReached, .turnCapReached: 75
         case .protocolViolation, .schemaMismatch: 76
         case .unauthenticated, .forbidden, .loginMissing, .keyRefused, .repositoryCredentials, .hostKey, .certificate:

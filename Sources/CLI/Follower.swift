@@ -144,7 +144,7 @@ extension ServerSession {
         if mode == .agent {
             terminal.write(OutcomeText.text(execution, style: terminal.style))
         } else if let failure = execution.failure, failure.code != .agentFailed || execution.report?.signal != nil {
-            terminal.writeError("berth: \(failure.message)" + (failure.remedy.map { " (\($0))" } ?? "") + "\n")
+            terminal.writeError("berth: \(failure.message)\n" + (failure.remedy.map { "  → \($0)\n" } ?? ""))
         } else if execution.status == .timedOut || execution.status == .cancelled {
             terminal.writeError(
                 "berth: \(execution.id) \(execution.status == .timedOut ? "timed out" : "was cancelled")\n"

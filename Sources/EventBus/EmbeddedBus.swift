@@ -1,5 +1,6 @@
 public import Base
 public import Database
+import Synchronization
 
 /// The bus of a server without brokers: a log in the control-plane database, and topics that are read from what the
 /// database has anyway (``LogView``). Servers on one database share it.
@@ -14,6 +15,13 @@ public final class EmbeddedBus: EventBus {
     private let partitions: Int
     /// Rings at every message published through this process.
     let bell = Wakeup()
+    /// Members of groups that have not left.
+    private let members = Mutex<[Member]>([])
+
+    struct Member: Sendable, Equatable {
+        var group: String
+        var id: String
+    }
 
     public init(
         database: any SQLDatabase,
@@ -91,7 +99,19 @@ public final class EmbeddedBus: EventBus {
 
     public func consumer(group: String, of topics: TopicSelection) async throws -> any BusConsumer {
         try await ensure(topics.names)
-        return EmbeddedConsumer(self, group: group, topics: topics, member: Hex.encode(randomness.bytes(8)))
+        let member = Member(group: group, id: Hex.encode(randomness.bytes(8)))
+        members.withLock { $0.append(member) }
+        return EmbeddedConsumer(self, group: group, topics: topics, member: member.id)
+    }
+
+    /// What it read passes on at once. Left undone, as in a task that is cancelled, ``close()`` does it.
+    func leave(_ member: Member) async {
+        let (group, id) = (member.group, member.id)
+        let hasLeft: Void? = try? await database.write { connection in
+            try connection.run(EmbeddedBusStore.releaseAll, group, id)
+            try connection.run(EmbeddedBusStore.dropMember, group, id)
+        }
+        if hasLeft != nil { members.withLock { $0.removeAll { $0 == member } } }
     }
 
     public func topics(where isWanted: @escaping @Sendable (String) -> Bool) async throws -> [TopicStatus] {
@@ -158,7 +178,9 @@ public final class EmbeddedBus: EventBus {
         }
     }
 
-    public func close() async {}
+    public func close() async {
+        for member in members.withLock({ $0 }) { await leave(member) }
+    }
 
     /// A page of a partition and where the next one begins. Throws `notFound` when there is no such partition.
     func page(_ topic: String, _ partition: Int32, from offset: Int64, limit: Int) async throws

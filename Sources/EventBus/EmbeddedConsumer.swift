@@ -64,14 +64,7 @@ actor EmbeddedConsumer: BusConsumer {
         }
     }
 
-    func close() async {
-        let (group, member) = (group, member)
-        // Left undone, the lease runs out by itself.
-        _ = try? await bus.database.write { connection in
-            try connection.run(EmbeddedBusStore.releaseAll, group, member)
-            try connection.run(EmbeddedBusStore.dropMember, group, member)
-        }
-    }
+    func close() async { await bus.leave(EmbeddedBus.Member(group: group, id: member)) }
 
     private func fetch(_ limit: Int) async throws -> [BusMessage] {
         var messages: [BusMessage] = []

@@ -1,7 +1,8 @@
 /// Topics with partitions, offsets and consumer groups: a log in the control-plane database, or Kafka.
 ///
-/// Errors of every call, as `BerthError`: `unavailable` (retryable) while the broker or the database is gone, `notFound`
-/// for a topic that is not there, `tooLarge` for a message that the broker does not take.
+/// Errors of every call, as `BerthError`: `unavailable` (retryable) while the broker or the database is gone; any other is
+/// the topic's or the message's: `notFound` for a topic that is not there, `forbidden` for one that this client may not
+/// use, `tooLarge` for a message that the broker does not take.
 public protocol EventBus: Sendable {
     /// What this is, for people: `embedded`, `kafka`.
     var kind: String { get }

@@ -38,7 +38,21 @@ public final class KafkaBus: EventBus {
         }
     }
 
-    public func publish(_ messages: [OutgoingMessage]) async throws { try await producer.publish(messages) }
+    public func publish(_ messages: [OutgoingMessage]) async throws {
+        do {
+            try await producer.publish(messages)
+        } catch let error as BerthError where error.code == .unavailable {
+            // A message for a topic that is not there waits until its time is over; brokers that answer tell it.
+            let known = try? await producer.ask { Set(try Self.metadata($0, patience: 2000).map(\.name)) }
+            guard let known, let missing = messages.first(where: { !known.contains($0.topic) }) else { throw error }
+            throw BerthError(
+                .notFound,
+                "the brokers have no topic \(missing.topic)",
+                field: "topic",
+                remedy: "make it there, or let Berth make it"
+            )
+        }
+    }
 
     public func consumer(group: String, of topics: TopicSelection) async throws -> any BusConsumer {
         let consumer = try KafkaConsumer(configuration, group: group)
@@ -118,7 +132,9 @@ public final class KafkaBus: EventBus {
     }
 
     /// Every topic by name, without the brokers' own.
-    private static func metadata(_ handle: KafkaHandle) throws -> [(name: String, partitions: [Int32])] {
+    private static func metadata(_ handle: KafkaHandle, patience: Int32 = KafkaBus.patience) throws
+        -> [(name: String, partitions: [Int32])]
+    {
         var found: UnsafePointer<rd_kafka_metadata>?
         let code = rd_kafka_metadata(handle.pointer, 1, nil, &found, patience)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata = found?.pointee else {

@@ -94,6 +94,10 @@ final class KafkaHandle: @unchecked Sendable {
             return BerthError(.notFound, "\(what): the brokers have no such topic", detail: detail)
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
             return BerthError(.tooLarge, "\(what): the brokers do not take a message of this size", detail: detail)
+        case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+            return BerthError(.forbidden, "\(what): the brokers do not let this client in", detail: detail)
+        case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, RD_KAFKA_RESP_ERR_POLICY_VIOLATION, RD_KAFKA_RESP_ERR_INVALID_RECORD:
+            return BerthError(.invalidValue, "\(what): the brokers refuse it", detail: detail)
         default:
             return BerthError(.unavailable, "\(what): \(detail)", field: "kafkaBrokers", isRetryable: true)
         }

@@ -26,29 +26,14 @@ final class KafkaThread: @unchecked Sendable {
 
     static func start() throws -> KafkaThread {
         let thread = KafkaThread()
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, 1 << 20)
-        var id = pthread_t()
-        let retained = Unmanaged.passRetained(thread)
-        let code = pthread_create(
-            &id,
-            &attributes,
-            { context in
-                if let context { Unmanaged<KafkaThread>.fromOpaque(context).takeRetainedValue().work() }
-                return nil
-            },
-            retained.toOpaque()
-        )
-        guard code == 0 else {
-            retained.release()
+        do {
+            try startThread { thread.work() }
+        } catch {
             throw BerthError(
                 .unavailable,
                 "no thread could be started for the event bus",
                 remedy: "raise the limit of processes (ulimit -u)",
-                detail: "errno \(code)",
+                detail: "errno \(error.code)",
                 isRetryable: true
             )
         }

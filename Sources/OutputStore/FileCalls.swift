@@ -32,23 +32,11 @@ final class OpenFile: Sendable {
 
     /// Fewer than `count` bytes only at the file's end.
     func read(at offset: Int64, count: Int) throws(BerthError) -> [UInt8] {
-        var failure: Int32 = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let part = pread(
-                    descriptor,
-                    buffer.baseAddress.map { $0 + filled },
-                    count - filled,
-                    Int(offset) + filled
-                )
-                if part < 0, errno == EINTR { continue }
-                if part < 0 { failure = errno }
-                if part <= 0 { break }
-                filled += part
-            }
+        do {
+            return try readBytes(of: descriptor, at: offset, count: count)
+        } catch {
+            throw .file("read", "segment", error.code)
         }
-        if failure != 0 { throw .file("read", "segment", failure) }
-        return bytes
     }
 
     func synchronize() throws(BerthError) {

@@ -42,18 +42,39 @@ struct SegmentDirectory {
 
     func unlink(_ segment: Segment) { Glibc.unlink(path(of: segment)) }
 
-    /// Up to `count` bytes from `offset` on, out of `segments`; none past a hole.
+    /// Up to `count` bytes from `offset` on, out of `segments`; none past a hole. Throws `output_damaged` with the path of a
+    /// segment that is gone, or shorter than it was.
     func read(_ segments: [Segment], from offset: Int64, count: Int) throws(BerthError) -> [UInt8] {
         var result: [UInt8] = []
         for segment in segments where segment.end > offset && segment.start < offset + Int64(count) {
             let from = offset + Int64(result.count)
             if segment.start > from { break }
-            let file = try OpenFile(path: path(of: segment), flags: O_RDONLY)
             let wanted = min(Int64(count - result.count), segment.end - from)
-            let bytes = try file.read(at: from - segment.start, count: Int(wanted))
+            let bytes = try read(segment, at: from - segment.start, count: Int(wanted))
             if result.isEmpty { result = bytes } else { result += bytes }
-            if result.count == count || bytes.count < wanted { break }
+            if result.count == count { break }
         }
         return result
+    }
+
+    private func read(_ segment: Segment, at offset: Int64, count: Int) throws(BerthError) -> [UInt8] {
+        let path = path(of: segment)
+        let bytes: [UInt8]
+        do throws(BerthError) {
+            bytes = try OpenFile(path: path, flags: O_RDONLY).read(at: offset, count: count)
+        } catch {
+            guard error.code == .notFound else { throw error }
+            throw .damaged("the segment \(path) is gone")
+        }
+        guard bytes.count == count else {
+            throw .damaged("the segment \(path) had \(segment.size) bytes and ends at \(offset + Int64(bytes.count))")
+        }
+        return bytes
+    }
+}
+
+extension BerthError {
+    static func damaged(_ what: String) -> BerthError {
+        BerthError(.outputDamaged, what, remedy: "restore it from a backup; every other stream can be read")
     }
 }

@@ -61,6 +61,9 @@ public final class SegmentStore: Sendable {
         try withStream(key) { try $0.length() }
     }
 
+    /// The directory of a stream, for people.
+    public func path(_ key: OutputKey) -> String { "\(root)/\(key.relativePath)" }
+
     /// Ends the stream. The same mark again is fine, another one is `conflict`; stored bytes that do not fit the mark are
     /// `protocol_violation` and the stream stays open.
     public func finish(_ key: OutputKey, mark: OutputMark) throws {
@@ -105,7 +108,7 @@ public final class SegmentStore: Sendable {
             }
             if entries.count >= Self.idleStreams { entries = entries.filter { $0.value.uses > 0 } }
             let stream = StoredStream(
-                directory: SegmentDirectory(path: "\(root)/\(key.relativePath)"),
+                directory: SegmentDirectory(path: path(key)),
                 segmentBytes: segmentBytes,
                 files: files
             )

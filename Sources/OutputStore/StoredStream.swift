@@ -9,6 +9,8 @@ final class StoredStream: Sendable {
         /// Nil until the directory was read.
         var segments: [Segment]?
         var mark: OutputMark?
+        /// Segments behind a hole, which are no part of the stream. They are left as they are until it grows.
+        var strays: [Segment] = []
         var isDiscarded = false
         var watchers = GrowthWatchers()
 
@@ -34,7 +36,8 @@ final class StoredStream: Sendable {
         guard state.segments == nil else { return }
         var segments: [Segment] = []
         for segment in try directory.segments() {
-            if segment.start == segments.last?.end ?? 0 { segments.append(segment) } else { directory.unlink(segment) }
+            let isNext = segment.start == segments.last?.end ?? 0
+            if isNext { segments.append(segment) } else { state.strays.append(segment) }
         }
         if let bytes = try Directory.contents(markPath) {
             state.mark = try OutputMark(fileText: String(decoding: bytes, as: UTF8.self))
@@ -98,6 +101,8 @@ final class StoredStream: Sendable {
     ) -> BerthError? {
         var rest = bytes
         var segments = state.segments ?? []
+        for stray in state.strays { directory.unlink(stray) }
+        state.strays = []
         defer { state.segments = segments }
         do throws(BerthError) {
             while !rest.isEmpty {

@@ -115,6 +115,7 @@ struct ServerCore: Sendable {
         case .jobList: try await jobList(context)
         case .jobGet: try await jobGet(context)
         case .jobRetry: try await jobRetry(context)
+        case .serverList: try await serverList()
         case .busTopics: try await busTopics(context)
         case .busGroups: try await busGroups(context)
         case .busMessages: try await busMessages(context)

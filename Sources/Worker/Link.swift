@@ -43,7 +43,14 @@ struct Link: Sendable {
                 watch?.close()
                 return
             } catch {
-                services.log.info("link lost", ["target": target, "error": "\(BerthError(wrapping: error))"])
+                let error = BerthError(wrapping: error)
+                let facts: Log.Facts = ["target": target, "code": error.code, "error": error]
+                // What will not pass by itself.
+                if error.code == .unauthenticated {
+                    services.log.error("link lost", facts)
+                } else {
+                    services.log.info("link lost", facts)
+                }
             }
             failures += 1
             // All are asked before the wait gets longer; a little apart, as many workers lose a server at once.
@@ -108,7 +115,17 @@ struct Link: Sendable {
         configuration.pongTimeout = .seconds(15)
         configuration.pingsRegularly = true
         configuration.compression = nil
-        return try await client.webSocket(url, headers: headers, configuration: configuration)
+        return try await client.webSocket(url, headers: headers, configuration: configuration) { [tokenFile] response in
+            guard response.status == 401 || response.status == 403 else {
+                return BerthError(.network, "the server answered with \(response.status)", isRetryable: true)
+            }
+            return BerthError(
+                .unauthenticated,
+                "the server does not take this worker's token: it was revoked, or is another server's",
+                remedy: "put a valid one into \(tokenFile), which is read at every attempt; "
+                    + "a worker of an environment gets one when that is started anew (berth env stop, berth env start)"
+            )
+        }
     }
 
     private func serve(_ connection: LinkConnection, _ ack: ServerMessage.Ack) async throws {

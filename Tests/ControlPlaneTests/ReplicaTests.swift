@@ -75,6 +75,37 @@ import Workers
     }
 
     @Test(arguments: DatabaseEngine.allCases)
+    func `servers are listed with their leases, the dead for a day`(engine: DatabaseEngine) async throws {
+        try await withDatabase(on: engine) { database in
+            let replicas = [Self.replica(database), Self.replica(database), Self.replica(database)]
+            for replica in replicas { try await replica.begin() }
+            replicas[0].publish(address: "https://one", isForWorkers: true)
+            try await replicas[0].renew()
+            await replicas[1].end()
+            try await Self.expire(replicas[2].seat.id, in: database)
+            #expect(try await replicas[0].loads().map(\.record.id).contains(replicas[2].seat.id) == false)
+            try await database.write { connection in
+                try connection.run(
+                    "UPDATE replicas SET expires_at = renewed_at - 1 WHERE id = $1",
+                    replicas[2].seat.id
+                )
+            }
+            let loads = try await replicas[0].loads()
+            #expect(loads.count == 3)
+            for (replica, status) in zip(replicas, [ReplicaLoad.Status.living, .ended, .lost]) {
+                let load = try #require(loads.first { $0.record.id == replica.seat.id })
+                #expect(load.status == status)
+                #expect(load.fence == 1)
+                #expect((load.leaseLeft > .zero) == (status == .living))
+            }
+            let first = try #require(loads.first { $0.record.id == replicas[0].seat.id })
+            #expect(first.record.address == "https://one")
+            #expect(first.leaseAge < .seconds(10))
+            #expect(replicas[0].tally.counts.renewals == 1)
+        }
+    }
+
+    @Test(arguments: DatabaseEngine.allCases)
     func `a lease that the database no longer grants is lost, and won again with a new fence`(engine: DatabaseEngine)
         async throws
     {

@@ -5,30 +5,9 @@ import Testing
 
 /// kill -9 in mid-run: the run goes on, every byte arrives, the viewer's stream resumes by itself.
 @Suite struct CrashTests {
-    /// Numbered lines for about four seconds, then their digest on standard error.
-    private static let counting = """
-        import hashlib, sys, time
-        digest = hashlib.sha256()
-        for number in range(4000):
-            line = ('%06d ' % number + 'x' * 200 + '\\n').encode()
-            digest.update(line)
-            sys.stdout.buffer.write(line)
-            if number % 10 == 0:
-                sys.stdout.buffer.flush()
-                time.sleep(0.01)
-        sys.stdout.buffer.flush()
-        sys.stderr.write(digest.hexdigest())
-        """
-
-    private func digest(of bytes: [UInt8]) async throws -> String {
-        let folder = try TemporaryDirectory("digest")
-        try Data(bytes).write(to: URL(filePath: folder.file("bytes")))
-        return String(try await check(["sha256sum", folder.file("bytes")]).prefix(64))
-    }
-
     @Test func `a killed server comes back and the viewer misses nothing`() async throws {
         try await withServer { berth, server in
-            let viewer = try berth.starting("exec", "--", "python3", "-c", Self.counting)
+            let viewer = try berth.starting("exec", "--", "python3", "-c", CountedRun.script)
             _ = try await viewer.line(containing: "000500")
             let address = try #require(String(decoding: server.standardError, as: UTF8.self).firstAddress)
             server.signal(9)
@@ -36,7 +15,7 @@ import Testing
             let second = try await berth.serve(listen: address)
             #expect(try await viewer.exit(within: .seconds(90)) == 0)
             let told = String(decoding: viewer.standardError, as: UTF8.self)
-            let seen = try await digest(of: viewer.standardOutput)
+            let seen = try await CountedRun.digest(of: viewer.standardOutput)
             #expect(told.contains(seen), "\(viewer.standardOutput.count) bytes; \(told.suffix(300))")
             #expect(try await berth.newestExecution()["report"]?["stdout"]?["sha256"]?.string == seen)
             await berth.destroyEverything()
@@ -47,7 +26,7 @@ import Testing
 
     @Test func `a killed worker comes back and the run never notices`() async throws {
         try await withServer { berth, _ in
-            let viewer = try berth.starting("exec", "--", "python3", "-c", Self.counting)
+            let viewer = try berth.starting("exec", "--", "python3", "-c", CountedRun.script)
             _ = try await viewer.line(containing: "000500")
             for _ in 0..<3 {
                 try await check(["sh", "-c", Self.killWorkers(of: berth)])
@@ -58,7 +37,7 @@ import Testing
             }
             #expect(try await viewer.exit(within: .seconds(90)) == 0)
             let told = String(decoding: viewer.standardError, as: UTF8.self)
-            let seen = try await digest(of: viewer.standardOutput)
+            let seen = try await CountedRun.digest(of: viewer.standardOutput)
             #expect(told.contains(seen), "\(viewer.standardOutput.count) bytes; \(told.suffix(300))")
         }
     }

@@ -5,21 +5,6 @@ import Testing
 
 /// The shipped programs on PostgreSQL.
 @Suite struct PostgresTests {
-    /// Numbered lines for about four seconds, then their digest on standard error.
-    private static let counting = """
-        import hashlib, sys, time
-        digest = hashlib.sha256()
-        for number in range(4000):
-            line = ('%06d ' % number + 'x' * 200 + '\\n').encode()
-            digest.update(line)
-            sys.stdout.buffer.write(line)
-            if number % 10 == 0:
-                sys.stdout.buffer.flush()
-                time.sleep(0.01)
-        sys.stdout.buffer.flush()
-        sys.stderr.write(digest.hexdigest())
-        """
-
     private func withPostgres(
         _ cluster: PostgresCluster,
         _ body: (Installation, ChildProcess, Secret<String>) async throws -> Void
@@ -30,12 +15,6 @@ import Testing
                 try await body(berth, server, url)
             }
         }
-    }
-
-    private func digest(of bytes: [UInt8]) async throws -> String {
-        let folder = try TemporaryDirectory("digest")
-        try Data(bytes).write(to: URL(filePath: folder.file("bytes")))
-        return String(try await check(["sha256sum", folder.file("bytes")]).prefix(64))
     }
 
     @Test func `a run on PostgreSQL ends as it should, and nothing is kept in SQLite`() async throws {
@@ -55,7 +34,7 @@ import Testing
     @Test func `PostgreSQL killed in mid-run: requests say so, the run goes on, and not a byte is lost`() async throws {
         let cluster = try await PostgresCluster(["fsync=on"])
         try await withPostgres(cluster) { berth, _, _ in
-            let viewer = try berth.starting("exec", "--", "python3", "-c", Self.counting)
+            let viewer = try berth.starting("exec", "--", "python3", "-c", CountedRun.script)
             _ = try await viewer.line(containing: "000500")
             try await cluster.kill()
             let refused = try await berth.berth("ls")
@@ -64,7 +43,7 @@ import Testing
             try await cluster.start()
             #expect(try await viewer.exit(within: .seconds(90)) == 0)
             let told = String(decoding: viewer.standardError, as: UTF8.self)
-            let seen = try await digest(of: viewer.standardOutput)
+            let seen = try await CountedRun.digest(of: viewer.standardOutput)
             #expect(told.contains(seen), "\(viewer.standardOutput.count) bytes; \(told.suffix(300))")
             let execution = try await berth.newestExecution()
             #expect(execution["report"]?["stdout"]?["sha256"]?.string == seen)
@@ -74,7 +53,7 @@ import Testing
 
     @Test func `a killed server comes back on PostgreSQL and the viewer misses nothing`() async throws {
         try await withPostgres(try await PostgresCluster.shared()) { berth, server, _ in
-            let viewer = try berth.starting("exec", "--", "python3", "-c", Self.counting)
+            let viewer = try berth.starting("exec", "--", "python3", "-c", CountedRun.script)
             _ = try await viewer.line(containing: "000500")
             let log = String(decoding: server.standardError, as: UTF8.self)
             let address = try #require(log.firstAddress)
@@ -83,7 +62,7 @@ import Testing
             let second = try await berth.serve(listen: address)
             #expect(try await viewer.exit(within: .seconds(90)) == 0)
             let told = String(decoding: viewer.standardError, as: UTF8.self)
-            #expect(told.contains(try await digest(of: viewer.standardOutput)))
+            #expect(told.contains(try await CountedRun.digest(of: viewer.standardOutput)))
             await berth.destroyEverything()
             second.signal(15)
             _ = try await second.exit()

@@ -37,6 +37,21 @@ import Testing
         }
     }
 
+    @Test func `a worker whose token is refused says so and the way out, and comes with the right one`() async throws {
+        try await TLSInstallation.with { tls in
+            try tls.place.directory.write("berthw_" + String(repeating: "f", count: 48), to: "token")
+            let worker = try tls.worker(["--ca-file", tls.certificate])
+            let line = try await worker.line(containing: "link lost", on: .stderr)
+            #expect(line.contains("unauthenticated") && line.contains("error"), "\(line)")
+            #expect(line.contains(tls.place.directory.file("token")), "\(line)")
+            #expect(try await tls.place.json("doctor").array?.isEmpty == false)
+            try tls.place.directory.write(TLSInstallation.token, to: "token")
+            _ = try await worker.line(containing: "link up", on: .stderr, within: .seconds(60))
+            worker.signal(15)
+            _ = try await worker.exit(within: .seconds(20))
+        }
+    }
+
     @Test func `a run on a standing worker goes there and back by TLS`() async throws {
         try await TLSInstallation.with { tls in
             let folder = tls.place.directory

@@ -68,7 +68,7 @@ enum BusCommands {
         let follows = arguments.has("follow")
         let limit = try arguments.integer("limit", in: 1...1000)
         guard !follows || limit == nil else {
-            throw BerthError(.usage, "--limit goes without --follow", field: "--limit", remedy: "leave one of them out")
+            throw BerthError(.usage, "it goes without --follow", field: "--limit", remedy: "leave one of them out")
         }
         let start = arguments.text("from") ?? "beginning"
         return try await ServerSession.with(arguments, terminal) { session in
@@ -109,6 +109,13 @@ enum BusCommands {
         ]
     ) { arguments, terminal in
         let value = try Input.standardInput(for: "the message")
+        guard !value.isEmpty else {
+            throw BerthError(
+                .usage,
+                "the message on standard input is empty",
+                remedy: "pipe one in; see berth bus publish --help"
+            )
+        }
         return try await ServerSession.with(arguments, terminal) { session in
             let made: PublishedMessage = try await session.client.call(
                 .busPublish,

@@ -9,8 +9,8 @@ enum Commands {
         + WorkspaceCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
-            ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,
-            CompletionCommand.command, MigrateCommand.command, DatabaseCopyCommand.command,
+            ChangesCommand.command, StatusCommand.command, ServersCommand.command, DoctorCommand.command,
+            ConfigCommand.command, CompletionCommand.command, MigrateCommand.command, DatabaseCopyCommand.command,
             VersionCommand.command,
         ]
 

@@ -10,6 +10,8 @@ enum StatusCommand {
         var running: Int
         var queued: Int
         var environments: [String: Int]
+        /// What the server says of its surroundings, by name: `ok`, `held`, or what is wrong.
+        var checks: [String: String]
     }
 
     static let command = Command(
@@ -22,6 +24,7 @@ enum StatusCommand {
     ) { arguments, terminal in
         try await ServerSession.with(arguments, terminal) { session in
             let version: Version = try await session.client.call(.version)
+            let health: Health = try await session.client.call(.ready)
             let counts: CompatibilityStatus = try await session.client.call(.compatibilityStatus)
             let environments: Page<API.Environment> = try await session.client.call(
                 .environmentList,
@@ -32,13 +35,18 @@ enum StatusCommand {
                 version: version.version,
                 running: counts.queue.running,
                 queued: counts.queue.queued,
-                environments: Dictionary(grouping: environments.items, by: \.status).mapValues(\.count)
+                environments: Dictionary(grouping: environments.items, by: \.status).mapValues(\.count),
+                checks: health.checks ?? [:]
             )
             try session.print(status) {
                 var text = "berth \(status.version) on \(status.url)\n"
                 text += "  executions    \(status.running) running, \(status.queued) queued\n"
                 let states = status.environments.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
                 text += "  environments  \(states.isEmpty ? "none" : states.joined(separator: ", "))\n"
+                if status.checks["disk"] == "full" {
+                    text += "  disk          full: nothing new is taken; what runs goes on, and its end is told when "
+                    text += "there is room\n"
+                }
                 return text
             }
             return 0

@@ -15,6 +15,8 @@ struct ExecutionDetails {
 
 /// The feed's events as messages of the documented topics.
 enum BusMessages {
+    /// Bytes of a message's value. Brokers usually take 1 MB, key and headers included.
+    static let largest = 900_000
     static let ended: Set<String> = ["completed", "failed", "cancelled", "timedOut"]
 
     /// The topic of an event; nil when it stays off the bus.
@@ -42,10 +44,17 @@ enum BusMessages {
         } else {
             lifecycle(event, payload, details, &members)
         }
+        var value = Array(JSONValue.object(members).text.utf8)
+        if value.count > largest {
+            // What an agent told of is whole in the execution's events, by the sequence.
+            for name in ["payload", "message"] { members[name] = nil }
+            members["isTruncated"] = .bool(true)
+            value = Array(JSONValue.object(members).text.utf8)
+        }
         return OutgoingMessage(
             topic: topic,
             key: Array(key.utf8),
-            value: Array(JSONValue.object(members).text.utf8),
+            value: value,
             headers: [
                 BusHeader("berth-organization", text: event.organizationID.text),
                 BusHeader("berth-sequence", text: "\(event.seq)"),

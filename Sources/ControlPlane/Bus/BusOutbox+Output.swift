@@ -16,43 +16,66 @@ extension BusOutbox {
         var organization: OrganizationID
         var requestedID: String?
         var ranges: [Domain.OutputStream: Range<Int64>]
+        /// No more comes of it than is stored.
+        var hasEnded: Bool
     }
 
-    /// Publishes what has been stored since. Returns whether more is there already.
+    /// Publishes what has been stored since. Returns whether more is there already, for topics that take it.
     /// - Parameter chosen: only of these executions, to their very end; nil: of all that run.
     func publishOutput(of chosen: Set<ExecutionID>?) async throws -> Bool {
-        let followed = try await followed().filter { chosen?.contains($0.key.executionID) ?? true }
-        var planned: [(Followed, [OutgoingMessage])] = []
+        var byTopic: [String: [Followed]] = [:]
+        for one in try await followed() where chosen?.contains(one.key.executionID) ?? true {
+            byTopic[tenants.name(of: .output, for: one.organization), default: []].append(one)
+        }
+        var isMore = false
+        for (topic, followed) in byTopic.sorted(by: { $0.key < $1.key }) where !meter.isResting(topic) {
+            isMore = try await publish(followed, to: topic, areLast: chosen != nil) || isMore
+        }
+        return isMore
+    }
+
+    /// A round of a topic's streams.
+    private func publish(_ followed: [Followed], to topic: String, areLast: Bool) async throws -> Bool {
+        var (planned, done): ([Followed], [Followed]) = ([], [])
+        var messages: [OutgoingMessage] = []
         var (isMore, bytes) = (false, 0)
         for var one in followed {
             guard bytes < Self.roundBytes else {
                 isMore = true
                 break
             }
-            var messages: [OutgoingMessage] = []
             let chunks = OutputChunks(
                 key: one.key,
                 organizationID: one.organization,
                 requestedID: one.requestedID,
-                topic: tenants.name(of: .output, for: one.organization),
+                topic: topic,
                 at: time.now
             )
+            let before = messages.count
             for stream in Domain.OutputStream.allCases {
                 let range = one.ranges[stream] ?? 0..<0
-                let found = try await self.range(range, of: one.key, stream, isLast: chosen != nil)
+                let found = try await self.range(range, of: one.key, stream, isLast: areLast || one.hasEnded)
                 one.ranges[stream] = found.range.lowerBound..<found.range.lowerBound + Int64(found.bytes.count)
                 messages += chunks.messages(stream, found.bytes, from: found.range.lowerBound)
                 bytes += found.bytes.count
                 isMore = isMore || found.isMore
             }
-            if !messages.isEmpty { planned.append((one, messages)) }
+            if messages.count > before { planned.append(one) } else if one.hasEnded { done.append(one) }
         }
+        try await drop(done)
         guard !planned.isEmpty else { return false }
-        let plans = planned.map(\.0)
-        try await write(plans, BusStore.planStream)
-        try await publish(planned.flatMap(\.1))
-        try await write(plans, BusStore.moveStream)
+        try await write(planned, BusStore.planStream)
+        guard try await publish(messages, to: topic) else { return false }
+        try await write(planned, BusStore.moveStream)
         return isMore
+    }
+
+    private func drop(_ done: [Followed]) async throws {
+        guard !done.isEmpty else { return }
+        let name = bus.kind
+        try await database.write { connection in
+            for one in done { try connection.run(BusStore.dropStream, name, one.key.executionID, one.key.attempt) }
+        }
     }
 
     /// The bytes to publish next: those that were planned before and may or may not be there, else what is new.
@@ -114,7 +137,8 @@ extension BusOutbox {
                     ranges: [
                         .stdout: try row.integer("stdout_offset")..<row.integer("stdout_planned"),
                         .stderr: try row.integer("stderr_offset")..<row.integer("stderr_planned"),
-                    ]
+                    ],
+                    hasEnded: try row.integer("ended") != 0
                 )
             }
         }

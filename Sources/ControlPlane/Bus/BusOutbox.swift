@@ -4,7 +4,8 @@ import Domain
 public import EventBus
 
 /// Hands on what happens here: the feed's events, stored output and held messages, in order, each confirmed before its
-/// position moves. While the bus is gone everything stays where it is. One server of several does this at a time.
+/// position moves. While the bus is gone everything stays where it is; while a topic takes nothing, what is for that topic
+/// does. One server of several does this at a time.
 public struct BusOutbox: Sendable {
     let database: any SQLDatabase
     let bus: any EventBus
@@ -62,13 +63,29 @@ public struct BusOutbox: Sendable {
     /// requests are taken: what they change is then never missed, whether or not the bus is there.
     public func begin() async throws {
         guard carriesFeed else { return }
-        let (name, now) = (bus.kind, time.now)
+        let (names, output, now) = (topics.map(position(of:)), position(of: .output), time.now)
+        let carriesOutput = carriesOutput
         try await database.write { connection in
-            guard try connection.first(BusStore.known, name)?.integer("count") == 0 else { return }
-            for row in try connection.rows(BusStore.unfollowed, name) {
-                let organization: OrganizationID = try row.id("organization_id")
-                try connection.run(BusStore.follow, name, organization, try row.integer("seq"), now)
+            // Should output be published again, then from that time on.
+            if !carriesOutput { try connection.run(BusStore.unfollow, output) }
+            for name in names where try connection.first(BusStore.known, name)?.integer("count") == 0 {
+                for row in try connection.rows(BusStore.unfollowed, name) {
+                    let organization: OrganizationID = try row.id("organization_id")
+                    try connection.run(BusStore.follow, name, organization, try row.integer("seq"), now)
+                }
             }
+        }
+    }
+
+    /// What follows the feed, each by itself, in this order.
+    private var topics: [BusTopic] { (carriesOutput ? [.output] : []) + [.lifecycle, .events] }
+
+    /// Under which a topic's positions are kept.
+    private func position(of topic: BusTopic) -> String {
+        switch topic {
+        case .output: bus.kind + ".output"
+        case .events: bus.kind + ".events"
+        default: bus.kind
         }
     }
 
@@ -104,14 +121,19 @@ public struct BusOutbox: Sendable {
     /// One round over everything that waits. Returns whether more waits already.
     @discardableResult
     public func pass() async throws -> Bool {
-        let left = try await held.drain(to: bus)
-        var isMore = left.waiting > 0
-        if left.published > 0 {
-            meter.count { $0.published += UInt64(left.published) }
-            meter.reached()
+        var isMore = false
+        for topic in try await held.topics() where !meter.isResting(topic) {
+            isMore = try await held.drain(topic) { try await publish($0, to: topic) } || isMore
         }
         if carriesFeed {
-            for organization in try await behind() { isMore = try await publishEvents(of: organization) || isMore }
+            for topic in topics {
+                for one in try await behind(topic) {
+                    let isLeft =
+                        topic == .output
+                        ? try await followOutput(one) : try await publishEvents(topic, one)
+                    isMore = isLeft || isMore
+                }
+            }
             if carriesOutput { isMore = try await publishOutput(of: nil) || isMore }
         }
         try await countWaiting()
@@ -120,7 +142,13 @@ public struct BusOutbox: Sendable {
 
     /// What waits is counted also while the bus is gone.
     private func countWaiting() async throws {
-        let waiting = carriesFeed ? try await behind().reduce(0) { $0 + $1.end - $1.position } : 0
+        var behind: [OrganizationID: Int64] = [:]
+        for topic in carriesFeed ? topics : [] {
+            for one in try await self.behind(topic) {
+                behind[one.organization] = max(behind[one.organization] ?? 0, one.end - one.position)
+            }
+        }
+        let waiting = behind.values.reduce(0, +)
         let held = try await database.read { try $0.first(BusStore.heldCount)?.integer("count") ?? 0 }
         meter.count {
             $0.waitingEvents = waiting
@@ -131,9 +159,9 @@ public struct BusOutbox: Sendable {
     /// Events of an organization up to this number may be forgotten, as far as this bus goes; nil: all.
     public func position(in organization: OrganizationID) async throws -> Int64? {
         guard carriesFeed else { return nil }
-        let name = bus.kind
+        let names = topics.map(position(of:))
         return try await database.read { connection in
-            try connection.first(BusStore.position, name, organization)?.integer("seq") ?? 0
+            try names.map { try connection.first(BusStore.position, $0, organization)?.integer("seq") ?? 0 }.min()
         }
     }
 
@@ -169,8 +197,8 @@ public struct BusOutbox: Sendable {
         var end: Int64
     }
 
-    private func behind() async throws -> [Behind] {
-        let (name, now) = (bus.kind, time.now)
+    private func behind(_ topic: BusTopic) async throws -> [Behind] {
+        let (name, now) = (position(of: topic), time.now)
         let new = try await database.read { connection in
             try connection.rows(BusStore.unfollowed, name).map { try $0.id(OrganizationKind.self, "organization_id") }
         }
@@ -190,43 +218,82 @@ public struct BusOutbox: Sendable {
         }
     }
 
-    /// A page of one organization's events. Returns whether there are more.
-    private func publishEvents(of behind: Behind) async throws -> Bool {
+    /// A page of what one organization's feed has for a topic. Returns whether there is more to take.
+    private func publishEvents(_ topic: BusTopic, _ behind: Behind) async throws -> Bool {
         let organization = behind.organization
-        let events = try await feed.read(organization, after: behind.position, limit: 200, visibleTo: nil)
-        guard let last = events.last?.seq else { return false }
-        let relevant = events.filter { BusMessages.topic(of: $0) != nil }
-        let details = try await database.read { try BusStore.details(of: relevant, $0) }
-        let news = carriesOutput ? relevant.compactMap(AttemptNews.init) : []
-        try await follow(news.filter(\.isBeginning), organization)
-        // The last output of an execution comes before the word of its end.
-        let ended = Set(news.filter { !$0.isBeginning }.map(\.execution))
-        if !ended.isEmpty { while try await publishOutput(of: ended) {} }
-        let messages = relevant.compactMap { event in
-            BusMessages.topic(of: event).map { topic in
-                BusMessages.message(
-                    event,
-                    details[event.subject] ?? .none,
-                    to: tenants.name(of: topic, for: event.organizationID)
-                )
+        let target = tenants.name(of: topic, for: organization)
+        guard !meter.isResting(target) else { return false }
+        var events = try await feed.read(organization, after: behind.position, limit: 200, visibleTo: nil)
+        if topic == .lifecycle, carriesOutput {
+            // The last output of an execution comes before the word of its end.
+            let name = position(of: .output)
+            let done = try await database.read { connection in
+                try connection.first(BusStore.position, name, organization)?.integer("seq") ?? 0
             }
+            events.removeAll { $0.seq > done }
         }
-        try await publish(messages)
-        let (name, now) = (bus.kind, time.now)
-        try await database.write { connection in
-            try connection.run(BusStore.move, name, organization, behind.position, last, now)
-            for new in news where !new.isBeginning {
-                try connection.run(BusStore.dropStreams, name, new.execution, new.attempt)
-            }
+        guard let last = events.last?.seq else { return false }
+        let relevant = events.filter { BusMessages.topic(of: $0) == topic }
+        let details = try await database.read { try BusStore.details(of: relevant, $0) }
+        let messages = relevant.map { BusMessages.message($0, details[$0.subject] ?? .none, to: target) }
+        guard try await publish(messages, to: target) else { return false }
+        try await move(topic, behind, to: last) { _ in }
+        return last < behind.end
+    }
+
+    /// A page of the beginnings and ends of attempts. What ended is published to its end, unless the topic refuses it: then
+    /// it stays followed. Returns whether there is more to take.
+    private func followOutput(_ behind: Behind) async throws -> Bool {
+        let events = try await feed.read(behind.organization, after: behind.position, limit: 200, visibleTo: nil)
+        guard let last = events.last?.seq else { return false }
+        let news = events.filter { BusMessages.topic(of: $0) == .lifecycle }.compactMap(AttemptNews.init)
+        try await follow(news.filter(\.isBeginning), behind.organization)
+        let ends = news.filter { !$0.isBeginning }
+        if !ends.isEmpty { while try await publishOutput(of: Set(ends.map(\.execution))) {} }
+        let name = bus.kind
+        try await move(.output, behind, to: last) { connection in
+            for end in ends { try connection.run(BusStore.endStreams, name, end.execution, end.attempt) }
         }
         return last < behind.end
     }
 
-    func publish(_ messages: [OutgoingMessage]) async throws {
-        guard !messages.isEmpty else { return }
-        try await bus.publish(messages)
+    private func move(
+        _ topic: BusTopic,
+        _ behind: Behind,
+        to last: Int64,
+        _ more: @escaping @Sendable (any SQLConnection) throws -> Void
+    ) async throws {
+        let (name, now) = (position(of: topic), time.now)
+        try await database.write { connection in
+            try connection.run(BusStore.move, name, behind.organization, behind.position, last, now)
+            try more(connection)
+        }
+    }
+
+    /// Returns whether the topic took them; when it did not, it is left alone for a while. Throws when the bus is gone.
+    func publish(_ messages: [OutgoingMessage], to topic: String) async throws -> Bool {
+        guard !messages.isEmpty else { return true }
+        do {
+            if meter.hasRefused(topic) {
+                // Somebody may have made it by now, or let this server make it.
+                try? await bus.ensure([topic])
+                guard try await !bus.topics(where: { $0 == topic }).isEmpty else {
+                    meter.refused(topic, nil)
+                    return false
+                }
+            }
+            try await bus.publish(messages)
+        } catch {
+            try Task.checkCancellation()
+            let error = BerthError(wrapping: error)
+            guard error.code != .unavailable else { throw error }
+            meter.refused(topic, error)
+            return false
+        }
         meter.count { $0.published += UInt64(messages.count) }
         meter.reached()
+        meter.took(topic)
+        return true
     }
 
     /// Output of attempts that a worker has is followed from here on, in the rows before any word of it is on the bus.

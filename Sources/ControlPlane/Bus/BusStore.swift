@@ -12,8 +12,9 @@ enum BusStore {
         INSERT INTO bus_held (id, topic, message_key, value, headers, created_at) VALUES ($1, $2, $3, $4, $5, $6)
         """
     static let held: SQL = """
-        SELECT id, topic, message_key, value, headers FROM bus_held ORDER BY id LIMIT $1
+        SELECT id, message_key, value, headers FROM bus_held WHERE topic = $1 ORDER BY id LIMIT $2
         """
+    static let heldTopics: SQL = "SELECT DISTINCT topic FROM bus_held ORDER BY topic"
     static let heldCount: SQL = "SELECT COUNT(*) AS count FROM bus_held"
     static let release: SQL = "DELETE FROM bus_held WHERE id = $1"
 
@@ -36,6 +37,7 @@ enum BusStore {
     static let follow: SQL = """
         INSERT INTO bus_positions (bus, organization_id, seq, updated_at) VALUES ($1, $2, $3, $4)
         """
+    static let unfollow: SQL = "DELETE FROM bus_positions WHERE bus = $1"
     static let behind: SQL = """
         SELECT p.organization_id, p.seq AS position, f.seq FROM bus_positions p
         JOIN feed f ON f.organization_id = p.organization_id
@@ -49,7 +51,7 @@ enum BusStore {
 
     static let streams: SQL = """
         SELECT o.execution_id, o.attempt, o.organization_id, o.stdout_offset, o.stdout_planned, o.stderr_offset,
-            o.stderr_planned, r.requested_id
+            o.stderr_planned, o.ended, r.requested_id
         FROM bus_output o LEFT JOIN bus_requests r ON r.execution_id = o.execution_id
         WHERE o.bus = $1 ORDER BY o.execution_id, o.attempt
         """
@@ -67,7 +69,19 @@ enum BusStore {
         UPDATE bus_output SET stdout_offset = stdout_planned, stderr_offset = stderr_planned
         WHERE bus = $1 AND execution_id = $2 AND attempt = $3 AND stdout_planned = $4 AND stderr_planned = $5
         """
-    static let dropStreams: SQL = "DELETE FROM bus_output WHERE bus = $1 AND execution_id = $2 AND attempt <= $3"
+    /// No more comes of these attempts.
+    static let endStreams: SQL = """
+        UPDATE bus_output SET ended = 1 WHERE bus = $1 AND execution_id = $2 AND attempt <= $3
+        """
+    static let dropStream: SQL = "DELETE FROM bus_output WHERE bus = $1 AND execution_id = $2 AND attempt = $3"
+
+    /// Some of the requests whose executions ended long ago.
+    static let trimRequests: SQL = """
+        DELETE FROM bus_requests WHERE execution_id IN (
+            SELECT r.execution_id FROM bus_requests r JOIN executions e ON e.id = r.execution_id
+            WHERE r.created_at < $1 AND e.ended_at < $1 ORDER BY r.created_at LIMIT $2
+        )
+        """
 
     /// `count` executions as their messages tell of them.
     static func executions(_ count: Int) -> SQL {
@@ -97,6 +111,6 @@ enum BusStore {
     static let statements = [
         member, firstOwner, hold, held, heldCount, release, lease, leaseKnown, insertLease, dropLease, unfollowed,
         known, organizations, follow, behind, position, move, streams, stream, insertStream, planStream, moveStream,
-        dropStreams, executions(3),
+        endStreams, dropStream, unfollow, executions(3), heldTopics, trimRequests,
     ]
 }

@@ -4,7 +4,8 @@ import EventBus
 /// A message that cannot be taken, on its way to the dead-letter topic: `{originalMessage, error, retryCount}` and where
 /// it came from.
 struct DeadLetter {
-    /// Of a larger message only the start travels on: a topic for small messages could not hold it.
+    /// Of a larger message only the start travels on: a topic for small messages could not hold it. Brokers usually take
+    /// 1 MB, and as base64 this is a third of it.
     static let largest = 256 << 10
 
     var message: BusMessage
@@ -21,7 +22,10 @@ struct DeadLetter {
             "originalBytes": .integer(Int64(original.count)),
         ]
         // What is no text comes back to the byte as base64.
-        let text = String(validating: start, as: UTF8.self).flatMap { $0.utf8.contains(0) ? nil : $0 }
+        // So does text that would be much longer in JSON: its control characters take six bytes each.
+        let text = String(validating: start, as: UTF8.self).flatMap { text in
+            text.utf8.contains(0) || text.utf8.count(where: { $0 < 0x20 }) > 64 << 10 ? nil : text
+        }
         members["originalMessage"] = .string(text ?? Self.base64(start))
         if text == nil { members["originalEncoding"] = .string("base64") }
         if start.count < original.count { members["isTruncated"] = .bool(true) }

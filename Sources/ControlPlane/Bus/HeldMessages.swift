@@ -8,6 +8,7 @@ public struct HeldMessages: Sendable {
     private let seal: ValueSeal
     private let ids: IDSource
     private let time: any TimeSource
+    private static let batch = 16
     /// Rings when one is added.
     let bell = Wakeup()
 
@@ -35,26 +36,28 @@ public struct HeldMessages: Sendable {
         bell.ring()
     }
 
-    /// Publishes the oldest ones; returns how many, and how many wait after that.
-    func drain(to bus: any EventBus) async throws -> (published: Int, waiting: Int64) {
-        let rows = try await database.read { try $0.rows(BusStore.held, 16) }
-        guard !rows.isEmpty else { return (0, 0) }
-        try await bus.publish(
-            try rows.map { row in
-                let topic = try row.text("topic")
-                return OutgoingMessage(
-                    topic: topic,
-                    key: try row.optionalBlob("message_key"),
-                    value: try seal.opened(try row.optionalBlob("value"), of: topic),
-                    headers: try BusHeader.list(try row.optionalText("headers"))
-                )
-            }
-        )
-        let ids = try rows.map { try $0.text("id") }
-        let waiting = try await database.write { connection in
-            for id in ids { try connection.run(BusStore.release, id) }
-            return try connection.first(BusStore.heldCount)?.integer("count") ?? 0
+    /// Those that have any.
+    func topics() async throws -> [String] {
+        try await database.read { try $0.rows(BusStore.heldTopics).map { try $0.text("topic") } }
+    }
+
+    /// Hands a topic's oldest ones to `publish`, and forgets them if it took them. Returns whether there may be more to
+    /// take.
+    func drain(_ topic: String, _ publish: ([OutgoingMessage]) async throws -> Bool) async throws -> Bool {
+        let rows = try await database.read { try $0.rows(BusStore.held, topic, Self.batch) }
+        let messages = try rows.map { row in
+            OutgoingMessage(
+                topic: topic,
+                key: try row.optionalBlob("message_key"),
+                value: try seal.opened(try row.optionalBlob("value"), of: topic),
+                headers: try BusHeader.list(try row.optionalText("headers"))
+            )
         }
-        return (ids.count, waiting)
+        guard try await publish(messages) else { return false }
+        let ids = try rows.map { try $0.text("id") }
+        try await database.write { connection in
+            for id in ids { try connection.run(BusStore.release, id) }
+        }
+        return ids.count == Self.batch
     }
 }

@@ -39,6 +39,8 @@ public final class DatabaseOutput: OutputStoring {
         }
     }
 
+    public func place(_ key: AttemptKey, _ stream: OutputStream) -> String { "the database's table output_chunks" }
+
     public func append(_ key: AttemptKey, _ stream: OutputStream, at offset: Int64, _ bytes: ArraySlice<UInt8>)
         async throws -> Int64
     {

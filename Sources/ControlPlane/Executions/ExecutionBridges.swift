@@ -61,4 +61,6 @@ public protocol OutputStoring: Sendable {
         -> Int64
     /// Up to `limit` bytes from `offset` on; none at the end and past it.
     func read(_ key: AttemptKey, _ stream: OutputStream, from offset: Int64, limit: Int) async throws -> [UInt8]
+    /// Where it is kept, for people.
+    func place(_ key: AttemptKey, _ stream: OutputStream) -> String
 }

@@ -108,13 +108,15 @@ extension ExecutionService {
         }
         if !mark.isTruncated, try await !matches(mark, key, stream) {
             log.error("output does not have its digest", ["attempt": key, "stream": stream.rawValue])
+        } else {
+            sound.add(key, stream)
         }
         return mark
     }
 
     /// Whether the stored bytes are those that the worker saw. Streams up to 64 MiB are read again; beyond that the
     /// reading would hold up the end for long.
-    private func matches(_ mark: OutputMark, _ key: AttemptKey, _ stream: OutputStream) async throws -> Bool {
+    func matches(_ mark: OutputMark, _ key: AttemptKey, _ stream: OutputStream) async throws -> Bool {
         guard mark.totalBytes <= 64 << 20 else { return true }
         var hash = SHA256()
         while hash.byteCount < mark.totalBytes {
@@ -151,13 +153,15 @@ extension ExecutionService {
         return statuses
     }
 
-    /// Up to `limit` bytes from `offset` on. An offset past what is stored gives none.
+    /// Up to `limit` bytes from `offset` on. An offset past what is stored gives none. Throws `output_damaged` for a stream
+    /// that has ended and is not what it was then.
     public func readOutput(_ key: AttemptKey, _ stream: OutputStream, from offset: Int64, limit: Int) async throws
         -> OutputSlice
     {
         guard offset >= 0 else {
             throw BerthError(.invalidValue, "\(offset) is negative", field: "offset", remedy: "offsets count from 0")
         }
+        try await requireSound(key, stream)
         let bytes = try await output.read(key, stream, from: offset, limit: max(0, limit))
         // Fewer than were asked for: they are the last.
         let isLast = !bytes.isEmpty && bytes.count < limit

@@ -19,6 +19,7 @@ public struct ExecutionService: Sendable {
     let times: ExecutionTimes
     let log: Log
     let live = LiveAttempts()
+    let sound = SoundStreams()
     let bells = ExecutionBells()
     /// Rings when something may be dispatched.
     let dispatchBell = Wakeup()

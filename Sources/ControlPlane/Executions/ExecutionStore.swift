@@ -95,6 +95,11 @@ enum ExecutionStore {
         SELECT stream, acknowledged_offset, total_bytes, head_bytes, tail_bytes, digest FROM output_streams
         WHERE execution_id = $1 AND attempt = $2 AND organization_id = $3 ORDER BY stream
         """
+    /// What was recorded of a stream at its end.
+    static let streamMark: SQL = """
+        SELECT total_bytes, head_bytes, tail_bytes, digest FROM output_streams
+        WHERE execution_id = $1 AND attempt = $2 AND stream = $3
+        """
     static let attemptOwner: SQL = """
         SELECT e.organization_id, e.owner_id, a.worker_id, e.spec FROM executions e
         JOIN execution_attempts a ON a.execution_id = e.id AND a.attempt = e.attempt
@@ -186,7 +191,8 @@ enum ExecutionStore {
     static let statements =
         [
             byID, insert, insertInput, input, clearSecrets, update, end, insertAttempt, startAttempt, endAttempt,
-            insertStream, insertStreams, streams, attemptOwner, heldByWorker, heldByInstance, queuedIn, needsIn,
+            insertStream, insertStreams, streams, streamMark, attemptOwner, heldByWorker, heldByInstance, queuedIn,
+            needsIn,
             needsAlone,
             queuedInNeeding, queuedAloneNeeding, waitingEnvironments, nextAttempt, attempts, anyQueued, held, openIn,
             due, nextDeadline, events, claimKey, insertKey,

@@ -28,6 +28,8 @@ public struct SegmentOutput: OutputStoring {
         guard try store.length(key) > offset else { return [] }
         return try store.read(key, from: offset, upTo: limit)
     }
+
+    public func place(_ key: AttemptKey, _ stream: Domain.OutputStream) -> String { store.path(key.stored(stream)) }
 }
 
 extension AttemptKey {

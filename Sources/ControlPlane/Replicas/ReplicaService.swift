@@ -10,14 +10,22 @@ public struct ReplicaRecord: Sendable, Equatable {
     public var address: String?
     public var version: String
     public var startedAt: Timestamp
+
+    init(_ row: Row) throws {
+        id = try row.id("id")
+        address = try row.optionalText("address")
+        version = try row.text("version")
+        startedAt = try row.timestamp("started_at")
+    }
 }
 
 /// This server among those of its database: one row, renewed every 3 s, that runs out after 10 s. Everything else that a
 /// server holds, it holds by this row.
 public struct ReplicaService: Sendable {
     public let seat: ReplicaSeat
-    private let database: any SQLDatabase
-    private let store: ReplicaStore
+    let database: any SQLDatabase
+    let store: ReplicaStore
+    public let tally = LeaseTally()
     private let address = AddressBox()
     private let version: String
     private let observer: any ReplicaObserver
@@ -82,6 +90,7 @@ public struct ReplicaService: Sendable {
                 if let left = try await nextLoss() { next = min(next, time.uptime + left + .milliseconds(1)) }
             } catch {
                 try Task.checkCancellation()
+                tally.count { $0.failures += 1 }
                 log.warning("lease not renewed", ["error": "\(error)"])
             }
             try await time.wait(until: next)
@@ -125,12 +134,7 @@ public struct ReplicaService: Sendable {
     public func living() async throws -> [ReplicaRecord] {
         try await database.read { [store] connection in
             try connection.rows(store.living).map { row in
-                ReplicaRecord(
-                    id: try row.id("id"),
-                    address: try row.optionalText("address"),
-                    version: try row.text("version"),
-                    startedAt: try row.timestamp("started_at")
-                )
+                try ReplicaRecord(row)
             }
         }
     }
@@ -147,6 +151,7 @@ public struct ReplicaService: Sendable {
             }
             let now = time.uptime
             seat.change { isGranted ? $0.renewed(sentAt: sentAt, now: now) : $0.refused() }
+            tally.count { isGranted ? ($0.renewals += 1) : ($0.failures += 1) }
             if !isGranted { await standDown() }
         } else if try await !registerAgain() {
             log.error(
@@ -191,11 +196,15 @@ public struct ReplicaService: Sendable {
         else { return false }
         let id = seat.id
         let count = try await database.write { [store] in try $0.run(store.adoptWorkers, id, fence) }
-        if count > 0 { log.info("workers taken over", ["count": count]) }
+        if count > 0 {
+            tally.count { $0.adoptedWorkers += UInt64(count) }
+            log.info("workers taken over", ["count": count])
+        }
         return count > 0
     }
 
     private func standDown() async {
+        tally.count { $0.losses += 1 }
         guard seat.isShared else { return }
         log.error("lease lost; nothing is done until it is won again", ["replica_id": seat.id])
         await observer.stoodDown()

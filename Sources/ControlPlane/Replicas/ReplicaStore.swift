@@ -12,6 +12,8 @@ struct ReplicaStore: Sendable {
     let renew: SQL
     let end: SQL
     let living: SQL
+    /// Those that live or ended within a day, with what they hold.
+    let loads: SQL
     /// How long the lease lasts that runs out next, of another server.
     let nextLoss: SQL
     let anyUnowned: SQL
@@ -38,6 +40,21 @@ struct ReplicaStore: Sendable {
             + " + $3 WHERE id = $1 AND fence = $2 AND expires_at > " + now + " RETURNING fence"
         end = "UPDATE replicas SET ended_at = " + now + ", expires_at = " + now + " WHERE id = $1 AND fence = $2"
         living = "SELECT id, address, version, started_at FROM replicas WHERE expires_at > " + now + " ORDER BY id"
+        let held: SQL = """
+             AS left_ms,
+                (SELECT COUNT(*) FROM workers w
+                    WHERE w.replica_id = r.id AND w.connected_at IS NOT NULL AND w.disconnected_at IS NULL
+                    AND w.revoked_at IS NULL) AS workers,
+                (SELECT COUNT(*) FROM execution_attempts a JOIN workers w ON w.id = a.worker_id
+                    WHERE a.ended_at IS NULL AND w.replica_id = r.id) AS executions,
+                (SELECT COUNT(*) FROM environments e
+                    WHERE e.replica_id = r.id AND e.observed_state <> 'destroyed') AS environments
+            FROM replicas r
+            """
+        let ages: SQL =
+            "SELECT r.id, r.address, r.version, r.fence, r.started_at, r.ended_at, " + now
+            + " - r.renewed_at AS age_ms, r.expires_at - " + now
+        loads = ages + held + " WHERE r.expires_at > " + now + " - 86400000 ORDER BY r.id"
         nextLoss =
             "SELECT MIN(expires_at) - " + now + " AS left_ms FROM replicas WHERE id <> $1 AND expires_at > " + now
         let unowned: SQL =
@@ -50,5 +67,5 @@ struct ReplicaStore: Sendable {
             + " AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND fence = $2 AND expires_at > " + now + ")"
     }
 
-    var statements: [SQL] { [begin, beginAgain, renew, end, living, nextLoss, anyUnowned, adoptWorkers] }
+    var statements: [SQL] { [begin, beginAgain, renew, end, living, loads, nextLoss, anyUnowned, adoptWorkers] }
 }

@@ -91,5 +91,13 @@ extension ConfigurationKey {
             unit: "h",
             "how long the embedded bus keeps messages"
         ),
+        .init(
+            "busRequestsKeptHours",
+            .integer(1...87_600),
+            ["BERTH_BUS_REQUESTS_KEPT_HOURS"],
+            default: "2160",
+            unit: "h",
+            "how long after its end an execution answers for the message that asked for it: the same one then runs again"
+        ),
     ]
 }

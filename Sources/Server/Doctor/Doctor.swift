@@ -65,11 +65,9 @@ public enum Doctor {
         while !Files.exists(path), let slash = path.lastIndex(of: "/"), slash != path.startIndex {
             path = String(path[..<slash])
         }
-        var status = statvfs()
-        guard statvfs(path.isEmpty ? "/" : path, &status) == 0 else {
+        guard let free = FreeSpace.of(path) else {
             return Finding("disk", .limited, "the free space of \(path) cannot be told")
         }
-        let free = Int64(status.f_bavail) * Int64(status.f_frsize)
         let text = "\(free >> 20) MiB free at \(path)"
         return free < 1 << 30
             ? Finding("disk", .limited, text, remedy: "environments and checkouts want at least 1 GiB")

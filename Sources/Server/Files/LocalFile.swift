@@ -17,24 +17,10 @@ final class LocalFile: Sendable {
 
     /// Fewer than `count` bytes only at the end.
     func read(at offset: Int64, count: Int) throws(BerthError) -> [UInt8] {
-        var trouble: CInt = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let got = pread(
-                    descriptor,
-                    buffer.baseAddress.map { $0 + filled },
-                    count - filled,
-                    Int(offset) + filled
-                )
-                if got < 0, errno == EINTR { continue }
-                if got < 0 { trouble = errno }
-                if got <= 0 { break }
-                filled += got
-            }
+        do {
+            return try readBytes(of: descriptor, at: offset, count: count)
+        } catch {
+            throw BerthError(.internal, "a file of the server cannot be read", detail: "errno \(error.code)")
         }
-        guard trouble == 0 else {
-            throw BerthError(.internal, "a file of the server cannot be read", detail: "errno \(trouble)")
-        }
-        return bytes
     }
 }

@@ -1,3 +1,4 @@
+import Base
 import Bus
 
 extension ServerCore {
@@ -14,6 +15,12 @@ extension ServerCore {
             reading.waitingEvents
         )
         text.single("berth_bus_held_messages", .gauge, "Dead letters that wait to be published.", reading.held)
+        if !reading.refusals.isEmpty {
+            text.begin("berth_bus_refusing_topics", .gauge, "Topics that take nothing though the bus is there.")
+            for refusal in reading.refusals {
+                text.sample(["topic": refusal.topic, "code": refusal.reason.code.rawValue], 1)
+            }
+        }
         text.begin("berth_bus_requests_total", .counter, "Messages of the exec topics by what became of them.")
         text.sample(["outcome": "taken"], reading.taken)
         text.sample(["outcome": "repeated"], reading.repeated)

@@ -54,6 +54,7 @@ extension ServerCore {
             "Executions that were given up after repeated failures.",
             executions.tally.deadLetterCount
         )
+        leaseMetrics(&text)
         busMetrics(&text)
         let queues = database.queues
         text.begin("berth_database_queue", .gauge, "Jobs that wait for the database.")

@@ -42,6 +42,8 @@ final class TellingOutput: OutputStoring {
         return length
     }
 
+    func place(_ key: AttemptKey, _ stream: OutputStream) -> String { store.place(key, stream) }
+
     func length(_ key: AttemptKey, _ stream: OutputStream) async throws -> Int64 {
         try await store.length(key, stream)
     }

@@ -43,7 +43,8 @@ extension ServerCore {
                 isRetryable: true
             )
         }
-        return try Self.json(Health(status: "ok", checks: ["database": "ok", "lease": "held"]))
+        let disk = FreeSpace.isFull(configuration.dataDirectory) ? "full" : "ok"
+        return try Self.json(Health(status: "ok", checks: ["database": "ok", "disk": disk, "lease": "held"]))
     }
 
     func version() throws -> HTTPResponse { try Self.json(Version(workerProtocol: ProtocolLimits.version)) }

@@ -20,6 +20,7 @@ struct BusHouse: Sendable {
     /// Names this run of the server among those that may publish.
     let publisher: String
     private let retention: Duration
+    private let requests: RequestRetention
 
     static func make(
         _ configuration: Configuration,
@@ -61,12 +62,16 @@ struct BusHouse: Sendable {
             bus: bus,
             embedded: embedded,
             tenants: tenants,
-            meter: BusMeter(time: time, log: log),
+            meter: BusMeter(time: time, randomness: randomness, log: log),
             held: HeldMessages(database: database, seal: seal, ids: ids, time: time),
             group: configuration.text("kafkaGroup") ?? "berth",
             isPublishingOutput: configuration.text("busOutput") == "true",
             publisher: Hex.encode(randomness.bytes(8)),
-            retention: .seconds(3600 * configuration.integer("busRetentionHours"))
+            retention: .seconds(3600 * configuration.integer("busRetentionHours")),
+            requests: RequestRetention(
+                database: database,
+                age: .seconds(3600 * configuration.integer("busRequestsKeptHours"))
+            )
         )
     }
 
@@ -88,11 +93,11 @@ struct BusHouse: Sendable {
 
     func close() async { await bus.close() }
 
-    /// The embedded bus forgets what is older than its retention.
+    /// Forgets what is older than its retention: messages of the embedded bus, and which execution came of a request.
     func keepShort(_ time: any TimeSource) async throws {
-        guard let embedded else { return }
         while true {
-            try await embedded.trim(before: time.now + (.zero - retention))
+            try await embedded?.trim(before: time.now + (.zero - retention))
+            try await requests.trim(at: time.now)
             try await time.wait(for: .seconds(600))
         }
     }

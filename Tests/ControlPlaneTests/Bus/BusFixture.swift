@@ -21,13 +21,13 @@ struct BusFixture: Sendable {
 
     static func with(
         user: UserID? = nil,
+        time: any TimeSource = SystemTime(),
         _ body: @escaping @Sendable (BusFixture) async throws -> Void
     ) async throws {
-        try await ControlPlane.with(runs: false) { plane in try await body(make(plane, user)) }
+        try await ControlPlane.with(runs: false) { plane in try await body(make(plane, user, time)) }
     }
 
-    private static func make(_ plane: ControlPlane, _ user: UserID?) -> BusFixture {
-        let time = SystemTime()
+    private static func make(_ plane: ControlPlane, _ user: UserID?, _ time: any TimeSource) -> BusFixture {
         let log = Log(sink: SilentSink(), time: time)
         let bus = FaultyBus(EmbeddedBus.under(test: plane.database))
         let tenants = BusTenants(home: plane.organization, prefixesHome: false, user: user, database: plane.database)
@@ -37,7 +37,7 @@ struct BusFixture: Sendable {
             value.reversed()
         }
         let held = HeldMessages(database: plane.database, seal: seal, ids: plane.ids, time: time)
-        let meter = BusMeter(time: time, log: log)
+        let meter = BusMeter(time: time, randomness: SystemRandomness(), log: log)
         let requests = RecordedRequests(plane)
         let output = ScriptedOutput()
         return BusFixture(
@@ -97,10 +97,18 @@ struct BusFixture: Sendable {
     }
 
     /// Records events of an execution as its services would.
-    func record(_ type: String, _ execution: ExecutionID, attempt: Int = 1, state: String? = nil) async throws {
+    func record(
+        _ type: String,
+        _ execution: ExecutionID,
+        attempt: Int = 1,
+        state: String? = nil,
+        told: JSONValue? = nil
+    ) async throws {
         let owner = plane.user
         let word = String(type.split(separator: ".").last ?? "")
-        let payload = JSONValue.object(["attempt": .integer(Int64(attempt)), "state": .string(state ?? word)]).text
+        let payload = JSONValue.object([
+            "attempt": .integer(Int64(attempt)), "state": .string(state ?? word), "payload": told ?? .null,
+        ]).text
         try await plane.feed.transaction(organization: plane.organization) { transaction in
             transaction.record(
                 NewEvent(type, subject: execution, ownerID: owner, payload: payload, at: SystemTime().now)
@@ -115,7 +123,11 @@ extension BusMessage {
 
 /// A bus with a log of its own that fails on command.
 final class FaultyBus: EventBus {
-    enum Fault: Sendable { case none, gone, lostAnswer }
+    enum Fault: Sendable {
+        case none, gone, lostAnswer
+        /// One topic takes nothing.
+        case refusal(topic: String, BerthError)
+    }
 
     private let inner: any EventBus
     private let fault = Mutex(Fault.none)
@@ -133,6 +145,9 @@ final class FaultyBus: EventBus {
         switch fault.withLock({ $0 }) {
         case .none: try await inner.publish(messages)
         case .gone: throw gone
+        case .refusal(let topic, let error):
+            if messages.contains(where: { $0.topic == topic }) { throw error }
+            try await inner.publish(messages)
         case .lostAnswer:
             try await inner.publish(messages)
             throw gone

@@ -36,6 +36,28 @@ import Testing
         }
     }
 
+    @Test func `what a member read in a task that was cancelled passes on when the bus is closed`() async throws {
+        let time = SettableTime()
+        try await withDatabase(time: time) { database in
+            let bus = EmbeddedBus.under(test: database, time: time)
+            try await bus.publish((0..<12).map { OutgoingMessage(Self.topic, "key-\($0)", "\($0)") })
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    guard let consumer = try? await bus.consumer(group: "g", of: TopicSelection([Self.topic])) else {
+                        return
+                    }
+                    #expect(((try? await consumer.poll(limit: 100, wait: .zero)) ?? []).count == 12)
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    await consumer.close()
+                }
+            }
+            await bus.close()
+            let next = EmbeddedBus.under(test: database, time: time)
+            let consumer = try await next.consumer(group: "g", of: TopicSelection([Self.topic]))
+            #expect(try await consumer.poll(limit: 100, wait: .zero).count == 12)
+        }
+    }
+
     @Test func `what is older than the retention goes, and readers go on behind it`() async throws {
         let time = SettableTime()
         try await withDatabase(time: time) { database in

@@ -74,4 +74,6 @@ struct SimOutput: OutputStoring {
         try process.requireAlive()
         return try await segments.read(file(key), stream, from: offset, limit: limit)
     }
+
+    func place(_ key: AttemptKey, _ stream: Domain.OutputStream) -> String { "the simulation" }
 }
