@@ -74,43 +74,23 @@ final class WorkerHub: Sendable {
         }
         return HTTPResponse(
             status: 101,
-            body: .webSocket(subprotocol: nil, configuration: Self.webSocket) { [self] socket in
-                await serve(socket, identity)
+            body: .webSocketHandOver(to: request.loop, configuration: Self.webSocket) { [self] socket in
+                serve(socket, identity)
             }
         )
     }
 
-    private func serve(_ socket: WebSocket, _ identity: WorkerIdentity) async {
+    private func serve(_ socket: WebSocket, _ identity: WorkerIdentity) {
         metrics.add(.workersConnected, 1)
-        defer { metrics.add(.workersConnected, -1) }
         let channels = LinkChannels(
             socket,
             maximum: maximumChannels,
             observer: TunnelObserver(metrics: metrics, log: log)
         )
-        channels.begin()
         let link = workers.connect(identity, over: WebSocketLink(socket: socket, channels: channels))
-        await withDiscardingTaskGroup { group in
-            group.addTask { await link.run() }
-            do {
-                while let message = try await socket.receive() { await Self.hand(message, to: link) }
-            } catch {
-                log.debug("worker connection ended", ["error": "\(error)"])
-            }
-            await link.disconnected()
-            group.cancelAll()
+        let reader = WorkerReader(socket, channels, link, log: log) { [metrics] in
+            metrics.add(.workersConnected, -1)
         }
-    }
-
-    /// In a task for each message: one that goes on keeps the memory of its deepest call, and there are many workers.
-    private static func hand(_ message: WebSocketMessage, to link: WorkerLink) async {
-        await withDiscardingTaskGroup { group in
-            group.addTask {
-                switch message {
-                case .text(let text): await link.receive(text: Array(text.utf8))
-                case .binary(let bytes): await link.receive(binary: bytes)
-                }
-            }
-        }
+        reader.begin()
     }
 }

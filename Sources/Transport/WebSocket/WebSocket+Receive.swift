@@ -31,7 +31,7 @@ extension WebSocket {
         if !stream.isSecure { stream.socket.readSize = EventLoop.readBufferSize }
     }
 
-    private func takeMessage() -> WebSocketMessage? {
+    func takeMessage() -> WebSocketMessage? {
         guard let message = inbox.takeFirst() else { return nil }
         if inbox.isEmpty, isPaused, !isHeld { readOn() }
         return message
@@ -70,6 +70,7 @@ extension WebSocket {
             if receiver.resume(returning: message) { return }
         }
         inbox.append(message)
+        sink?.webSocketQueued()
     }
 
     /// What waits for a receiver, to a sink that came later.

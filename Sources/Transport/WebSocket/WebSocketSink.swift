@@ -6,10 +6,16 @@ public protocol WebSocketSink: AnyObject {
     func webSocketReceived(binary bytes: UnsafeRawBufferPointer) -> Bool
     /// A text message. False leaves it to ``WebSocket/receive()``.
     func webSocketReceived(text: String) -> Bool
+    /// A message that the sink left to ``WebSocket/receive()`` waits there.
+    func webSocketQueued()
     /// Bytes that had to wait for the peer were taken.
     func webSocketProgressed()
     /// Once, and last.
     func webSocketEnded(_ end: WebSocket.End)
+}
+
+extension WebSocketSink {
+    public func webSocketQueued() {}
 }
 
 extension WebSocket {
@@ -23,6 +29,15 @@ extension WebSocket {
         self.sink = nil
         sink.webSocketEnded(end)
     }
+
+    /// The first message that waits to be received, if any. On the loop.
+    public func takeQueued() -> WebSocketMessage? {
+        loop.preconditionCurrent()
+        return takeMessage()
+    }
+
+    /// Whether ``takeQueued()`` has one. On the loop.
+    public var hasQueued: Bool { !inbox.isEmpty }
 
     /// Ends the connection at once, without a word.
     func abort() { loop.execute { self.stream.close() } }
