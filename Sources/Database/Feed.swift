@@ -48,11 +48,12 @@ public struct Feed: Sendable {
         organization: OrganizationID,
         _ body: @escaping @Sendable (FeedTransaction) throws -> Value
     ) async throws -> Committed<Value> {
-        let committed = try await database.write(of: organization) { connection in
+        let (value, number) = try await database.write(of: organization) { connection in
             let transaction = FeedTransaction(connection, organization)
             let value = try body(transaction)
-            return Committed(value: value, seq: try transaction.finish())
+            return (value, try transaction.finish())
         }
+        let committed = Committed(value: value, seq: number?.value)
         if let seq = committed.seq {
             FeedReceipt.current?.note(seq, organization)
             signal.advance(organization, to: seq)
@@ -85,10 +86,23 @@ public struct Feed: Sendable {
     }
 
     static let advance: SQL = "UPDATE feed SET seq = seq + $2 WHERE organization_id = $1 RETURNING seq"
-    static let insert: SQL = """
-        INSERT INTO events (organization_id, seq, type, version, subject, owner_id, actor_id, payload, recorded_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        """
+    /// By the number of events that each stores, the largest first. The organization is `$1`; each event brings eight
+    /// values more.
+    static let inserts: [(size: Int, statement: SQL)] = [32, 8, 2, 1].map { size in
+        let rows = (0..<size).map { row -> SQL in
+            "($1, " + SQL.placeholders(from: 2 + 8 * row, count: 8) + (row == size - 1 ? ")" : "), ")
+        }
+        return (
+            size,
+            rows.reduce(
+                """
+                INSERT INTO events (organization_id, seq, type, version, subject, owner_id, actor_id, payload, recorded_at)
+                VALUES\u{20}
+                """,
+                +
+            )
+        )
+    }
     static let page: SQL = """
         SELECT organization_id, seq, type, version, subject, owner_id, actor_id, payload, recorded_at FROM events
         WHERE organization_id = $1 AND seq > $2
@@ -98,5 +112,6 @@ public struct Feed: Sendable {
     static let last: SQL = "SELECT seq FROM feed WHERE organization_id = $1"
 
     /// For the test that prepares every statement.
-    public static let statements = [advance, insert, page, last, oldest, organizations, ages, delete]
+    public static let statements =
+        inserts.map(\.statement) + [advance, page, last, oldest, organizations, ages, delete]
 }

@@ -14,6 +14,7 @@ public final class FeedTransaction: SQLConnection {
     /// Recorded under the organization's next number when the transaction commits.
     public func record(_ event: NewEvent) { events.append(event) }
 
+    public var group: TransactionGroup? { connection.group }
     public var changedRows: Int64 { connection.changedRows }
 
     public func forEach(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Bool) throws {
@@ -22,12 +23,16 @@ public final class FeedTransaction: SQLConnection {
 
     public func execute(_ sql: SQL, _ values: [SQLValue]) throws -> Int { try connection.execute(sql, values) }
     public func post(_ sql: SQL, _ values: [SQLValue]) throws { try connection.post(sql, values) }
+    public func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
+        try connection.post(sql, values, orThrow: error)
+    }
     public func executeScript(_ text: String) throws { try connection.executeScript(text) }
     public func prepare(_ sql: SQL) throws { try connection.prepare(sql) }
 
-    /// The row lock of `feed` makes the order of numbers the order of commits, so it is taken last.
-    func finish() throws -> Int64? {
-        guard let first = events.first else {
+    /// The row lock of `feed` makes the order of numbers the order of commits, so it is taken last: by the group, or here
+    /// where there is none.
+    func finish() throws -> FeedNumber? {
+        guard !events.isEmpty else {
             guard connection.changedRows == 0 else {
                 throw BerthError(
                     .internal,
@@ -37,24 +42,12 @@ public final class FeedTransaction: SQLConnection {
             }
             return nil
         }
-        guard let row = try connection.first(Feed.advance, organizationID, events.count) else {
-            throw BerthError(.notFound, "organization \(organizationID) does not exist", detail: first.type)
+        let entry = FeedEntry(organizationID, events)
+        if let group = connection.group {
+            group.add(entry)
+        } else {
+            try FeedEntry.record([entry], on: connection)
         }
-        let last = try row.integer("seq")
-        for (index, event) in events.enumerated() {
-            try connection.post(
-                Feed.insert,
-                organizationID,
-                last - Int64(events.count - 1 - index),
-                event.type,
-                event.version,
-                event.subject,
-                event.ownerID,
-                event.actorID,
-                event.payload,
-                event.at
-            )
-        }
-        return last
+        return entry.number
     }
 }

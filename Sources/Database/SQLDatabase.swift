@@ -56,6 +56,9 @@ public protocol SQLConnection: AnyObject {
     /// transaction, which then fails as if it had failed here.
     func post(_ sql: SQL, _ values: [SQLValue]) throws
 
+    /// As ``post(_:_:)`` for a statement that is to change one row: where it does not, the transaction fails with `error`.
+    func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws
+
     /// Several statements without values, for migrations.
     func executeScript(_ text: String) throws
 
@@ -64,6 +67,9 @@ public protocol SQLConnection: AnyObject {
 
     /// Rows this transaction has changed so far.
     var changedRows: Int64 { get }
+
+    /// Those it shares its commit with; nil where none can.
+    var group: TransactionGroup? { get }
 }
 
 /// A question for one row by its key, and how the row is read. Made once and kept, so that the engine may answer with
@@ -105,7 +111,13 @@ extension SQLDatabase {
 }
 
 extension SQLConnection {
+    public var group: TransactionGroup? { nil }
+
     public func post(_ sql: SQL, _ values: [SQLValue]) throws { try execute(sql, values) }
+
+    public func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
+        guard try execute(sql, values) == 1 else { throw error }
+    }
 
     /// Runs a statement whose result nobody looks at.
     public func post(_ sql: SQL, _ values: (any SQLBindable)?...) throws {

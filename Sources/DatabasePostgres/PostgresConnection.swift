@@ -7,11 +7,15 @@ final class PostgresConnection: SQLConnection {
     private let session: PostgresSession
     private let allowsWriting: Bool
     private let watch: PostgresWatch?
+    let group: TransactionGroup?
     private(set) var changedRows: Int64 = 0
+    /// Something may be there that has to be undone when the transaction fails.
+    private(set) var hasWritten = false
     /// The first failed statement's error, which ends the transaction whatever the closure does with it.
     private(set) var failure: (any Error)?
 
-    init(_ session: PostgresSession, allowsWriting: Bool, watch: PostgresWatch?) {
+    init(_ session: PostgresSession, allowsWriting: Bool, watch: PostgresWatch?, group: TransactionGroup? = nil) {
+        self.group = group
         self.session = session
         self.allowsWriting = allowsWriting
         self.watch = watch
@@ -30,18 +34,26 @@ final class PostgresConnection: SQLConnection {
 
     func execute(_ sql: SQL, _ values: [SQLValue]) throws -> Int { try run(sql, values).changedRows }
 
-    func post(_ sql: SQL, _ values: [SQLValue]) throws {
+    func post(_ sql: SQL, _ values: [SQLValue]) throws { try post(PostgresCommand(sql: sql, values: values)) }
+
+    func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
+        try post(PostgresCommand(sql: sql, values: values, failure: error))
+    }
+
+    private func post(_ command: PostgresCommand) throws {
         try guarded {
             // Checked here, so that a mistake of this closure does not surface in another.
-            _ = try PostgresValues(values)
-            session.post(PostgresCommand(sql: sql, values: values))
+            _ = try PostgresValues(command.values)
+            session.post(command)
             changedRows += 1
+            hasWritten = true
         }
     }
 
     func executeScript(_ text: String) throws {
         try guarded {
             guard allowsWriting else { throw BerthError.readThatWrites(text) }
+            hasWritten = true
             try session.script(text)
         }
     }
@@ -58,6 +70,7 @@ final class PostgresConnection: SQLConnection {
                 throw known(error, sql)
             }
             changedRows += Int64(result.changedRows)
+            hasWritten = hasWritten || changedRows > 0 || !result.isPlain
             return result
         }
     }

@@ -7,6 +7,8 @@ import Glibc
 struct PostgresCommand {
     var sql: SQL
     var values: [SQLValue] = []
+    /// It has to change one row; else the transaction fails with this.
+    var failure: (any Error)?
 }
 
 /// The first command of an exchange that failed; none after it ran.

@@ -15,13 +15,14 @@ struct PostgresLoneWriter {
         while true {
             do {
                 let session = try PostgresSession(try link.open(), isWriting: true)
+                let group = TransactionGroup()
                 do {
-                    try PostgresWriter.run(job, in: session, savepoint: false)
+                    try PostgresWriter.run(job, in: session, group, flushes: true)
                 } catch {
                     do { try session.rollBack() } catch { link.drop() }
-                    throw error
+                    throw (error as? JobFailure)?.reason ?? error
                 }
-                return try commit(job, session)
+                return try commit(job, session, group)
             } catch let error as ExchangeFailure {
                 switch error.failure {
                 case .again where time.uptime < deadline:
@@ -33,14 +34,15 @@ struct PostgresLoneWriter {
                 default: return job.finish(error.failure.error)
                 }
             } catch {
-                return job.finish(PostgresLink.error(error))
+                // The closure's own, which its caller knows.
+                return job.finish(error)
             }
         }
     }
 
-    private func commit(_ job: any DatabaseJob, _ session: PostgresSession) throws {
+    private func commit(_ job: any DatabaseJob, _ session: PostgresSession, _ group: TransactionGroup) throws {
         do {
-            try session.commit()
+            try session.commit(group)
             job.finish(nil)
         } catch {
             guard case .lost? = (error as? ExchangeFailure)?.failure else {

@@ -24,6 +24,12 @@ final class PostgresResult {
         return Int(String(cString: PQcmdTuples(pointer))) ?? 0
     }
 
+    /// A question's, or that of a change of rows, whose count tells whether it changed any.
+    var isPlain: Bool {
+        let tag = tag
+        return ["SELECT", "INSERT", "UPDATE", "DELETE"].contains { tag.hasPrefix($0) }
+    }
+
     func failure(statement: String?) -> PostgresFailure {
         let state = field(stateField) ?? ""
         var text = field(messageField) ?? String(cString: PQresultErrorMessage(pointer))

@@ -43,7 +43,7 @@ final class PostgresSession {
     }
 
     func script(_ text: String) throws {
-        if !pending.isEmpty { _ = try exchange(pending, watch: nil) }
+        try flush()
         try handle.script(text)
     }
 
@@ -52,7 +52,9 @@ final class PostgresSession {
     func columns(of sql: SQL, _ result: PostgresResult) -> Columns { handle.columns(of: sql, result) }
 
     /// The end of a transaction that changes; true unless there was nothing to commit.
-    func commit() throws {
+    func commit(_ group: TransactionGroup) throws {
+        beginOwn()
+        try group.close(on: PostgresConnection(self, allowsWriting: true, watch: nil))
         if pending.count > (hasBegun ? 1 : 0), mark == nil {
             // Only posted commands: ask for the number before the outcome can be lost.
             let results = try exchange(pending + [PostgresCommand(sql: TransactionMark.query)], watch: nil)
@@ -76,16 +78,29 @@ final class PostgresSession {
     }
 
     private func exchange(_ commands: [PostgresCommand], watch: PostgresWatch?) throws -> [PostgresResult] {
+        let (own, waiting) = (ownStart, pending)
+        (pending, ownStart) = ([], 0)
+        let results: [PostgresResult]
         do {
-            let results = try handle.exchange(commands, watch: watch)
-            pending = []
-            ownStart = 0
-            return results
+            results = try handle.exchange(commands, watch: watch)
         } catch let error as ExchangeFailure {
-            if error.index < ownStart, case .refused = error.failure { throw NeighbourFailure() }
+            // What was not run any more is left out: the end of the transaction or of its savepoint follows.
+            if error.index < own, case .refused = error.failure { throw NeighbourFailure() }
+            throw error
+        } catch {
+            // Nothing was sent.
+            (pending, ownStart) = (waiting, own)
             throw error
         }
+        for (index, result) in results.enumerated() {
+            guard let failure = commands[index].failure, result.changedRows != 1 else { continue }
+            throw index < own ? NeighbourFailure() : failure
+        }
+        return results
     }
+
+    /// Runs what waits, so that its failures are known.
+    func flush() throws { if !pending.isEmpty { _ = try exchange(pending, watch: nil) } }
 
     private func mark(_ result: PostgresResult) throws -> TransactionMark? {
         guard result.rowCount == 1 else { return nil }

@@ -4,9 +4,11 @@ import Database
 /// A writer thread's work: transactions that wait at the same time share one commit, and so one flush of the server's log
 /// and one hold of the rows that all of them change.
 ///
-/// Each but the first runs in its own savepoint; its task hears of its end only after the COMMIT, of a failure too: it may
-/// come from what a neighbour wrote and nobody else can see yet. A group that loses to another process, or whose
-/// connection breaks, is undone as a whole, and each of its transactions runs again alone.
+/// A task hears of its transaction's end only after the COMMIT, of a failure too: it may come from what a neighbour wrote
+/// and nobody else can see yet. Nothing marks where a transaction begins: what is posted goes in one round trip for all of
+/// them. When one fails after it has written, the group is undone and runs again, each then in a savepoint and a
+/// round trip of its own. A group that loses to another process, or whose connection breaks, is undone as a whole, and each
+/// of its transactions runs again alone.
 struct PostgresWriter {
     let configuration: PostgresConfiguration
     let queue: JobQueue
@@ -21,9 +23,11 @@ struct PostgresWriter {
         while let job = queue.next() {
             guard job.begin() else { continue }
             var waiting = [job]
+            var isGuarded = false
             while !waiting.isEmpty {
-                switch runTransaction(of: waiting, on: link) {
-                case .ended(let left): waiting = left
+                switch runTransaction(of: waiting, on: link, guarded: isGuarded) {
+                case .ended(let left): (waiting, isGuarded) = (left, false)
+                case .failed(let jobs): (waiting, isGuarded) = (jobs, true)
                 case .undone(let jobs):
                     for job in jobs { alone.run(job) }
                     waiting = []
@@ -40,13 +44,15 @@ struct PostgresWriter {
     private enum GroupEnd {
         /// The jobs that are still to run.
         case ended([any DatabaseJob])
+        /// One of them failed, and nothing of the group remains in the database: to be run again with savepoints.
+        case failed([any DatabaseJob])
         /// Nothing of the group remains in the database.
         case undone([any DatabaseJob])
         /// The connection broke in the COMMIT.
         case unknown([any DatabaseJob], TransactionMark?)
     }
 
-    private func runTransaction(of jobs: [any DatabaseJob], on link: PostgresLink) -> GroupEnd {
+    private func runTransaction(of jobs: [any DatabaseJob], on link: PostgresLink, guarded: Bool) -> GroupEnd {
         let session: PostgresSession
         do {
             session = try PostgresSession(try link.open(), isWriting: true)
@@ -58,66 +64,81 @@ struct PostgresWriter {
             return .ended([])
         }
         let deadline = time.uptime + Self.gatheringTime
+        let group = TransactionGroup()
         var open = jobs[...]
         var done: [any DatabaseJob] = []
         var failed: [(job: any DatabaseJob, error: any Error)] = []
         while let job = open.popFirst() {
             let isFirst = done.isEmpty && failed.isEmpty
+            let mark = group.mark
             do {
-                try Self.run(job, in: session, savepoint: !isFirst)
+                try Self.run(job, in: session, group, savepoint: guarded && !isFirst, flushes: guarded)
                 done.append(job)
             } catch {
-                let isWhole = isFirst || error is NeighbourFailure || Self.undoesAll(error)
-                guard isWhole else {
+                group.forget(from: mark)
+                let failure = error as? JobFailure
+                let reason = failure?.reason ?? error
+                if failure?.hasWritten == false {
+                    failed.append((job, reason))
+                } else if guarded, !isFirst, !Self.undoesAll(reason), !(reason is NeighbourFailure) {
                     session.post(PostgresCommand(sql: "ROLLBACK TO SAVEPOINT one"))
                     session.post(PostgresCommand(sql: "RELEASE SAVEPOINT one"))
-                    failed.append((job, error))
-                    continue
+                    failed.append((job, reason))
+                } else {
+                    do { try session.rollBack() } catch { link.drop() }
+                    let all = done + failed.map(\.job) + [job] + open
+                    guard !Self.undoesAll(reason), !guarded || isFirst else { return .undone(all) }
+                    guard isFirst else { return .failed(all) }
+                    job.finish(reason)
+                    return .ended(Array(open))
                 }
-                do { try session.rollBack() } catch { link.drop() }
-                guard isFirst, !Self.undoesAll(error) else {
-                    return .undone(done + failed.map(\.job) + [job] + open)
-                }
-                job.finish(error)
-                return .ended(Array(open))
             }
             if open.isEmpty, done.count < configuration.groupLimit, time.uptime < deadline {
                 open += queue.take(upTo: configuration.groupLimit - done.count).filter { $0.begin() }
             }
         }
         do {
-            session.beginOwn()
-            try session.commit()
+            try session.commit(group)
         } catch {
             if case .lost? = (error as? ExchangeFailure)?.failure {
                 link.drop()
                 return .unknown(done + failed.map(\.job), session.mark)
             }
             do { try session.rollBack() } catch { link.drop() }
-            return .undone(done + failed.map(\.job))
+            let all = done + failed.map(\.job)
+            return guarded || all.count == 1 || error is ExchangeFailure ? .undone(all) : .failed(all)
         }
         for job in done { job.finish(nil) }
         for (job, error) in failed { job.finish(error) }
         return .ended([])
     }
 
-    static func run(_ job: any DatabaseJob, in session: PostgresSession, savepoint: Bool) throws {
+    /// Throws `JobFailure`.
+    /// - Parameter flushes: what it posted has run when this returns, so that its failures are its own.
+    static func run(
+        _ job: any DatabaseJob,
+        in session: PostgresSession,
+        _ group: TransactionGroup,
+        savepoint: Bool = false,
+        flushes: Bool
+    ) throws {
         if savepoint { session.post(PostgresCommand(sql: "SAVEPOINT one")) }
         session.beginOwn()
-        let connection = PostgresConnection(session, allowsWriting: job.allowsWriting, watch: nil)
+        let connection = PostgresConnection(session, allowsWriting: job.allowsWriting, watch: nil, group: group)
         defer { connection.end() }
         do {
             try job.run(connection)
             if let failure = connection.failure { throw failure }
+            if savepoint { session.post(PostgresCommand(sql: "RELEASE SAVEPOINT one")) }
+            if flushes { try session.flush() }
         } catch {
-            throw Self.outward(error, connection)
+            let hasWritten = flushes || connection.hasWritten || connection.failure != nil
+            throw JobFailure(reason: Self.outward(connection.failure ?? error), hasWritten: hasWritten)
         }
-        if savepoint { session.post(PostgresCommand(sql: "RELEASE SAVEPOINT one")) }
     }
 
     /// What decides the transaction's fate: a failed statement's error, even where the closure threw another for it.
-    private static func outward(_ error: any Error, _ connection: PostgresConnection) -> any Error {
-        let error = connection.failure ?? error
+    private static func outward(_ error: any Error) -> any Error {
         guard let exchange = error as? ExchangeFailure else { return error }
         switch exchange.failure {
         case .lost, .again: return exchange
@@ -126,5 +147,12 @@ struct PostgresWriter {
     }
 
     /// The connection is gone, or the server has chosen this transaction to give way.
-    static func undoesAll(_ error: any Error) -> Bool { error is ExchangeFailure || error is NeighbourFailure }
+    private static func undoesAll(_ error: any Error) -> Bool { error is ExchangeFailure }
+}
+
+/// How a transaction's closure ended.
+struct JobFailure: Error {
+    var reason: any Error
+    /// Something may be left that has to be undone.
+    var hasWritten: Bool
 }

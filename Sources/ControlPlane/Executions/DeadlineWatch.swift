@@ -17,27 +17,3 @@ final class DeadlineWatch: Sendable {
 
     func reset(to deadlineAt: Timestamp?) { earliest.withLock { $0 = deadlineAt } }
 }
-
-/// What is being assigned just now, so that the next round does not take it up as well.
-final class InFlight: Sendable {
-    /// Whether a cancel came in the meantime.
-    private let cancels = Mutex<[ExecutionID: Bool]>([:])
-
-    func begin(_ id: ExecutionID) -> Bool {
-        cancels.withLock { cancels in
-            guard cancels[id] == nil else { return false }
-            cancels[id] = false
-            return true
-        }
-    }
-
-    func end(_ id: ExecutionID) { cancels.withLock { $0[id] = nil } }
-    var count: Int { cancels.withLock(\.count) }
-    func contains(_ id: ExecutionID) -> Bool { cancels.withLock { $0[id] != nil } }
-
-    func noteCancel(_ id: ExecutionID) {
-        cancels.withLock { cancels in if cancels[id] != nil { cancels[id] = true } }
-    }
-
-    func wasCancelled(_ id: ExecutionID) -> Bool { cancels.withLock { $0[id] ?? false } }
-}

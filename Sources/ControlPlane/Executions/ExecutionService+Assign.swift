@@ -9,17 +9,15 @@ struct PlainInput: Sendable {
     var prompt: String
     var command: [String]?
     var secrets: Secret<ExecutionSecrets>
+    /// Secrets lie sealed beside the row.
+    var hasSecrets: Bool
 }
 
 // One assignment: its slot is taken, its row is written, its worker is told.
 extension ExecutionService {
     /// The slot is taken; given back when the execution was cancelled, or taken, since it was read.
-    func assign(_ stored: StoredExecution, _ key: AttemptKey, to worker: WorkerCandidate) async {
-        defer {
-            inFlight.end(key.executionID)
-            // It may be queued again, passed over while it was in flight.
-            dispatchBell.ring()
-        }
+    func assign(_ stored: StoredExecution, _ key: AttemptKey, to worker: WorkerCandidate, _ input: SealedRow?) async {
+        defer { if inFlight.end(key.executionID) { dispatchBell.ring() } }
         let record = stored.record
         let claim = AttemptClaim(
             attempt: key.attempt,
@@ -28,12 +26,14 @@ extension ExecutionService {
             assignedAt: time.now
         )
         do {
-            let input = try await input(of: record)
+            let input = try await self.input(of: record, input)
             let held = HeldWorker(workerID: worker.workerID, fence: worker.fence)
-            let change = try await change(record.id, record.organizationID, by: held) { machine, _ in
+            var assigned = try await change(record.id, record.organizationID, known: stored, by: held) { machine, _ in
                 try machine.assign(claim)
             }
-            await send(key, change.stored, input, to: worker)
+            .stored
+            assigned.mayHaveSecrets = input.hasSecrets
+            await send(key, assigned, input, to: worker)
         } catch is HeldWorker.Moved {
             workers.release(worker.workerID, key)
             await workers.withdraw(worker.workerID, worker.fence)
@@ -59,7 +59,7 @@ extension ExecutionService {
     /// The row says assigned: sends it. A worker that has gone meanwhile never had it, so it is queued again.
     func send(_ key: AttemptKey, _ stored: StoredExecution, _ input: PlainInput, to worker: WorkerCandidate) async {
         let record = stored.record
-        enliven(key, record, worker.workerID)
+        enliven(key, stored, worker.workerID)
         if let deadlineAt = record.deadlineAt { deadlines.note(deadlineAt) }
         let isDocumented = worker.protocolVersion == nil
         let isSent = await workers.assign(
@@ -85,7 +85,8 @@ extension ExecutionService {
         }
     }
 
-    func enliven(_ key: AttemptKey, _ record: ExecutionRecord, _ worker: WorkerID) {
+    func enliven(_ key: AttemptKey, _ stored: StoredExecution, _ worker: WorkerID) {
+        let record = stored.record
         live.add(
             key,
             LiveAttempts.Live(
@@ -95,6 +96,7 @@ extension ExecutionService {
                 outputLimit: record.spec.caps.maxOutputBytes
             )
         )
+        live.saw(stored, key)
     }
 
     private func message(_ record: ExecutionRecord, _ key: AttemptKey, _ input: PlainInput, isDocumented: Bool)
@@ -130,25 +132,26 @@ extension ExecutionService {
         return message
     }
 
-    func input(of request: NewExecution) throws -> PlainInput {
+    func input(of request: NewExecution, hasSecrets: Bool) -> PlainInput {
         PlainInput(
             prompt: request.prompt,
             command: request.command,
-            secrets: Secret(
-                ExecutionSecrets(request)
-            )
+            secrets: Secret(ExecutionSecrets(request)),
+            hasSecrets: hasSecrets
         )
     }
 
-    func input(of record: ExecutionRecord) async throws -> PlainInput {
+    /// - Parameter read: its row, where that was read before.
+    func input(of record: ExecutionRecord, _ read: SealedRow? = nil) async throws -> PlainInput {
         let (id, organization) = (record.id, record.organizationID)
-        let row = try await database.read { try $0.first(ExecutionStore.input, id, organization) }
+        var row = read
+        if row == nil { row = try await database.read { try SealedRow(id, organization, in: $0) } }
         guard let row else { throw Self.unknown(id) }
-        let prompt = try sealing.open(try row.blob("prompt_sealed"), "prompt", id, organization)
-        let command = try row.optionalBlob("command_sealed").map {
+        let prompt = try sealing.open(row.prompt, "prompt", id, organization)
+        let command = try row.command.map {
             try JSONDecoder().decode([String].self, from: Data(try sealing.open($0, "command", id, organization)))
         }
-        let secrets = try row.optionalBlob("secrets_sealed").map {
+        let secrets = try row.secrets.map {
             try JSONDecoder().decode(
                 ExecutionSecrets.self,
                 from: Data(try sealing.open($0, "secrets", id, organization))
@@ -157,7 +160,8 @@ extension ExecutionService {
         return PlainInput(
             prompt: String(decoding: prompt, as: UTF8.self),
             command: command,
-            secrets: Secret(secrets ?? ExecutionSecrets(env: [:], git: []))
+            secrets: Secret(secrets ?? ExecutionSecrets(env: [:], git: [])),
+            hasSecrets: secrets != nil
         )
     }
 

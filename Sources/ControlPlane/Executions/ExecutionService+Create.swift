@@ -51,7 +51,7 @@ extension ExecutionService {
         }
         if let worker {
             if outcome.isNew {
-                await send(key, outcome.stored, try input(of: request), to: worker)
+                await send(key, outcome.stored, input(of: request, hasSecrets: sealed.secrets != nil), to: worker)
             } else {
                 workers.release(worker.workerID, key)
             }
@@ -108,6 +108,7 @@ extension ExecutionService {
             )
         }
         let start = machine
+        let new = StoredExecution(request, id, sealed, machine, at: now)
         let held = worker.map { HeldWorker(workerID: $0.workerID, fence: $0.fence) }
         let database = database
         let committed = try await feed.transaction(organization: request.organizationID) { transaction in
@@ -182,17 +183,13 @@ extension ExecutionService {
                     claim.assignedAt
                 )
             }
-            guard let row = try transaction.first(ExecutionStore.byID, id, request.organizationID) else {
-                throw Self.unknown(id)
-            }
-            let stored = try ExecutionStore.stored(row, times: times)
             transaction.record(
-                try ExecutionFact.event("execution.created", stored.record, by: request.ownerID, at: now)
+                try ExecutionFact.event("execution.created", new.record, by: request.ownerID, at: now)
             )
             if start.claim != nil {
-                transaction.record(try ExecutionFact.event("execution.assigned", stored.record, by: nil, at: now))
+                transaction.record(try ExecutionFact.event("execution.assigned", new.record, by: nil, at: now))
             }
-            return (stored, true)
+            return (new, true)
         }
         return (committed.value.0, committed.value.1, committed.seq)
     }
@@ -246,6 +243,44 @@ extension ExecutionService {
                 environment: request.environmentID,
                 persona: request.personaID
             )
+        )
+    }
+}
+
+extension StoredExecution {
+    /// As the row is read again once it is written.
+    init(
+        _ request: NewExecution,
+        _ id: ExecutionID,
+        _ sealed: SealedInput,
+        _ machine: ExecutionMachine,
+        at now: Timestamp
+    ) {
+        self.init(
+            record: ExecutionRecord(
+                id: id,
+                organizationID: request.organizationID,
+                ownerID: request.ownerID,
+                environmentID: request.environmentID,
+                workspaceID: request.workspaceID,
+                personaID: request.personaID,
+                spec: request.spec,
+                state: machine.state,
+                title: "",
+                attempt: machine.claim?.attempt ?? 0,
+                workerID: machine.claim?.workerID,
+                createdAt: now,
+                assignedAt: machine.claim?.assignedAt,
+                stateEnteredAt: now,
+                deadlineAt: machine.deadlineAt,
+                failures: 0,
+                retryOf: request.retryOf,
+                version: 1
+            ),
+            titleSealed: sealed.title,
+            instance: machine.claim?.instance,
+            machine: machine,
+            mayHaveSecrets: sealed.secrets != nil
         )
     }
 }

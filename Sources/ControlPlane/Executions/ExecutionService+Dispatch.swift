@@ -27,14 +27,12 @@ extension ExecutionService {
                 var nextAttempt: Timestamp?
                 queue.mayWait(true)
                 do {
-                    for (stored, worker, key) in try await plan() {
-                        group.addTask { await self.assign(stored, key, to: worker) }
+                    let round = try await plan()
+                    for match in round.matches {
+                        group.addTask { await self.assign(match.stored, match.key, to: match.worker, match.input) }
                     }
-                    let now = time.now
-                    (isWaiting, nextAttempt) = try await database.read { connection in
-                        guard try connection.first(ExecutionStore.anyQueued) != nil else { return (false, nil) }
-                        return (true, try connection.first(ExecutionStore.nextAttempt, now)?.optionalTimestamp("at"))
-                    }
+                    (isWaiting, nextAttempt) = (round.isWaiting, round.nextAttempt)
+                    try await wakeEnvironments(of: round)
                 } catch {
                     try Task.checkCancellation()
                     log.error("dispatch failed", ["error": "\(error)"])
@@ -50,12 +48,39 @@ extension ExecutionService {
         }
     }
 
-    /// One round: what goes where, with the slots taken; wakes the environments of what has no worker.
-    private func plan() async throws -> [(StoredExecution, WorkerCandidate, AttemptKey)] {
-        guard try await database.read({ try $0.first(ExecutionStore.anyQueued) }) != nil else { return [] }
+    /// What a look at the queue found.
+    private struct Round {
+        var matches: [Match] = []
+        /// Something is queued that was not matched.
+        var isWaiting = false
+        var nextAttempt: Timestamp?
+        /// Environments that something waits for, but for those with a worker.
+        var asleep: [(environment: EnvironmentID, organization: OrganizationID)] = []
+    }
+
+    private struct Match {
+        var stored: StoredExecution
+        var worker: WorkerCandidate
+        var key: AttemptKey
+        var input: SealedRow?
+    }
+
+    /// What is queued, as far as it matters to a round.
+    private struct Queued {
+        var runnable: [StoredExecution] = []
+        var waiting: [(environment: EnvironmentID, organization: OrganizationID)] = []
+        var nextAttempt: Timestamp?
+    }
+
+    /// One round: what goes where, with the slots taken.
+    private func plan() async throws -> Round {
         let candidates = workers.candidates()
-        let queued = try await queued(for: candidates)
-        let wanted = queued.map { stored in
+        guard let queued = try await queued(for: candidates) else { return Round() }
+        var round = Round(isWaiting: true, nextAttempt: queued.nextAttempt)
+        round.asleep = queued.waiting.filter { waiting in
+            !candidates.contains { $0.environmentID == waiting.environment }
+        }
+        let wanted = queued.runnable.map { stored in
             DispatchPlan.Wanted(
                 id: stored.record.id,
                 organizationID: stored.record.organizationID,
@@ -64,28 +89,31 @@ extension ExecutionService {
                 capabilities: stored.record.spec.capabilities
             )
         }
-        var taken: [(StoredExecution, WorkerCandidate, AttemptKey)] = []
+        let places = Dictionary(uniqueKeysWithValues: wanted.enumerated().map { ($1.id, $0) })
+        let known = Dictionary(uniqueKeysWithValues: candidates.map { ($0.workerID, $0) })
         for match in DispatchPlan.match(wanted, candidates) {
-            guard let stored = queued.first(where: { $0.record.id == match.execution }),
-                let worker = candidates.first(where: { $0.workerID == match.worker }),
+            guard let place = places[match.execution], let worker = known[match.worker],
                 inFlight.begin(match.execution)
             else { continue }
+            let stored = queued.runnable[place]
             let key = AttemptKey(match.execution, stored.record.attempt + 1)
             if workers.reserve(worker.workerID, for: key) {
-                taken.append((stored, worker, key))
+                round.matches.append(Match(stored: stored, worker: worker, key: key))
             } else {
                 inFlight.end(match.execution)
             }
         }
-        try await wakeEnvironments(besides: candidates)
-        return taken
+        await readInputs(&round.matches)
+        return round
     }
 
-    private func queued(for candidates: [WorkerCandidate]) async throws -> [StoredExecution] {
+    /// nil when nothing is queued at all.
+    private func queued(for candidates: [WorkerCandidate]) async throws -> Queued? {
         let (times, now) = (times, time.now)
         let places = DispatchPlan.places(of: candidates)
         return try await database.read { connection in
-            var queued: [StoredExecution] = []
+            guard try connection.first(ExecutionStore.anyQueued) != nil else { return nil }
+            var queued = Queued()
             for place in places {
                 for needs in try Self.needs(at: place, connection) {
                     let room = place.workers.reduce(0) { $0 + (DispatchPlan.serves($1, needs) ? $1.freeSlots : 0) }
@@ -93,14 +121,37 @@ extension ExecutionService {
                     // What is in flight still says queued.
                     let limit = room + inFlight.count
                     for row in try Self.queued(at: place, needs, limit: limit, at: now, connection) {
-                        let stored = try ExecutionStore.stored(row, times: times)
-                        if !inFlight.contains(stored.record.id) { queued.append(stored) }
+                        guard !inFlight.passOver(try row.id("id")) else { continue }
+                        queued.runnable.append(try ExecutionStore.stored(row, times: times))
                     }
                 }
             }
+            queued.waiting = try connection.rows(ExecutionStore.waitingEnvironments, now).map { row in
+                (try row.id("environment_id"), try row.id("organization_id"))
+            }
+            queued.nextAttempt = try connection.first(ExecutionStore.nextAttempt, now)?.optionalTimestamp("at")
             return queued
         }
     }
+
+    /// With one read, as far as they are small. A match that is left without reads its own, and hears why it cannot.
+    private func readInputs(_ matches: inout [Match]) async {
+        guard matches.count > 1 else { return }
+        let wanted = matches.map { ($0.key.executionID, $0.stored.record.organizationID) }
+        let inputs = try? await database.read { connection in
+            var inputs: [SealedRow?] = []
+            var bytes = 0
+            for (id, organization) in wanted where bytes < Self.inputBytesAtOnce {
+                let input = try SealedRow(id, organization, in: connection)
+                bytes += input?.byteCount ?? 0
+                inputs.append(input)
+            }
+            return inputs
+        }
+        for (index, input) in (inputs ?? []).enumerated() { matches[index].input = input }
+    }
+
+    private static let inputBytesAtOnce = 4 << 20
 
     private static func needs(at place: DispatchPlan.Place, _ connection: any SQLConnection) throws -> [String] {
         let rows =
@@ -132,18 +183,8 @@ extension ExecutionService {
         )
     }
 
-    private func wakeEnvironments(besides candidates: [WorkerCandidate]) async throws {
-        let now = time.now
-        let waiting = try await database.read { connection in
-            try connection.rows(ExecutionStore.waitingEnvironments, now).map { row in
-                (
-                    try row.id(EnvironmentKind.self, "environment_id"),
-                    try row.id(OrganizationKind.self, "organization_id")
-                )
-            }
-        }
-        for (environment, organization) in waiting
-        where !candidates.contains(where: { $0.environmentID == environment }) {
+    private func wakeEnvironments(of round: Round) async throws {
+        for (environment, organization) in round.asleep {
             var refusal: FailureReason?
             do {
                 refusal = try await environments.wake(environment, organization: organization)

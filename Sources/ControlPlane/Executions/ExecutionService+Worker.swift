@@ -7,8 +7,10 @@ public import WorkerProtocol
 // What workers say. Every call is fenced by attempt and worker.
 extension ExecutionService {
     public func started(_ key: AttemptKey, worker: WorkerID, at: Timestamp) async throws {
-        let organization = try await organization(of: key, worker)
-        try await change(key.executionID, organization, worker: worker) { machine, _ in
+        let owner = try await owner(of: key, worker)
+        try await change(key.executionID, owner.organizationID, known: owner.seen?.stored, worker: worker) {
+            machine,
+            _ in
             try machine.start(attempt: key.attempt, at: at)
         }
     }
@@ -60,11 +62,17 @@ extension ExecutionService {
         startedAt: Timestamp?
     ) async throws {
         let owner = try await owner(of: key, worker)
-        let report = try await withMarks(report, key, owner)
+        let report = try WrittenReport(try await withMarks(report, key, owner))
         let now = time.now
-        try await change(key.executionID, owner.organizationID, worker: worker, report: report, startedAt: startedAt) {
-            machine,
-            _ in try machine.report(attempt: key.attempt, report, at: now)
+        try await change(
+            key.executionID,
+            owner.organizationID,
+            known: owner.seen?.stored,
+            worker: worker,
+            report: report,
+            startedAt: startedAt
+        ) { machine, _ in
+            try machine.report(attempt: key.attempt, report.report, at: now)
         }
     }
 
@@ -152,7 +160,7 @@ extension ExecutionService {
                 try ExecutionStore.stored($0, times: times)
             }
         }
-        for stored in open { enliven(AttemptKey(stored.record.id, stored.record.attempt), stored.record, worker) }
+        for stored in open { enliven(AttemptKey(stored.record.id, stored.record.attempt), stored, worker) }
         let books = open.map { AttemptKey($0.record.id, $0.record.attempt) }
         guard let attempts else { return WorkerResume(points: [], held: books) }
         var resume = WorkerResume(points: [], held: [])

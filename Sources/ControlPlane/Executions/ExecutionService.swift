@@ -67,69 +67,66 @@ public struct ExecutionService: Sendable {
         var record: ExecutionRecord { stored.record }
     }
 
-    /// Reads the row, lets the machine take `event`, writes what changed under the fence of what was read, records the
-    /// fact; then, outside, carries out the effects.
+    /// Lets the machine of what is `known`, else of the row, take `event`, writes what changed under the fence of it,
+    /// records the fact; then, outside, carries out the effects.
+    /// - Parameter known: the row as it was last seen. When it has moved since, the row is read.
     @discardableResult
     func change(
         _ id: ExecutionID,
         _ organization: OrganizationID,
+        known: StoredExecution? = nil,
         actor: UserID? = nil,
         worker: WorkerID? = nil,
         by fence: HeldWorker? = nil,
-        report: ExecutionReport? = nil,
+        report: WrittenReport? = nil,
         startedAt: Timestamp? = nil,
         _ event: @escaping @Sendable (inout ExecutionMachine, ExecutionRecord) throws -> [ExecutionMachine.Effect]
     ) async throws -> Change {
         let now = time.now
         let times = times
         let database = database
+        var known = known
         let committed = try await withMovingRows {
-            try await feed.transaction(organization: organization) { transaction in
-                guard let row = try transaction.first(ExecutionStore.byID, id, organization) else {
-                    throw Self.unknown(id)
-                }
-                let stored = try ExecutionStore.stored(row, times: times)
-                if let worker, let claim = stored.machine.claim, claim.workerID != worker {
+            let seen = known.take()
+            return try await feed.transaction(organization: organization) { transaction in
+                let old = try seen ?? Self.stored(id, organization, times, in: transaction)
+                if let worker, let claim = old.machine.claim, claim.workerID != worker {
                     throw BerthError.stale("worker", held: worker, current: claim.workerID)
                 }
                 try fence?.check(in: transaction, database.dialect)
-                var machine = stored.machine
-                let effects = try event(&machine, stored.record)
-                guard machine != stored.machine else { return Change(stored: stored, effects: effects, seq: nil) }
-                try ExecutionStore.write(
-                    machine,
-                    over: stored,
-                    effects,
-                    report: report,
-                    startedAt: startedAt,
-                    at: now,
-                    in: transaction
-                )
-                guard let row = try transaction.first(ExecutionStore.byID, id, organization) else {
-                    throw Self.unknown(id)
+                var machine = old.machine
+                let effects: [ExecutionMachine.Effect]
+                do {
+                    effects = try event(&machine, old.record)
+                } catch  where seen != nil {
+                    // A refusal has to be the row's own.
+                    throw MovedRow("execution \(id)")
                 }
-                let after = try ExecutionStore.stored(row, times: times)
-                transaction.record(
-                    try ExecutionFact.event(
-                        after,
-                        effects,
-                        cancelWas: stored.machine.cancelRequest,
-                        by: actor,
-                        at: now
-                    )
-                )
-                if machine.isDeadLetter {
-                    transaction.record(
-                        try ExecutionFact.event("execution.deadLettered", after.record, by: nil, at: now)
-                    )
+                guard machine != old.machine else {
+                    guard seen == nil else { throw MovedRow("execution \(id)") }
+                    return Change(stored: old, effects: effects, seq: nil)
                 }
-                return Change(stored: after, effects: effects, seq: nil)
+                let step = ExecutionStep(old, to: machine, effects, report: report, startedAt: startedAt, at: now)
+                try ExecutionStore.write(step, in: transaction)
+                try ExecutionFact.record(step, by: actor, in: transaction)
+                return Change(stored: step.new, effects: effects, seq: nil)
             }
         }
         var change = committed.value
         change.seq = committed.seq
+        if let claim = change.stored.machine.claim { live.saw(change.stored, AttemptKey(id, claim.attempt)) }
         await perform(change.effects, change.stored)
         return change
+    }
+
+    private static func stored(
+        _ id: ExecutionID,
+        _ organization: OrganizationID,
+        _ times: ExecutionTimes,
+        in connection: any SQLConnection
+    ) throws -> StoredExecution {
+        guard let row = try connection.first(ExecutionStore.byID, id, organization) else { throw unknown(id) }
+        return try ExecutionStore.stored(row, times: times)
     }
 
     func perform(_ effects: [ExecutionMachine.Effect], _ stored: StoredExecution) async {

@@ -10,6 +10,8 @@ struct StoredExecution: Sendable {
     var titleSealed: [UInt8]?
     var instance: Int64?
     var machine: ExecutionMachine
+    /// false: it is known that no secrets lie sealed beside it.
+    var mayHaveSecrets = true
 }
 
 /// The rows of `executions` and what hangs on them. Every statement names the organization, except those of the
@@ -43,7 +45,8 @@ enum ExecutionStore {
         WHERE execution_id = $1 AND organization_id = $2
         """
     static let clearSecrets: SQL = """
-        UPDATE execution_inputs SET secrets_sealed = NULL WHERE execution_id = $1 AND organization_id = $2
+        UPDATE execution_inputs SET secrets_sealed = NULL
+        WHERE execution_id = $1 AND organization_id = $2 AND secrets_sealed IS NOT NULL
         """
     /// The fence is in the statement: attempt and version as they were read.
     static let update: SQL = """
@@ -53,12 +56,15 @@ enum ExecutionStore {
         WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4
             AND state IN ('queued', 'assigned', 'running')
         """
-    static let recordEnd: SQL = """
+    /// As `update`, for the last write of all.
+    static let end: SQL = """
         UPDATE executions
-        SET exit_code = $3, failure_code = $4, failure_message = $5, agent_session_id = $6, model = COALESCE($7, model),
-            input_tokens = $8, output_tokens = $9, cost_usd_micros = $10, turns = $11, duration_ms = $12, result = $13,
-            ended_at = $14
-        WHERE id = $1 AND organization_id = $2 AND ended_at IS NULL
+        SET state = $5, cancelled_by = $6, started_at = $7, deadline_at = NULL, state_entered_at = $8, failures = $9,
+            not_before = NULL, version = version + 1, exit_code = $10, failure_code = $11, failure_message = $12,
+            agent_session_id = $13, model = COALESCE($14, model), input_tokens = $15, output_tokens = $16,
+            cost_usd_micros = $17, turns = $18, duration_ms = $19, result = $20, ended_at = $21
+        WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4
+            AND state IN ('queued', 'assigned', 'running')
         """
     static let insertAttempt: SQL = """
         INSERT INTO execution_attempts
@@ -71,16 +77,20 @@ enum ExecutionStore {
         """
     static let endAttempt: SQL = """
         UPDATE execution_attempts
-        SET ended_at = $3, outcome = $4, accepted_end = $5, failure_code = $6, failure_message = $7
+        SET started_at = COALESCE(started_at, $8), ended_at = $3, outcome = $4, accepted_end = $5, failure_code = $6,
+            failure_message = $7
         WHERE execution_id = $1 AND attempt = $2 AND ended_at IS NULL
         """
-    static let insertStream: SQL = """
+    private static let intoStreams: SQL = """
         INSERT INTO output_streams
             (execution_id, attempt, stream, organization_id, owner_id, acknowledged_offset, total_bytes, head_bytes,
              tail_bytes, digest, ended_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        ON CONFLICT (execution_id, attempt, stream) DO NOTHING
+        VALUES ($1, $2, $6, $3, $4, $7, $8, $7, $9, $10, $5)
         """
+    private static let knownStream: SQL = " ON CONFLICT (execution_id, attempt, stream) DO NOTHING"
+    static let insertStream: SQL = intoStreams + knownStream
+    static let insertStreams: SQL =
+        intoStreams + ", ($1, $2, $11, $3, $4, $12, $13, $12, $14, $15, $5)" + knownStream
     static let streams: SQL = """
         SELECT stream, acknowledged_offset, total_bytes, head_bytes, tail_bytes, digest FROM output_streams
         WHERE execution_id = $1 AND attempt = $2 AND organization_id = $3 ORDER BY stream
@@ -175,8 +185,9 @@ enum ExecutionStore {
     /// For the test that prepares every statement.
     static let statements =
         [
-            byID, insert, insertInput, input, clearSecrets, update, recordEnd, insertAttempt, startAttempt, endAttempt,
-            insertStream, streams, attemptOwner, heldByWorker, heldByInstance, queuedIn, needsIn, needsAlone,
+            byID, insert, insertInput, input, clearSecrets, update, end, insertAttempt, startAttempt, endAttempt,
+            insertStream, insertStreams, streams, attemptOwner, heldByWorker, heldByInstance, queuedIn, needsIn,
+            needsAlone,
             queuedInNeeding, queuedAloneNeeding, waitingEnvironments, nextAttempt, attempts, anyQueued, held, openIn,
             due, nextDeadline, events, claimKey, insertKey,
             list(ExecutionFilter(states: [.queued, .running]), from: 8),

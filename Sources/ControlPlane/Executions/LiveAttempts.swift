@@ -13,11 +13,29 @@ final class LiveAttempts: Sendable {
         var outputLimit: Int64
         /// A documented peer's streams, whose marks the server makes.
         var tallies: [OutputStream: ChunkTally] = [:]
+        /// As its row was last seen.
+        fileprivate(set) var seen: SeenExecution?
+    }
+
+    /// Kept by reference, because entries are copied out again and again.
+    final class SeenExecution: Sendable {
+        let stored: StoredExecution
+        init(_ stored: StoredExecution) { self.stored = stored }
     }
 
     private let attempts = Mutex<[AttemptKey: Live]>([:])
 
     func add(_ key: AttemptKey, _ live: Live) { attempts.withLock { $0[key] = live } }
+
+    /// Its row was read, or written.
+    func saw(_ stored: StoredExecution, _ key: AttemptKey) {
+        attempts.withLock { attempts in
+            guard let version = attempts[key]?.seen?.stored.record.version else {
+                return attempts[key]?.seen = SeenExecution(stored)
+            }
+            if version < stored.record.version { attempts[key]?.seen = SeenExecution(stored) }
+        }
+    }
 
     func remove(_ key: AttemptKey) { attempts.withLock { $0[key] = nil } }
 

@@ -1,5 +1,6 @@
 import Base
 import Crypto
+import Database
 import Domain
 import FoundationEssentials
 import WorkerProtocol
@@ -10,6 +11,23 @@ struct SealedInput: Sendable {
     var prompt: [UInt8]
     var command: [UInt8]?
     var secrets: [UInt8]?
+}
+
+/// Those parts, apart from the title, as the row beside the execution's holds them.
+struct SealedRow: Sendable {
+    var prompt: [UInt8]
+    var command: [UInt8]?
+    var secrets: [UInt8]?
+
+    /// nil: there is no such row.
+    init?(_ id: ExecutionID, _ organization: OrganizationID, in connection: any SQLConnection) throws {
+        guard let row = try connection.first(ExecutionStore.input, id, organization) else { return nil }
+        prompt = try row.blob("prompt_sealed")
+        command = try row.optionalBlob("command_sealed")
+        secrets = try row.optionalBlob("secrets_sealed")
+    }
+
+    var byteCount: Int { prompt.count + (command?.count ?? 0) + (secrets?.count ?? 0) }
 }
 
 /// Variables and logins as they are sealed together.

@@ -2,6 +2,12 @@ public import Base
 import Domain
 import WorkerProtocol
 
+/// A WebSocket message of a worker.
+public enum LinkFrame: Sendable {
+    case text([UInt8])
+    case binary([UInt8])
+}
+
 /// Carries out what a ``WorkerSession`` says, for one connection. The owner of the socket calls `receive` in the order
 /// of arrival, one at a time, which is also the back-pressure: a frame is not answered before it is stored.
 public actor WorkerLink {
@@ -26,23 +32,85 @@ public actor WorkerLink {
         session = WorkerSession(now: service.time.uptime, window: service.window)
     }
 
+    /// Frames in the order of arrival, as many as have come. Ends that follow one another are recorded side by side, so that
+    /// they share a commit; each passes its own fence, or fails alone.
+    public func receive(_ frames: [LinkFrame]) async {
+        var ends: [End] = []
+        for frame in frames {
+            for action in actions(of: frame) {
+                if case .complete(let key, let report) = action, workerID != nil {
+                    ends.append(End(key: key, report: report, startedAt: takeStart(of: key)))
+                    continue
+                }
+                if case .started(let key) = action, workerID != nil {
+                    noteStart(of: key)
+                    continue
+                }
+                await record(ends)
+                ends = []
+                // What could not be stored has closed it: the rest comes again, over the next connection.
+                if session.isClosed { guard case .close = action else { continue } }
+                await perform([action])
+            }
+        }
+        await record(ends)
+    }
+
     /// A text frame.
-    public func receive(text bytes: [UInt8]) async {
+    public func receive(text bytes: [UInt8]) async { await receive([.text(bytes)]) }
+
+    /// A binary frame.
+    public func receive(binary bytes: [UInt8]) async { await receive([.binary(bytes)]) }
+
+    private func actions(of frame: LinkFrame) -> [WorkerAction] {
         do {
-            guard let message = try MessageCodec.decodeStorable(bytes) else { return }
-            await perform(session.receive(message, now: service.time.uptime))
+            switch frame {
+            case .text(let bytes):
+                guard let message = try MessageCodec.decodeStorable(bytes) else { return [] }
+                return session.receive(message, now: service.time.uptime)
+            case .binary(let bytes):
+                return session.receive(try ChannelFrame(decoding: bytes), now: service.time.uptime)
+            }
         } catch {
-            await perform(session.receiveMalformed(error))
+            return session.receiveMalformed(error)
         }
     }
 
-    /// A binary frame.
-    public func receive(binary bytes: [UInt8]) async {
-        do {
-            await perform(session.receive(try ChannelFrame(decoding: bytes), now: service.time.uptime))
-        } catch {
-            await perform(session.receiveMalformed(error))
+    private struct End: Sendable {
+        var key: AttemptKey
+        var report: ExecutionReport
+        var startedAt: Timestamp?
+    }
+
+    private func record(_ ends: [End]) async {
+        guard ends.count > 1 else {
+            for end in ends { await record(end) }
+            return
         }
+        await withDiscardingTaskGroup { group in
+            for end in ends { group.addTask { await self.record(end) } }
+        }
+    }
+
+    private func record(_ end: End) async {
+        guard let workerID else { return }
+        do {
+            try await service.attempts.completed(end.key, worker: workerID, end.report, startedAt: end.startedAt)
+        } catch {
+            await fail(.complete(end.key, end.report), BerthError(wrapping: error))
+        }
+    }
+
+    private func noteStart(of key: AttemptKey) {
+        guard !begun.contains(where: { $0.key == key }) else { return }
+        begun.append((key, service.time.now, service.time.uptime + Self.recordingDelay))
+        changed.ring()
+    }
+
+    /// Recorded with the end, if it is not yet.
+    private func takeStart(of key: AttemptKey) -> Timestamp? {
+        guard let index = begun.firstIndex(where: { $0.key == key }) else { return nil }
+        return begun.remove(at: index).at
     }
 
     /// When ``keepUp()`` has something to do next, as things stand: whatever the link is given may change it. nil once it
@@ -174,18 +242,10 @@ public actor WorkerLink {
             let reason = FailureReason(.infrastructureLost, "its worker came back without it")
             let fence = WorkerFence(replicaID: service.registry.seat.id, connection: connection)
             try await attempts.lost(keys, worker: worker, fence, reason)
-        case .started(let key):
-            guard !begun.contains(where: { $0.key == key }) else { return }
-            begun.append((key, service.time.now, service.time.uptime + Self.recordingDelay))
-            changed.ring()
         case .progress(let key, let stage, let message):
             try await attempts.progress(key, worker: worker, stage: stage, message: message)
         case .personaEvent(let key, let type, let payload):
             try await attempts.personaEvent(key, worker: worker, type: type, payload: payload)
-        case .complete(let key, let report):
-            let startedAt = begun.first { $0.key == key }?.at
-            begun.removeAll { $0.key == key }
-            try await attempts.completed(key, worker: worker, report, startedAt: startedAt)
         case .openOutput(let channel, let key, let stream, _):
             let durable = try await attempts.openOutput(key, stream, worker: worker)
             await perform(session.opened(channel: channel, key, stream, durable: durable))
@@ -198,6 +258,8 @@ public actor WorkerLink {
             try await attempts.appendTail(key, stream, worker: worker, at: offset, bytes)
         // The report carries the total and the digest; the frame only closes the books of the channel.
         case .endOutput: break
+        // Taken before they come here.
+        case .started, .complete: break
         case .send, .sendFrame, .admit, .answered, .close, .note: break
         }
     }

@@ -7,6 +7,9 @@ package final class SQLiteConnection: SQLConnection {
     private let watcher: StatementWatcher?
     private let allowsWriting: Bool
     private let changesBefore: Int64
+    package let group: TransactionGroup?
+    /// Something may be there that has to be undone when the transaction fails. A statement that fails undoes itself.
+    private(set) var hasWritten = false
     /// The first failed statement's error, which ends the transaction whatever the closure does with it.
     package private(set) var failure: BerthError?
 
@@ -15,7 +18,8 @@ package final class SQLiteConnection: SQLConnection {
         self.init(handle, allowsWriting: allowsWriting, watcher: nil)
     }
 
-    init(_ handle: SQLiteHandle, allowsWriting: Bool, watcher: StatementWatcher?) {
+    init(_ handle: SQLiteHandle, allowsWriting: Bool, watcher: StatementWatcher?, group: TransactionGroup? = nil) {
+        self.group = group
         self.handle = handle
         self.allowsWriting = allowsWriting
         self.watcher = watcher
@@ -52,6 +56,7 @@ package final class SQLiteConnection: SQLConnection {
     package func executeScript(_ text: String) throws {
         try guarded {
             guard allowsWriting else { throw BerthError.readThatWrites(text) }
+            hasWritten = true
             try handle.script(text)
         }
     }
@@ -64,7 +69,13 @@ package final class SQLiteConnection: SQLConnection {
             throw BerthError(.internal, "a SQL statement was run inside its own result", detail: sql.text)
         }
         statement.begin()
-        defer { statement.end() }
+        let changesBefore = handle.totalChanges
+        defer {
+            statement.end()
+            if !statement.isReadOnly, !statement.changesRows || handle.totalChanges != changesBefore {
+                hasWritten = true
+            }
+        }
         try handle.require(try statement.bind(values), statement: sql.text)
         while true {
             switch statement.step() {

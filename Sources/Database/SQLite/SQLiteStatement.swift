@@ -9,6 +9,8 @@ final class SQLiteStatement {
     private let valueCount: Int
     let columns: Columns
     let isReadOnly: Bool
+    /// It changes rows and nothing else, so that their count tells whether it did.
+    let changesRows: Bool
     private(set) var isBusy = false
 
     /// Refuses parameters other than `$1`…`$n`, each used at least once.
@@ -30,6 +32,7 @@ final class SQLiteStatement {
         valueCount = highest
         columns = Columns((0..<sqlite3_column_count(pointer)).map { String(cString: sqlite3_column_name(pointer, $0)) })
         isReadOnly = sqlite3_stmt_readonly(pointer) != 0
+        changesRows = ["INSERT", "UPDATE", "DELETE"].contains { text.hasPrefix($0) }
     }
 
     private static func placeholderError(_ what: String, _ text: String) -> BerthError {

@@ -49,11 +49,15 @@ final class WorkerReader: @unchecked Sendable {
 
     /// True when nothing is left to do for now.
     private func handOn() async -> Bool {
-        while let message = socket.takeQueued() {
-            switch message {
-            case .text(let text): await link.receive(text: Array(text.utf8))
-            case .binary(let bytes): await link.receive(binary: bytes)
-            }
+        while socket.hasQueued {
+            await link.receive(
+                socket.takeQueued().map { message in
+                    switch message {
+                    case .text(let text): .text(Array(text.utf8))
+                    case .binary(let bytes): .binary(bytes)
+                    }
+                }
+            )
         }
         if hasEnded {
             timer?.close()

@@ -10,6 +10,24 @@ extension WebSocket {
         return try await loop.suspend { waiter in self.take(waiter) }
     }
 
+    /// The messages that wait to be received, or the first of them where they are many or large. On the loop.
+    public func takeQueued() -> [WebSocketMessage] {
+        loop.preconditionCurrent()
+        var messages: [WebSocketMessage] = []
+        var bytes = 0
+        while bytes < Self.waitingBytes, messages.count < Self.waitingMessages, let next = takeMessage() {
+            bytes += next.byteCount
+            messages.append(next)
+        }
+        return messages
+    }
+
+    /// Whether ``takeQueued()`` has one. On the loop.
+    public var hasQueued: Bool { !inbox.isEmpty }
+
+    private static let waitingBytes = 64 << 10
+    private static let waitingMessages = 128
+
     /// When any byte, also of a pong, last came from the peer. On the loop.
     public var lastReceived: Uptime { stream.socket.lastReceived }
 
@@ -31,7 +49,7 @@ extension WebSocket {
         if !stream.isSecure { stream.socket.readSize = EventLoop.readBufferSize }
     }
 
-    func takeMessage() -> WebSocketMessage? {
+    private func takeMessage() -> WebSocketMessage? {
         guard let message = inbox.takeFirst() else { return nil }
         if inbox.isEmpty, isPaused, !isHeld { readOn() }
         return message

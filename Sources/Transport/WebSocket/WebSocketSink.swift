@@ -30,15 +30,6 @@ extension WebSocket {
         sink.webSocketEnded(end)
     }
 
-    /// The first message that waits to be received, if any. On the loop.
-    public func takeQueued() -> WebSocketMessage? {
-        loop.preconditionCurrent()
-        return takeMessage()
-    }
-
-    /// Whether ``takeQueued()`` has one. On the loop.
-    public var hasQueued: Bool { !inbox.isEmpty }
-
     /// Ends the connection at once, without a word.
     func abort() { loop.execute { self.stream.close() } }
 

@@ -27,18 +27,13 @@ final class ServicesServer: SimServer, @unchecked Sendable {
     private var workers: WorkerService?
     private var task: Task<Void, Never>?
     private var jobs: AsyncStream<@Sendable () async -> Void>.Continuation?
-    private var inboxes: [Int: AsyncStream<Inbound>.Continuation] = [:]
+    private var inboxes: [Int: SimInbox] = [:]
 
     /// Of a planted mistake.
     var syncedAt: Int64 = 0
     /// What was seen of the rows.
     var seen: [Int: SeenRow] = [:]
     var breach: (any Error)?
-
-    private enum Inbound: Sendable {
-        case text([UInt8])
-        case binary([UInt8])
-    }
 
     init(_ world: World, _ store: ScheduleStore) {
         self.world = world
@@ -198,8 +193,8 @@ final class ServicesServer: SimServer, @unchecked Sendable {
 
     func accept(_ connection: Connection) {
         guard let workers, let process else { return }
-        let (inbox, continuation) = AsyncStream<Inbound>.makeStream()
-        inboxes[connection.number] = continuation
+        let inbox = SimInbox()
+        inboxes[connection.number] = inbox
         let identity = WorkerIdentity(organizationID: store.organization, ownerID: nil, place: .alone)
         let transport = SimTransport(world, connection, process)
         jobs?.yield {
@@ -207,12 +202,7 @@ final class ServicesServer: SimServer, @unchecked Sendable {
             // As `WorkerHub.serve`.
             await withDiscardingTaskGroup { group in
                 group.addTask { await link.run() }
-                for await item in inbox {
-                    switch item {
-                    case .text(let bytes): await link.receive(text: bytes)
-                    case .binary(let bytes): await link.receive(binary: bytes)
-                    }
-                }
+                for await _ in inbox.news { await link.receive(inbox.take()) }
                 await link.disconnected()
                 group.cancelAll()
             }
@@ -222,8 +212,8 @@ final class ServicesServer: SimServer, @unchecked Sendable {
     func receive(_ item: Upward, on connection: Connection) throws {
         let inbox = inboxes[connection.number]
         switch item {
-        case .message(let message): inbox?.yield(.text(try MessageCodec.encode(message)))
-        case .frame(let frame): inbox?.yield(.binary(frame.encoded()))
+        case .message(let message): inbox?.add(.text(try MessageCodec.encode(message)))
+        case .frame(let frame): inbox?.add(.binary(frame.encoded()))
         case .ping: break
         }
     }
