@@ -107,6 +107,7 @@ let package = Package(
                 .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
                 .embedInCode("0005-dead-letters.sql"),
                 .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
+                .embedInCode("0008-provisioning-log.sql"),
             ],
             swiftSettings: strict
         ),

@@ -64,6 +64,8 @@ struct ServerCore: Sendable {
         case .environmentStart, .environmentStop, .environmentPause, .environmentResume, .environmentRetry,
             .environmentDestroy:
             try await environmentVerb(context)
+        case .environmentLog: try await environmentLog(context)
+        case .environmentExecute: try await environmentExecute(context)
         case .workspaceList: try await workspaceList(context)
         case .workspaceGet: try await workspaceGet(context)
         case .repositoryCreate: try await repositoryCreate(context)

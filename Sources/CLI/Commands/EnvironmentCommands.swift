@@ -8,7 +8,7 @@ enum EnvironmentCommands {
     private static let operand = Operand(name: "ENVIRONMENT", count: .one, about: "name or id of an environment")
 
     static let all: [Command] =
-        [create, list, show]
+        [create, list, show, EnvironmentLogCommand.command, EnvironmentExecCommand.command]
         + [
             verb("start", .environmentStart, "Start a stopped environment."),
             verb("stop", .environmentStop, "Stop it; its files stay."),

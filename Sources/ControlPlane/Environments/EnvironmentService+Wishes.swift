@@ -39,6 +39,7 @@ extension EnvironmentService {
                 let stored = try read(id, request.organizationID, in: transaction)
                 try demand(stored, at: now, in: transaction)
                 transaction.record(try Self.fact("environment.requested", stored.record, by: request.ownerID, at: now))
+                try tell(of: stored.record, before: nil, in: transaction)
                 return stored.record
             }
             .value
