@@ -88,9 +88,6 @@ final class WorkerHub: Sendable {
             observer: TunnelObserver(metrics: metrics, log: log)
         )
         let link = workers.connect(identity, over: WebSocketLink(socket: socket, channels: channels))
-        let reader = WorkerReader(socket, channels, link, log: log) { [metrics] in
-            metrics.add(.workersConnected, -1)
-        }
-        reader.begin()
+        LinkReader.begin(socket, channels, WorkerReceiver(link: link, metrics: metrics, log: log))
     }
 }

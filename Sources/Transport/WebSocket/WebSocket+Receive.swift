@@ -43,11 +43,8 @@ extension WebSocket {
         return Uptime(nanoseconds: payload.reduce(0) { $0 << 8 | UInt64($1) })
     }
 
-    /// Reads as much at a time as the loop's buffer holds. What TLS decrypts goes through the cache twice, so there
-    /// the smaller size stays: it took a tenth less. On the loop.
-    public func readInBulk() {
-        if !stream.isSecure { stream.socket.readSize = EventLoop.readBufferSize }
-    }
+    /// Reads as much at a time as the loop's buffer holds. On the loop.
+    public func readInBulk() { stream.socket.readSize = EventLoop.readBufferSize }
 
     private func takeMessage() -> WebSocketMessage? {
         guard let message = inbox.takeFirst() else { return nil }
