@@ -78,7 +78,8 @@ let package = Package(
         swiftTarget("Crypto", ["Base", "OpenSSL"]),
         swiftTarget("Transport", ["Base", "EventLoop", "OpenSSL", "CLLHTTP", "CZlib"]),
         swiftTarget("HolderProtocol", []),
-        swiftTarget("Holder", ["HolderProtocol", "CShims"]),
+        swiftTarget("MachineLink", []),
+        swiftTarget("Holder", ["HolderProtocol", "MachineLink", "CShims"]),
         swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "CMemory", "OutputStore"]),
         swiftTarget("Database", ["Base", "CSQLite"]),
         swiftTarget("DatabasePostgres", ["Base", "Database", "CPostgres"]),
@@ -97,7 +98,7 @@ let package = Package(
                 "OutputStore",
             ]
         ),
-        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "CShims"]),
+        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "HolderProtocol", "MachineLink", "CShims"]),
         .target(
             name: "Migrations",
             dependencies: ["Database"],
@@ -108,6 +109,7 @@ let package = Package(
                 .embedInCode("0005-dead-letters.sql"),
                 .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
                 .embedInCode("0008-provisioning-log.sql"),
+                .embedInCode("0009-idle.sql"),
             ],
             swiftSettings: strict
         ),
@@ -203,6 +205,7 @@ let package = Package(
                 "subprocess-fixture",
             ]
         ),
+        tests("MachineLinkTests", ["MachineLink"]),
         tests("ProvidersTests", ["Providers", "Domain"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),

@@ -117,6 +117,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentCreate, environmentList, environmentGet, environmentWhy, environmentStart, environmentStop
     case environmentPause, environmentResume, environmentRetry, environmentDestroy
     case environmentLog, environmentExecute
+    case environmentActivity
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel

@@ -61,6 +61,7 @@ struct ServerCore: Sendable {
         case .environmentList: try await environmentList(context)
         case .environmentGet: try await environmentGet(context)
         case .environmentWhy: try await environmentWhy(context)
+        case .environmentActivity: try await environmentActivity(context)
         case .environmentStart, .environmentStop, .environmentPause, .environmentResume, .environmentRetry,
             .environmentDestroy:
             try await environmentVerb(context)

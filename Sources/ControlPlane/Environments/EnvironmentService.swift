@@ -19,10 +19,13 @@ public struct EnvironmentService: Sendable {
     let replica: ReplicaID
     /// Whether new environments are on this server's machine; else the first server that takes their job has them.
     let isHome: Bool
-    private let byID: RowQuery<StoredEnvironment>
+    let byID: RowQuery<StoredEnvironment>
     let reported = ReportedOrphans()
     let bells = EnvironmentBells()
     let provisioningLog: ProvisioningLog
+    let activity = ActivityBoard()
+    /// Rung when a worker has said what goes on.
+    let reports = EnvironmentBells()
     let written = WrittenVersions()
     /// Rings when the providers should be asked before their time.
     let reconcileBell = Wakeup()
@@ -97,6 +100,8 @@ public struct EnvironmentService: Sendable {
                     at: now,
                     in: transaction
                 )
+                // A wish of a person is use.
+                if actor != nil { try transaction.run(EnvironmentStore.used, id, now) }
                 if claim == nil { try demand(after, at: now, in: transaction) }
                 if interrupts { try jobs.interrupt(id.text, in: transaction) }
                 return Changed(stored: after, before: before, isChanged: true)
