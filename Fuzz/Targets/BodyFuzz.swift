@@ -18,6 +18,7 @@ enum BodyFuzz {
         case .environmentCreate: read(CreateEnvironment.self, writer.text, schema, route)
         case .repositoryCreate: read(CreateRepository.self, writer.text, schema, route)
         case .keyCreate: read(CreateAPIKey.self, writer.text, schema, route)
+        case .busPublish: read(PublishMessage.self, writer.text, schema, route)
         case .compatibilityExecute: read(CompatibilityExecute.self, writer.text, schema, route)
         default: Fuzz.check(false, "no type is known for the body of \(route.id)")
         }

@@ -24,10 +24,15 @@ public struct AccessToken: Sendable {
 
     /// nil for anything that is no token of ours by its form, so that it never reaches the database.
     public init?(presented text: Secret<String>) {
-        let plain = text.reveal().utf8
-        guard let kind = Kind.allCases.first(where: { plain.starts(with: $0.rawValue.utf8) }) else { return nil }
-        let digits = plain.dropFirst(kind.rawValue.utf8.count)
-        guard digits.count == Self.randomLength * 2, digits.allSatisfy(Self.isHexadecimal) else { return nil }
+        var plain = text.reveal()
+        let isToken = plain.withUTF8 { plain in
+            Kind.allCases.contains { kind in
+                let prefix = kind.rawValue.utf8
+                return plain.count == prefix.count + Self.randomLength * 2 && zip(plain, prefix).allSatisfy(==)
+                    && plain[prefix.count...].allSatisfy(Self.isHexadecimal)
+            }
+        }
+        guard isToken else { return nil }
         self.text = text
     }
 

@@ -57,9 +57,10 @@ public final class LinkChannels: @unchecked Sendable {
     deinit { head.deallocate() }
 
     /// Takes over the frames of TCP channels. On the loop, before the first of them can come.
-    public func begin() {
+    /// - Parameter front: takes the socket's messages instead, and hands on here what is for channels.
+    public func begin(behind front: (any WebSocketSink)? = nil) {
         socket.readInBulk()
-        socket.deliver(to: self)
+        socket.deliver(to: front ?? self)
     }
 
     /// What has gone through this link.

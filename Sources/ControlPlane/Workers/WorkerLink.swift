@@ -1,4 +1,4 @@
-import Base
+public import Base
 import Domain
 import WorkerProtocol
 
@@ -20,7 +20,7 @@ public actor WorkerLink {
     private var connection: Int64 = 0
     /// Said to have started, and not recorded yet: recorded a moment later, so that the commit holds up no output, and
     /// not apart at all when the end comes first.
-    private var begun: [(key: AttemptKey, at: Timestamp)] = []
+    private var begun: [(key: AttemptKey, at: Timestamp, due: Uptime)] = []
     /// The worker's word about the last claim.
     private var claimed: (claim: String, refusal: String?)?
     private let changed = Wakeup()
@@ -105,7 +105,7 @@ public actor WorkerLink {
 
     private func noteStart(of key: AttemptKey) {
         guard !begun.contains(where: { $0.key == key }) else { return }
-        begun.append((key, service.time.now))
+        begun.append((key, service.time.now, service.time.uptime + Self.recordingDelay))
         changed.ring()
     }
 
@@ -115,25 +115,33 @@ public actor WorkerLink {
         return begun.remove(at: index).at
     }
 
-    /// Keeps the connection's deadlines and records starts; returns when it is closed. Runs beside the reading of the
-    /// socket.
+    /// When ``keepUp()`` has something to do next, as things stand: whatever the link is given may change it. nil once it
+    /// is closed.
+    public var due: Uptime? {
+        guard let deadline = session.deadline else { return nil }
+        return begun.first.map { min($0.due, deadline) } ?? deadline
+    }
+
+    /// Records the starts that are due, and acts on a deadline that has passed.
+    public func keepUp() async {
+        if let first = begun.first, first.due <= service.time.uptime { await recordStarts() }
+        await expire()
+    }
+
+    /// Calls ``keepUp()`` whenever it is due; returns when the connection is closed. For an owner without a clock of its
+    /// own, beside the reading of the socket.
     public func run() async {
-        while let deadline = session.deadline {
+        while true {
+            let count = changed.count
+            guard let due else { return }
             do {
-                let count = changed.count
-                if begun.isEmpty {
-                    try await changed.wait(after: count, until: deadline, time: service.time)
-                } else {
-                    try await service.time.wait(for: Self.recordingDelay)
-                    await recordStarts()
-                }
+                try await changed.wait(after: count, until: due, time: service.time)
             } catch { return }
-            await expire()
+            await keepUp()
         }
     }
 
-    /// Like ``recordStarts()`` kept out of `run`, whose frame every connection holds for as long as it lasts.
-    @inline(never) private func expire() async {
+    private func expire() async {
         if let deadline = session.deadline, deadline <= service.time.uptime { await hearTransport() }
         await perform(session.expire(now: service.time.uptime))
     }
@@ -143,10 +151,10 @@ public actor WorkerLink {
         if let moment = await transport.lastHeard() { session.heard(at: moment) }
     }
 
-    @inline(never) func recordStarts() async {
+    func recordStarts() async {
         guard let workerID else { return begun.removeAll() }
         while !begun.isEmpty {
-            let (key, at) = begun.removeFirst()
+            let (key, at, _) = begun.removeFirst()
             do {
                 try await service.attempts.started(key, worker: workerID, at: at)
             } catch {

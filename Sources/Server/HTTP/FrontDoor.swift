@@ -141,14 +141,18 @@ struct FrontDoor: Sendable {
 
     /// The scheme's name has no case (RFC 9110, section 11.1).
     static func bearer(_ request: HTTPRequest) -> Secret<String>? {
-        guard let value = request.headers["authorization"] else { return nil }
-        let scheme = "bearer ".utf8
-        let given = value.utf8
-        guard given.count > scheme.count, zip(given, scheme).allSatisfy({ $0 == $1 || $0 | 0x20 == $1 }) else {
-            return nil
+        guard var value = request.headers["authorization"] else { return nil }
+        return value.withUTF8 { given in
+            let scheme: StaticString = "bearer "
+            let isBearer =
+                given.count > scheme.utf8CodeUnitCount
+                && scheme.withUTF8Buffer { zip(given, $0).allSatisfy { $0 == $1 || $0 | 0x20 == $1 } }
+            guard isBearer else { return nil }
+            // Several spaces may divide the two; what stands at the end, the parser has cut off.
+            var start = scheme.utf8CodeUnitCount
+            while start < given.count, given[start] == 0x20 { start += 1 }
+            return Secret(String(decoding: given[start...], as: UTF8.self))
         }
-        // Several spaces may divide the two; what stands at the end, the parser has cut off.
-        return Secret(String(Substring(given.dropFirst(scheme.count).drop { $0 == 0x20 })))
     }
 
     static func problem(_ error: BerthError, request: HTTPRequest, log: Log) -> HTTPResponse {

@@ -35,7 +35,8 @@ final class Metrics: Sendable {
         guard let index = loops.firstIndex(where: { $0 === loop }) else { return }
         let meter = meters[index]
         let route = place?.number ?? FrontDoor.matcher.places.count
-        loop.execute { meter.answered(route: route, status: status, took: took) }
+        if loop.isCurrent { return meter.answered(route: route, status: status, took: took) }
+        loop.post { meter.answered(route: route, status: status, took: took) }
     }
 
     /// Of all loops together.

@@ -22,3 +22,31 @@ struct WebSocketLink: LinkTransport {
         socket.close(code: WebSocketCloseCode(rawValue: code), reason: reason)
     }
 }
+
+/// A worker's messages on their way to its ``WorkerLink``.
+struct WorkerReceiver: LinkReceiver {
+    let link: WorkerLink
+    let metrics: Metrics
+    let log: Log
+
+    func receive(_ messages: [WebSocketMessage]) async {
+        await link.receive(
+            messages.map { message in
+                switch message {
+                case .text(let text): .text(Array(text.utf8))
+                case .binary(let bytes): .binary(bytes)
+                }
+            }
+        )
+    }
+
+    var due: Uptime? { get async { await link.due } }
+
+    func keepUp() async { await link.keepUp() }
+
+    func ended(_ end: WebSocket.End) async {
+        if case .failed(let error) = end { log.debug("worker connection ended", ["error": "\(error)"]) }
+        await link.disconnected()
+        metrics.add(.workersConnected, -1)
+    }
+}

@@ -78,21 +78,19 @@ final class WorkerHub: Sendable {
         }
         return HTTPResponse(
             status: 101,
-            body: .webSocket(subprotocol: nil, configuration: Self.webSocket) { [self] socket in
-                await serve(socket, identity)
+            body: .webSocketHandOver(to: request.loop, configuration: Self.webSocket) { [self] socket in
+                serve(socket, identity)
             }
         )
     }
 
-    private func serve(_ socket: WebSocket, _ identity: WorkerIdentity) async {
+    private func serve(_ socket: WebSocket, _ identity: WorkerIdentity) {
         metrics.add(.workersConnected, 1)
-        defer { metrics.add(.workersConnected, -1) }
         let channels = LinkChannels(
             socket,
             maximum: maximumChannels,
             observer: TunnelObserver(metrics: metrics, log: log)
         )
-        channels.begin()
         let link = workers.connect(
             identity,
             over: WebSocketLink(
@@ -101,35 +99,6 @@ final class WorkerHub: Sendable {
                 egress: EgressConnections(channels: channels, reach: reach, log: log)
             )
         )
-        await withDiscardingTaskGroup { group in
-            group.addTask { await link.run() }
-            do {
-                while true {
-                    let messages = try await socket.receiveWaiting()
-                    guard !messages.isEmpty else { break }
-                    await Self.hand(messages, to: link)
-                }
-            } catch {
-                log.debug("worker connection ended", ["error": "\(error)"])
-            }
-            await link.disconnected()
-            group.cancelAll()
-        }
-    }
-
-    /// In a task of their own: one that goes on keeps the memory of its deepest call, and there are many workers.
-    private static func hand(_ messages: [WebSocketMessage], to link: WorkerLink) async {
-        await withDiscardingTaskGroup { group in
-            group.addTask {
-                await link.receive(
-                    messages.map { message in
-                        switch message {
-                        case .text(let text): .text(Array(text.utf8))
-                        case .binary(let bytes): .binary(bytes)
-                        }
-                    }
-                )
-            }
-        }
+        LinkReader.begin(socket, channels, WorkerReceiver(link: link, metrics: metrics, log: log))
     }
 }

@@ -135,23 +135,31 @@ extension HTTPParser {
         nonisolated(unsafe) static let settings: UnsafeMutablePointer<llhttp_settings_t> = {
             let settings = UnsafeMutablePointer<llhttp_settings_t>.allocate(capacity: 1)
             llhttp_settings_init(settings)
-            settings.pointee.on_message_begin = { HTTPParser.of($0)?.began() ?? -1 }
-            settings.pointee.on_url = { HTTPParser.of($0)?.target($1, $2) ?? -1 }
-            settings.pointee.on_header_field = { HTTPParser.of($0)?.name($1, $2) ?? -1 }
-            settings.pointee.on_header_value = { HTTPParser.of($0)?.value($1, $2) ?? -1 }
-            settings.pointee.on_header_value_complete = { HTTPParser.of($0)?.valueEnded() ?? -1 }
-            settings.pointee.on_headers_complete = { HTTPParser.of($0)?.headEnded() ?? -1 }
-            settings.pointee.on_chunk_extension_name = { HTTPParser.of($0)?.extra($2) ?? -1 }
-            settings.pointee.on_chunk_extension_value = { HTTPParser.of($0)?.extra($2) ?? -1 }
-            settings.pointee.on_body = { HTTPParser.of($0)?.body($1, $2) ?? -1 }
-            settings.pointee.on_message_complete = { HTTPParser.of($0)?.messageEnded() ?? -1 }
+            settings.pointee.on_message_begin = { parser in HTTPParser.with(parser) { $0.began() } }
+            settings.pointee.on_url = { parser, start, count in HTTPParser.with(parser) { $0.target(start, count) } }
+            settings.pointee.on_header_field = { parser, start, count in
+                HTTPParser.with(parser) { $0.name(start, count) }
+            }
+            settings.pointee.on_header_value = { parser, start, count in
+                HTTPParser.with(parser) { $0.value(start, count) }
+            }
+            settings.pointee.on_header_value_complete = { parser in HTTPParser.with(parser) { $0.valueEnded() } }
+            settings.pointee.on_headers_complete = { parser in HTTPParser.with(parser) { $0.headEnded() } }
+            settings.pointee.on_chunk_extension_name = { parser, _, count in HTTPParser.with(parser) { $0.extra(count) }
+            }
+            settings.pointee.on_chunk_extension_value = { parser, _, count in
+                HTTPParser.with(parser) { $0.extra(count) }
+            }
+            settings.pointee.on_body = { parser, start, count in HTTPParser.with(parser) { $0.body(start, count) } }
+            settings.pointee.on_message_complete = { parser in HTTPParser.with(parser) { $0.messageEnded() } }
             return settings
         }()
     }
 
-    private static func of(_ parser: UnsafeMutablePointer<llhttp_t>?) -> HTTPParser? {
-        guard let data = parser?.pointee.data else { return nil }
-        return Unmanaged<HTTPParser>.fromOpaque(data).takeUnretainedValue()
+    /// The parser lives through every call into llhttp, so nothing is retained for the many callbacks of one.
+    private static func with(_ parser: UnsafeMutablePointer<llhttp_t>?, _ body: (HTTPParser) -> CInt) -> CInt {
+        guard let data = parser?.pointee.data else { return -1 }
+        return Unmanaged<HTTPParser>.fromOpaque(data)._withUnsafeGuaranteedRef(body)
     }
 
     private func began() -> CInt {

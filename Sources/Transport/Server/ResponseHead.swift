@@ -19,7 +19,15 @@ struct ResponseFraming {
 enum ResponseHead {
     private static let okay = Array("HTTP/1.1 200 OK\r\n".utf8)
     /// The server's to set: a handler's own would contradict the framing.
-    private static let framingFields = ["content-length", "transfer-encoding", "connection", "date"]
+    private static func isFraming(_ field: HTTPHeaders.Field, of headers: HTTPHeaders) -> Bool {
+        switch field.nameLength {
+        case 4: headers.matches(field, "date")
+        case 10: headers.matches(field, "connection")
+        case 14: headers.matches(field, "content-length")
+        case 17: headers.matches(field, "transfer-encoding")
+        default: false
+        }
+    }
 
     static func write(_ response: HTTPResponse, framing: ResponseFraming, date: HTTPDate, to stream: ByteStream) {
         var bytes: [UInt8] = []
@@ -30,11 +38,14 @@ enum ResponseHead {
             bytes.append(contentsOf: "HTTP/1.1 \(response.status) \(reason(response.status))\r\n".utf8)
         }
         let headers = response.headers
-        for field in headers.fields where !framingFields.contains(where: { headers.matches(field, $0) }) {
+        for field in headers.fields where !isFraming(field, of: headers) {
             append(headers, field, to: &bytes)
         }
         switch framing.length {
-        case .known(let count): bytes.append(contentsOf: "content-length: \(count)\r\n".utf8)
+        case .known(let count):
+            append("content-length: ", to: &bytes)
+            append(decimal: count, to: &bytes)
+            append("\r\n", to: &bytes)
         case .chunked: bytes.append(contentsOf: "transfer-encoding: chunked\r\n".utf8)
         case .untilClose, .none: break
         }
@@ -46,6 +57,15 @@ enum ResponseHead {
         bytes.append(contentsOf: date.field)
         bytes.append(contentsOf: [0x0D, 0x0A])
         stream.write(bytes)
+    }
+
+    private static func append(_ text: StaticString, to bytes: inout [UInt8]) {
+        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+    }
+
+    private static func append(decimal number: Int, to bytes: inout [UInt8]) {
+        if number >= 10 { append(decimal: number / 10, to: &bytes) }
+        bytes.append(UInt8(ascii: "0") + UInt8(number % 10))
     }
 
     static func append(_ headers: HTTPHeaders, _ field: HTTPHeaders.Field, to bytes: inout [UInt8]) {

@@ -10,19 +10,20 @@ extension WebSocket {
         return try await loop.suspend { waiter in self.take(waiter) }
     }
 
-    /// All messages that have come, as long as they are small; waits for one. None once the peer has closed in order. Throws
-    /// as ``receive()`` does, and has one caller at a time as well.
-    public func receiveWaiting() async throws -> [WebSocketMessage] {
-        guard let first = try await receive() else { return [] }
-        var messages = [first]
-        guard loop.isCurrent else { return messages }
-        var bytes = first.byteCount
+    /// The messages that wait to be received, or the first of them where they are many or large. On the loop.
+    public func takeQueued() -> [WebSocketMessage] {
+        loop.preconditionCurrent()
+        var messages: [WebSocketMessage] = []
+        var bytes = 0
         while bytes < Self.waitingBytes, messages.count < Self.waitingMessages, let next = takeMessage() {
             bytes += next.byteCount
             messages.append(next)
         }
         return messages
     }
+
+    /// Whether ``takeQueued()`` has one. On the loop.
+    public var hasQueued: Bool { !inbox.isEmpty }
 
     private static let waitingBytes = 64 << 10
     private static let waitingMessages = 128
@@ -42,11 +43,8 @@ extension WebSocket {
         return Uptime(nanoseconds: payload.reduce(0) { $0 << 8 | UInt64($1) })
     }
 
-    /// Reads as much at a time as the loop's buffer holds. What TLS decrypts goes through the cache twice, so there
-    /// the smaller size stays: it took a tenth less. On the loop.
-    public func readInBulk() {
-        if !stream.isSecure { stream.socket.readSize = EventLoop.readBufferSize }
-    }
+    /// Reads as much at a time as the loop's buffer holds. On the loop.
+    public func readInBulk() { stream.socket.readSize = EventLoop.readBufferSize }
 
     private func takeMessage() -> WebSocketMessage? {
         guard let message = inbox.takeFirst() else { return nil }
@@ -87,6 +85,7 @@ extension WebSocket {
             if receiver.resume(returning: message) { return }
         }
         inbox.append(message)
+        sink?.webSocketQueued()
     }
 
     /// What waits for a receiver, to a sink that came later.

@@ -6,10 +6,16 @@ public protocol WebSocketSink: AnyObject {
     func webSocketReceived(binary bytes: UnsafeRawBufferPointer) -> Bool
     /// A text message. False leaves it to ``WebSocket/receive()``.
     func webSocketReceived(text: String) -> Bool
+    /// A message that the sink left to ``WebSocket/receive()`` waits there.
+    func webSocketQueued()
     /// Bytes that had to wait for the peer were taken.
     func webSocketProgressed()
     /// Once, and last.
     func webSocketEnded(_ end: WebSocket.End)
+}
+
+extension WebSocketSink {
+    public func webSocketQueued() {}
 }
 
 extension WebSocket {
