@@ -5,6 +5,8 @@ import Synchronization
 /// What is being assigned just now, so that the next round does not take it up as well.
 final class InFlight: Sendable {
     private struct State {
+        /// Its row says, or said, that it is queued.
+        var isFromQueue: Bool
         /// A cancel came in the meantime.
         var wasCancelled = false
         /// A round of the dispatcher found it queued and left it alone.
@@ -13,10 +15,10 @@ final class InFlight: Sendable {
 
     private let states = Mutex<[ExecutionID: State]>([:])
 
-    func begin(_ id: ExecutionID) -> Bool {
+    func begin(_ id: ExecutionID, isFromQueue: Bool = false) -> Bool {
         states.withLock { states in
             guard states[id] == nil else { return false }
-            states[id] = State()
+            states[id] = State(isFromQueue: isFromQueue)
             return true
         }
     }
@@ -25,7 +27,10 @@ final class InFlight: Sendable {
     @discardableResult
     func end(_ id: ExecutionID) -> Bool { states.withLock { $0.removeValue(forKey: id)?.wasPassedOver ?? false } }
 
-    var count: Int { states.withLock(\.count) }
+    /// Those whose rows the dispatcher may find queued, by id.
+    var fromQueue: [ExecutionID] {
+        states.withLock { $0.filter { $0.value.isFromQueue }.map(\.key) }.sorted()
+    }
 
     /// Whether it is in flight.
     func passOver(_ id: ExecutionID) -> Bool {
