@@ -24,8 +24,8 @@ bench: build ## processor time against Node with Express and ws in the same run 
 	swift build -c release -Xswiftc -static-executable -Xlinker -s --scratch-path .build/static --product dispatch-bench
 	python3 Benchmarks/bench.py $(BENCH)
 
-kafka: build ## the bus with kcat, kafka-python and aiokafka on brokers that were not written here
-	BERTH_KAFKA_CLIENTS=1 BERTH_BIN=$(CURDIR)/out/bin swift test --filter SystemTests.BusTests
+kafka: build ## only the tests of the bus on brokers that were not written here, with kcat, kafka-python and aiokafka
+	BERTH_BIN=$(CURDIR)/out/bin swift test --filter SystemTests.KafkaTests
 
 fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=240)
 	Fuzz/run

@@ -78,7 +78,8 @@ let package = Package(
         swiftTarget("Crypto", ["Base", "OpenSSL"]),
         swiftTarget("Transport", ["Base", "EventLoop", "OpenSSL", "CLLHTTP", "CZlib"]),
         swiftTarget("HolderProtocol", []),
-        swiftTarget("Holder", ["HolderProtocol", "CShims"]),
+        swiftTarget("MachineLink", []),
+        swiftTarget("Holder", ["HolderProtocol", "MachineLink", "CShims"]),
         swiftTarget("Subprocess", ["Base", "EventLoop", "HolderProtocol", "CMemory", "OutputStore"]),
         swiftTarget("Database", ["Base", "CSQLite"]),
         swiftTarget("DatabasePostgres", ["Base", "Database", "CPostgres"]),
@@ -97,7 +98,7 @@ let package = Package(
                 "OutputStore",
             ]
         ),
-        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "CShims"]),
+        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "HolderProtocol", "MachineLink", "CShims"]),
         .target(
             name: "Migrations",
             dependencies: ["Database"],
@@ -107,6 +108,8 @@ let package = Package(
                 .embedInCode("0003-replicas.sql"), .embedInCode("0004-shared-files.sql"),
                 .embedInCode("0005-dead-letters.sql"),
                 .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
+                .embedInCode("0008-provisioning-log.sql"),
+                .embedInCode("0009-idle.sql"),
             ],
             swiftSettings: strict
         ),
@@ -211,6 +214,7 @@ let package = Package(
                 "subprocess-fixture",
             ]
         ),
+        tests("MachineLinkTests", ["MachineLink"]),
         tests("ProvidersTests", ["Providers", "Domain"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),

@@ -11,6 +11,8 @@ public enum ServerSchema {
             Migration(version: 5, name: "dead-letters", sql: text(PackageResources._005_dead_letters_sql)),
             Migration(version: 6, name: "bus", sql: text(PackageResources._006_bus_sql)),
             Migration(version: 7, name: "jobs", sql: text(PackageResources._007_jobs_sql)),
+            Migration(version: 8, name: "provisioning-log", sql: text(PackageResources._008_provisioning_log_sql)),
+            Migration(version: 9, name: "idle", sql: text(PackageResources._009_idle_sql)),
         ]
     }
 

@@ -10,6 +10,7 @@ extension Environment {
             json.member("deadlineAt", deadlineAt)
             json.member("desired", desired)
             json.member("id", id.text)
+            json.member("idleStopMinutes", idleStopMinutes.map(Int64.init))
             json.member("instance", instance)
             json.member("lastActiveAt", lastActiveAt)
             json.member("lastHealthCheckAt", lastHealthCheckAt)

@@ -32,7 +32,10 @@ public struct Environment: Sendable, Codable, Equatable {
     public var limitsEnforced: String?
     /// What of the request this machine cannot enforce, in words.
     public var limitations: [String]
+    /// Without use for this long it is paused; absent: never.
     public var autoStopMinutes: Int?
+    /// Without use for this long it is stopped; absent: never.
+    public var idleStopMinutes: Int?
     public var createdAt: Timestamp
     public var lastHealthCheckAt: Timestamp?
     public var lastActiveAt: Timestamp?

@@ -116,6 +116,8 @@ public enum RouteID: String, Sendable, CaseIterable {
     case executionAttempts, deadLetterList, deadLetterGet, deadLetterRetry, deadLetterDrop
     case environmentCreate, environmentList, environmentGet, environmentWhy, environmentStart, environmentStop
     case environmentPause, environmentResume, environmentRetry, environmentDestroy
+    case environmentLog, environmentExecute
+    case environmentActivity
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel

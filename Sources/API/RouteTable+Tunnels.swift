@@ -12,7 +12,8 @@ extension RouteTable {
             .get,
             "/v1/environments/{environmentId}/tcp",
             .run,
-            "A WebSocket that is a TCP connection to a port inside an environment. " + about,
+            "A WebSocket that is a TCP connection to a port inside an environment, which is woken where it rests. "
+                + about,
             query: [port],
             answer: .webSocket,
             isAudited: true

@@ -95,7 +95,7 @@ extension Schema {
             .optional("limits", limits, "caps of the instance"),
             .optional("limitsPolicy", .string(values: ["bestEffort", "required"]), "default bestEffort"),
             .optional("network", network, "default open"),
-            .optional("autoStopMinutes", .integer(minimum: 0, maximum: 480), "5 to 480; 0: never"),
+            .optional("autoStopMinutes", .integer(minimum: 0, maximum: 480), "5 to 480, default 30; 0: never"),
         ]
     )
 

@@ -32,7 +32,12 @@ extension ServerSession {
             return 0
         }
         if mode == .agent, !isJSON { say("\(execution.id) — follow elsewhere with: berth logs -f \(execution.id)") }
-        let status = try await follow(execution.id, as: mode, cancelsOnInterrupt: true)
+        let status = try await follow(
+            execution.id,
+            as: mode,
+            cancelsOnInterrupt: true,
+            booting: !isJSON && (mode == .agent || terminal.isErrorTerminal) ? execution.environmentId : nil
+        )
         if repository == nil, request.repository != nil, mode == .agent, !isJSON {
             try await tellUnpushed(execution.id)
         }
@@ -63,10 +68,22 @@ extension ServerSession {
     }
 
     /// Shows an execution until its end. The first interrupt cancels it (or leaves it), the second leaves at once.
-    func follow(_ id: ExecutionID, as mode: FollowMode, cancelsOnInterrupt: Bool) async throws -> Int32 {
+    /// - Parameter environment: one whose boot is shown too, where it has to come up first.
+    func follow(
+        _ id: ExecutionID,
+        as mode: FollowMode,
+        cancelsOnInterrupt: Bool,
+        booting environment: EnvironmentID? = nil
+    ) async throws -> Int32 {
         let interrupts = try await SignalSource([SIGINT, SIGTERM], loop: terminal.loop)
         return try await withThrowingTaskGroup(of: Int32?.self) { group in
             group.addTask { try await show(id, as: mode) }
+            if let environment {
+                group.addTask {
+                    try await sayBoot(of: environment.text)
+                    return nil
+                }
+            }
             group.addTask {
                 var count = 0
                 for await _ in interrupts {

@@ -16,7 +16,7 @@ public struct EnvironmentMachine: Sendable, Equatable {
         /// Its worker is ready. Owner: the reconciler's inspection. No deadline: a resting state.
         /// Exits: begin → pausing or stopping, observe → stopped or paused.
         case running
-        /// Owner: the job that called `pause`. Deadline: `pausing`. Exits: paused → paused.
+        /// Owner: the job that called `pause`. Deadline: `pausing`. Exits: paused → paused, notPaused → running.
         case pausing(deadlineAt: Timestamp)
         /// A resting state. Exits: begin → starting or stopping, observe → stopped or running.
         case paused
@@ -281,6 +281,14 @@ extension EnvironmentMachine {
         try fence(number)
         guard case .pausing = status else { throw refused(.paused) }
         status = .paused
+    }
+
+    /// Work came to it before it was paused: it goes on.
+    public mutating func notPaused(instance number: Int64) throws(BerthError) {
+        try fence(number)
+        guard case .pausing = status else { throw refused(.running) }
+        status = .running
+        if desired == .paused { desired = .running }
     }
 
     public mutating func stopped(instance number: Int64) throws(BerthError) {

@@ -10,11 +10,15 @@ public struct ProviderKind: RawRepresentable, Hashable, Sendable, Codable, Custo
     public static let local = ProviderKind(rawValue: "local")
     /// The server's own machine without isolation: only on explicit request.
     public static let host = ProviderKind(rawValue: "host")
+    /// A small virtual machine of its own under QEMU.
+    public static let microvm = ProviderKind(rawValue: "microvm")
 }
 
 /// How a provider holds an instance to its limits; data, shown to people and checked before work.
 public enum LimitsEnforcement: String, Sendable, Codable, CaseIterable {
     case none, rlimit, cgroup1, cgroup2
+    /// The instance is a machine of that size.
+    case machine
 }
 
 public enum Isolation: String, Sendable, Codable {
@@ -22,6 +26,8 @@ public enum Isolation: String, Sendable, Codable {
     case none
     /// Namespaces of the host's kernel.
     case namespaces
+    /// A kernel of its own, on virtual hardware.
+    case machine
 }
 
 public enum PauseSupport: String, Sendable, Codable {
@@ -38,6 +44,8 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
     public var diskCap: Bool
     public var pause: PauseSupport
     public var networks: [NetworkPolicy.Kind]
+    /// Whether an instance can be kept with its memory, continued in a new process, and forked.
+    public var snapshots: Bool
     /// What cannot be enforced on this machine, in words for people; empty where everything holds.
     public var limitations: [String]
 
@@ -47,6 +55,7 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
         diskCap: Bool,
         pause: PauseSupport,
         networks: [NetworkPolicy.Kind],
+        snapshots: Bool = false,
         limitations: [String]
     ) {
         self.isolation = isolation
@@ -54,12 +63,13 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
         self.diskCap = diskCap
         self.pause = pause
         self.networks = networks
+        self.snapshots = snapshots
         self.limitations = limitations
     }
 
     /// Names the requested limits that would not be enforced.
     public func unenforced(_ limits: ResourceLimits) -> [String] {
-        let hasGroups = self.limits == .cgroup1 || self.limits == .cgroup2
+        let hasGroups = self.limits == .cgroup1 || self.limits == .cgroup2 || self.limits == .machine
         var names: [String] = []
         if limits.cpus != nil, !hasGroups { names.append("limits.cpus") }
         if limits.memoryBytes != nil, !hasGroups { names.append("limits.memoryBytes") }

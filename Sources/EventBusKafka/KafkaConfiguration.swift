@@ -12,6 +12,12 @@ public struct KafkaConfiguration: Sendable {
     public var partitions: Int
     /// How long a message may wait for a broker before its publishing fails, and is tried again.
     public var deliveryTimeout: Duration
+    public var compression: Compression
+
+    /// Of what is published. Every client reads gzip; many need a further library for the others.
+    public enum Compression: String, Sendable, CaseIterable {
+        case none, gzip, lz4, snappy, zstd
+    }
 
     public struct Login: Sendable {
         public var mechanism: Mechanism
@@ -45,7 +51,8 @@ public struct KafkaConfiguration: Sendable {
         tls: TLS? = nil,
         clientID: String = "berth",
         partitions: Int = 6,
-        deliveryTimeout: Duration = .seconds(10)
+        deliveryTimeout: Duration = .seconds(10),
+        compression: Compression = .gzip
     ) {
         self.brokers = brokers
         self.login = login
@@ -53,6 +60,7 @@ public struct KafkaConfiguration: Sendable {
         self.clientID = clientID
         self.partitions = partitions
         self.deliveryTimeout = deliveryTimeout
+        self.compression = compression
     }
 
     /// librdkafka's settings, by its own names.
@@ -76,7 +84,8 @@ public struct KafkaConfiguration: Sendable {
 
     var producerSettings: [(String, String)] {
         settings + [
-            ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5"), ("compression.type", "lz4"),
+            ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "5"),
+            ("compression.type", compression.rawValue), ("compression.level", compression == .gzip ? "1" : "-1"),
             // Messages with one key go where Kafka's own Java client puts them.
             ("partitioner", "murmur2_random"), ("message.timeout.ms", "\(deliveryTimeout.wholeMilliseconds)"),
             ("queue.buffering.max.messages", "100000"),

@@ -29,6 +29,9 @@ public final class LinkChannels: @unchecked Sendable {
     private var next = ChannelFrame.firstTCPChannel
     private var waitingForLink: [TCPChannel] = []
     private var isLive = true
+    private var opened = 0
+    /// Bytes of channels that are over.
+    private var earlierBytes: Int64 = 0
     private let head = UnsafeMutableRawPointer.allocate(byteCount: ChannelFrame.headerLength, alignment: 8)
 
     /// - Parameter maximum: channels at a time.
@@ -45,6 +48,28 @@ public final class LinkChannels: @unchecked Sendable {
     public func begin() {
         socket.readInBulk()
         socket.deliver(to: self)
+    }
+
+    /// What has gone through this link.
+    public struct Traffic: Sendable, Equatable {
+        /// Channels at this moment.
+        public var open = 0
+        /// Channels so far.
+        public var opened = 0
+        /// Bytes of all of them, both ways.
+        public var bytes: Int64 = 0
+
+        public init() {}
+    }
+
+    /// On the loop.
+    public var traffic: Traffic {
+        loop.preconditionCurrent()
+        var traffic = Traffic()
+        traffic.open = channels.count
+        traffic.opened = opened
+        traffic.bytes = channels.values.reduce(earlierBytes) { $0 + $1.traffic.sent + $1.traffic.received }
+        return traffic
     }
 
     // MARK: The server's side
@@ -137,6 +162,7 @@ public final class LinkChannels: @unchecked Sendable {
     private func add(_ number: UInt32) -> TCPChannel {
         let channel = TCPChannel(number: number, link: self)
         channels[number] = channel
+        opened += 1
         observer?.channelOpened(number)
         return channel
     }
@@ -169,6 +195,7 @@ public final class LinkChannels: @unchecked Sendable {
             case .linkLost: "the worker's link was lost"
             }
         let (sent, received) = channel.traffic
+        earlierBytes += sent + received
         observer?.channelClosed(channel.number, sent: sent, received: received, reason: reason)
     }
 }

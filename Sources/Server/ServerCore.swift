@@ -61,9 +61,12 @@ struct ServerCore: Sendable {
         case .environmentList: try await environmentList(context)
         case .environmentGet: try await environmentGet(context)
         case .environmentWhy: try await environmentWhy(context)
+        case .environmentActivity: try await environmentActivity(context)
         case .environmentStart, .environmentStop, .environmentPause, .environmentResume, .environmentRetry,
             .environmentDestroy:
             try await environmentVerb(context)
+        case .environmentLog: try await environmentLog(context)
+        case .environmentExecute: try await environmentExecute(context)
         case .workspaceList: try await workspaceList(context)
         case .workspaceGet: try await workspaceGet(context)
         case .repositoryCreate: try await repositoryCreate(context)

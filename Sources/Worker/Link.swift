@@ -149,8 +149,17 @@ struct Link: Sendable {
         while true {
             try await services.time.wait(for: interval)
             if let moment = await connection.lastConfirmed { silence.heard(at: moment) }
-            try await connection.send(.heartbeat(.init(timestamp: services.time.now.milliseconds)))
+            try await beat(connection)
         }
+    }
+
+    /// Says that it lives and, to one who knows, what goes on.
+    private func beat(_ connection: LinkConnection) async throws {
+        let isDocumented = await connection.isDocumented
+        let activity = isDocumented ? nil : await core.activity(through: connection.tunnels)
+        try await connection.send(
+            .heartbeat(.init(timestamp: services.time.now.milliseconds, activity: activity))
+        )
     }
 
     private func resume(_ ack: ServerMessage.Ack, _ connection: LinkConnection) async -> [AttemptFeed] {
@@ -195,6 +204,7 @@ struct Link: Sendable {
         case .shutdown(let shutdown):
             services.log.info("server asks to shut down", ["reason": shutdown.reason])
             await core.wind(down: .milliseconds(max(0, shutdown.gracePeriodMs)))
+        case .look: try await beat(connection)
         case .ack, .connect: break
         }
         return nil

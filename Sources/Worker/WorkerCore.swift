@@ -5,6 +5,7 @@ internal import Domain
 internal import EventLoop
 internal import HolderProtocol
 internal import OutputStore
+internal import Relay
 internal import Subprocess
 internal import WorkerProtocol
 
@@ -21,6 +22,7 @@ actor WorkerCore {
     /// Attempts that wait for a task of the worker's to carry them out.
     nonisolated let work: AsyncStream<@Sendable () async -> Void>
     private let addWork: AsyncStream<@Sendable () async -> Void>.Continuation
+    private let meter: UseMeter
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         services.loop.serialExecutor.asUnownedSerialExecutor()
@@ -31,6 +33,7 @@ actor WorkerCore {
         self.workerID = workerID
         self.stateID = stateID
         startedAt = services.time.now
+        meter = UseMeter(time: services.time)
         self.instance = instance
         self.slots = slots
         (work, addWork) = AsyncStream.makeStream()
@@ -198,6 +201,14 @@ actor WorkerCore {
     }
 
     func cancel(_ key: AttemptKey) async { await attempts[key]?.stop(.cancelled) }
+
+    /// What goes on in this environment.
+    func activity(through tunnels: LinkChannels) async -> ActivityReport {
+        var running: [AgentKind] = []
+        for attempt in all where await !attempt.hasEnded { running.append(await attempt.record.agent) }
+        let processor = await TreeProcessorTime.read()
+        return meter.report(running: running, traffic: tunnels.traffic, processor: processor)
+    }
 
     /// Ends what still runs after `grace`.
     func wind(down grace: Duration) {

@@ -11,6 +11,8 @@ public enum ServerMessage: Sendable, Equatable {
     case forget(Forget)
     /// To a worker whose hello names the capability ``tcpCapability``.
     case connect(Connect)
+    /// Say what goes on at this moment; answered by a heartbeat.
+    case look(Look)
 
     /// Among the capabilities of a worker that opens TCP connections.
     public static let tcpCapability = "tcp"
@@ -233,6 +235,12 @@ extension ServerMessage {
     }
 }
 
+extension ServerMessage {
+    public struct Look: Sendable, Equatable, Codable {
+        public init() {}
+    }
+}
+
 extension ServerMessage: TaggedMessage {
     public var tag: String {
         switch self {
@@ -242,6 +250,7 @@ extension ServerMessage: TaggedMessage {
         case .shutdown: "shutdown"
         case .forget: "forget"
         case .connect: "connect"
+        case .look: "look"
         }
     }
 
@@ -253,6 +262,7 @@ extension ServerMessage: TaggedMessage {
         case .shutdown(let body): body
         case .forget(let body): body
         case .connect(let body): body
+        case .look(let body): body
         }
     }
 
@@ -264,6 +274,7 @@ extension ServerMessage: TaggedMessage {
         case "shutdown": self = .shutdown(try Shutdown(from: decoder))
         case "forget": self = .forget(try Forget(from: decoder))
         case "connect": self = .connect(try Connect(from: decoder))
+        case "look": self = .look(try Look(from: decoder))
         default: return nil
         }
     }

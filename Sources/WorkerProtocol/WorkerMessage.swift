@@ -138,8 +138,13 @@ public enum WorkerMessage: Sendable, Equatable {
     public struct Heartbeat: Sendable, Equatable, Codable {
         /// Milliseconds since 1970.
         public var timestamp: Int64
+        /// What goes on in its environment.
+        public var activity: ActivityReport?
 
-        public init(timestamp: Int64) { self.timestamp = timestamp }
+        public init(timestamp: Int64, activity: ActivityReport? = nil) {
+            self.timestamp = timestamp
+            self.activity = activity
+        }
     }
 
     /// The process of an attempt exists.

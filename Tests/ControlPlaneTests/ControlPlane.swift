@@ -7,6 +7,7 @@ import Environments
 import Executions
 import Jobs
 import OutputStore
+import Synchronization
 import TestSupport
 import Workers
 import Workspaces
@@ -246,6 +247,21 @@ struct ControlPlane: Sendable {
         let worker = ScriptedWorker(workers, try await tokens.authenticate(token: Secret("standing-token")))
         try await worker.register(name: name, protocol: version, slots: slots)
         return worker
+    }
+
+    /// The worker of an environment's instance, played by the test: connected and ready once the instance has started.
+    func worker(of id: EnvironmentID) async throws -> ScriptedWorker {
+        try await withDeadline(.seconds(30), time: SystemTime(), what: "the instance") {
+            while true {
+                let count = instances.called.count
+                if let token = instances.state.withLock({ $0.tokens[id] }) {
+                    let worker = ScriptedWorker(workers, try await tokens.authenticate(token: token))
+                    try await worker.register(name: id.text)
+                    return worker
+                }
+                try await instances.called.wait(after: count)
+            }
+        }
     }
 
     func command(_ arguments: String..., environment: EnvironmentID? = nil) -> NewExecution {

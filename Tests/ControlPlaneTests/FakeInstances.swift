@@ -16,8 +16,8 @@ final class FakeInstances: InstanceProviding {
         var calls: [String] = []
         /// The next calls of these names fail.
         var failing: [String: Int] = [:]
-        /// Calls of these names wait until cancelled.
-        var hanging: Set<String> = []
+        /// Calls of these names wait until they are released or cancelled.
+        var hanging: [String: Wakeup] = [:]
         var limitations: [String] = []
     }
 
@@ -34,8 +34,8 @@ final class FakeInstances: InstanceProviding {
     var calls: [String] { state.withLock { $0.calls } }
     func condition(_ id: EnvironmentID) -> InstanceCondition? { state.withLock { $0.instances[id]?.condition } }
     func fail(_ call: String, times: Int = 1) { state.withLock { $0.failing[call] = times } }
-    func hang(_ call: String) { _ = state.withLock { $0.hanging.insert(call) } }
-    func release(_ call: String) { _ = state.withLock { $0.hanging.remove(call) } }
+    func hang(_ call: String) { state.withLock { $0.hanging[call] = Wakeup() } }
+    func release(_ call: String) { state.withLock { $0.hanging.removeValue(forKey: call) }?.ring() }
     func set(_ id: EnvironmentID, _ condition: InstanceCondition?) {
         state.withLock { state in
             if let condition { state.instances[id]?.condition = condition } else { state.instances[id] = nil }
@@ -43,16 +43,17 @@ final class FakeInstances: InstanceProviding {
     }
 
     private func call(_ name: String, _ change: @Sendable (inout State) -> Void = { _ in }) async throws {
-        let (fails, hangs) = state.withLock { state -> (Bool, Bool) in
+        let (fails, hangs) = state.withLock { state -> (Bool, Wakeup?) in
             state.calls.append(name)
             let left = state.failing[name] ?? 0
             if left > 0 { state.failing[name] = left - 1 }
-            return (left > 0, state.hanging.contains(name))
+            return (left > 0, state.hanging[name])
         }
         called.ring()
-        if hangs { try await Wakeup().wait(after: 0) }
+        try await hangs?.wait(after: 0)
         if fails { throw BerthError(.unavailable, "the provider broke at \(name)", detail: "E_BROKEN: \(name)") }
         state.withLock { change(&$0) }
+        called.ring()
     }
 
     func capabilities(of provider: ProviderKind) throws(BerthError) -> ProviderCapabilities {

@@ -41,6 +41,7 @@ import Testing
         value.limitsEnforced = "cgroup2"
         value.limitations = ["no disk cap", ""]
         value.autoStopMinutes = 30
+        value.idleStopMinutes = 60
         value.instance = .min
         for cpus in [0.01, 2, 2.5, 1024, -0.0, 1e15, 1e16, 1e300] {
             value.spec = EnvironmentSpec(

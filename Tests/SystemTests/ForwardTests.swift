@@ -50,6 +50,26 @@ import Testing
         }
     }
 
+    @Test func `whoever connects to a stopped environment wakes it`() async throws {
+        try await withServer { berth, _ in
+            _ = try await berth.json("env", "create", "sleeper")
+            #expect(try await berth.json("env", "stop", "sleeper")["status"]?.string == "stopped")
+            let forward = try berth.starting("forward", "sleeper", "0:9")
+            let line = try await forward.line(containing: "→ sleeper:9")
+            let address = try #require(line.split(separator: " ").first)
+            // Nothing listens there; by the time that is known it runs.
+            _ = try await run(["curl", "-s", "-m", "60", "http://\(address)/"])
+            _ = try await forward.line(containing: "port 9 took no connection", on: .stderr)
+            #expect(try await berth.json("env", "show", "sleeper")["status"]?.string == "running")
+            let why = try await berth.json("env", "why", "sleeper")
+            #expect(why["autoStopMinutes"]?.integer == 30)
+            #expect(why["nextRest"]?.string != nil)
+            #expect(why["rests"]?.array?.isEmpty == true)
+            forward.signal(2)
+            _ = try await forward.exit(within: .seconds(20))
+        }
+    }
+
     @Test func `what cannot be forwarded is refused in words`() async throws {
         try await withServer { berth, _ in
             let unknown = try await berth.berth("forward", "nowhere", "1:2")

@@ -117,6 +117,17 @@ actor PlainServer {
         return try unwrapped(reports[id])
     }
 
+    /// What the worker says when it is asked what goes on.
+    func activity() async throws -> ActivityReport {
+        func reports() -> [ActivityReport] {
+            messages.compactMap { if case .heartbeat(let beat) = $0 { beat.activity } else { nil } }
+        }
+        let count = reports().count
+        try await send(.look(.init()))
+        try await until("the worker has said what goes on") { reports().count > count }
+        return try unwrapped(reports().last)
+    }
+
     func progressed() async throws {
         try await until("something is on") {
             self.messages.contains { if case .progress = $0 { true } else { false } }

@@ -40,6 +40,7 @@ struct spec {
     size_t argument_count, environment_count;
     const char *network;   // path of pasta, or NULL for loopback only
     const char *network_address, *network_gateway;
+    bool kvm;             // /dev/kvm is to be there
     bool network_closed;          // host ports only, no way to anywhere else
 };
 

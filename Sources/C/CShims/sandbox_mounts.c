@@ -212,6 +212,16 @@ static void mount_devices(const struct spec *spec, int old, int root) {
         if (fchownat(dev, links[i].key, spec->root_id, spec->root_id, AT_SYMLINK_NOFOLLOW) != 0)
             fail("own", links[i].key);
     }
+    if (spec->kvm && spec->mode == MODE_ROOT) {
+        // A node of its own: the host's belongs to ids that nobody is inside.
+        if (mknodat(dev, "kvm", S_IFCHR | 0600, makedev(10, 232)) != 0
+            || fchownat(dev, "kvm", spec->root_id, spec->root_id, AT_SYMLINK_NOFOLLOW) != 0)
+            fail("make", "kvm");
+    } else if (spec->kvm) {
+        int node = place(dev, "kvm", true, spec->root_id);
+        bind_tree(old, "dev/kvm", node, false, -1, 0);
+        close(node);
+    }
     close(place(dev, "pts", false, spec->root_id));
     attach(tmpfs(spec->root_id, "1777", "50%", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
            place(dev, "shm", false, spec->root_id), "dev/shm");

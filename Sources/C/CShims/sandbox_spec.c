@@ -95,6 +95,7 @@ static void record(struct words *words, struct spec *spec) {
     else if (IS("cgroup")) spec->cgroups[claim(&spec->cgroup_count, LIST_MAX, key)] = word(words, key);
     else if (IS("network")) spec->network = word(words, key);
     else if (IS("address")) spec->network_address = word(words, key);
+    else if (IS("kvm")) spec->kvm = number(words, key) != 0;
     else if (IS("closed")) spec->network_closed = number(words, key) != 0;
     else if (IS("gateway")) spec->network_gateway = word(words, key);
     else if (IS("port")) spec->ports[claim(&spec->port_count, LIST_MAX, key)] = word(words, key);

@@ -8,7 +8,8 @@ enum EnvironmentCommands {
     private static let operand = Operand(name: "ENVIRONMENT", count: .one, about: "name or id of an environment")
 
     static let all: [Command] =
-        [create, list, show]
+        [create, list, show, EnvironmentWhyCommand.command]
+        + [EnvironmentLogCommand.command, EnvironmentExecCommand.command]
         + [
             verb("start", .environmentStart, "Start a stopped environment."),
             verb("stop", .environmentStop, "Stop it; its files stay."),
@@ -25,7 +26,7 @@ enum EnvironmentCommands {
         options: [
             SharedOptions.provider,
             .flag("limits-required", "Refuse where a limit cannot be enforced."),
-            .value("auto-stop", "MINUTES", "Pause after this many idle minutes, 5 to 480; 0: never."),
+            .value("auto-stop", "MINUTES", "Pause after this many idle minutes, 5 to 480, default 30; 0: never."),
             .flag("no-wait", "Return before it runs."),
         ] + SharedOptions.network + SharedOptions.limits,
         examples: [

@@ -9,10 +9,7 @@ enum ExecCommand {
         path: ["exec"],
         summary: "Run a command in an environment.",
         operands: [Operand(name: "COMMAND", count: .rest, about: "program and its arguments")],
-        options: SharedOptions.placement + SharedOptions.run + [
-            .flag("stdin", short: "i", "Hand standard input to the command; text, read whole first, up to 8 MiB."),
-            .value("workdir", "PATH", "Directory inside the environment; default: a private one, removed at the end."),
-        ],
+        options: SharedOptions.placement + SharedOptions.run + options,
         examples: [
             Example(line: "berth exec -- uname -a", about: "In the personal environment, made on first use"),
             Example(line: "berth exec --environment build -- make test", about: "In an environment by name"),
@@ -25,17 +22,34 @@ enum ExecCommand {
         discussion: """
             Standard output and standard error stay apart and are exact. Exits with the command's own status.
             Ctrl-C cancels it: the whole process tree ends.
-            """,
-        run: run
-    )
+            """
+    ) { arguments, terminal in
+        try await run(
+            arguments,
+            terminal,
+            command: arguments.operands,
+            environment: arguments.text("environment")
+        )
+    }
 
-    static func run(_ arguments: ParsedArguments, _ terminal: Terminal) async throws -> Int32 {
+    static let options: [Option] = [
+        .flag("stdin", short: "i", "Hand standard input to the command; text, read whole first, up to 8 MiB."),
+        .value("workdir", "PATH", "Directory inside the environment; default: a private one, removed at the end."),
+    ]
+
+    static func run(
+        _ arguments: ParsedArguments,
+        _ terminal: Terminal,
+        command: [String],
+        environment: String?
+    ) async throws -> Int32 {
         var request = CreateExecution()
         request.agent = .command
-        request.command = arguments.operands
+        request.command = command
         request.workingDirectory = arguments.text("workdir")
         if arguments.has("stdin") { request.prompt = try Input.standardInput(for: "standard input") }
         try SharedOptions.apply(arguments, to: &request, terminal: terminal)
+        request.environment = environment
         return try await ServerSession.with(arguments, terminal) { [request] session in
             try await session.runAndFollow(request, as: .raw, isDetached: arguments.has("detach"))
         }

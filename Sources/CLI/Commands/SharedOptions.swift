@@ -7,8 +7,8 @@ enum SharedOptions {
     static let provider = Option.value(
         "provider",
         "KIND",
-        "Where a new environment lives: local (a sandbox, the default) or host (NO isolation).",
-        choices: [ProviderKind.local.rawValue, ProviderKind.host.rawValue]
+        "Where a new environment lives: local (a sandbox, the default), microvm (a virtual machine) or host (NO isolation).",
+        choices: [ProviderKind.local.rawValue, ProviderKind.microvm.rawValue, ProviderKind.host.rawValue]
     )
 
     static let network: [Option] = [

@@ -60,6 +60,10 @@ public protocol WorkerAdmission: Sendable {
     func setDraining(_ isDraining: Bool, environment: EnvironmentID)
     /// Whether a worker of this incarnation is connected and ready.
     func isReady(environment: EnvironmentID, instance: Int64) -> Bool
+    /// Executions that were given to its workers, as far as they are connected here.
+    func heldCount(in environment: EnvironmentID) -> Int
+    /// Has its worker say what goes on; `workerSaw` is called with the answer. False where none is connected here.
+    func look(environment: EnvironmentID, instance: Int64) async -> Bool
 }
 
 /// What environments need of the job queues; wired by the composition root.

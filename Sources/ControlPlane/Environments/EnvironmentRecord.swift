@@ -27,7 +27,12 @@ public struct EnvironmentRecord: Sendable, Equatable {
     public var deadlineAt: Timestamp?
     public var lastHealthCheckAt: Timestamp?
     public var lastActiveAt: Timestamp?
+    /// Without use for this long it is paused; nil: never.
     public var autoStopMinutes: Int?
+    /// Without use for this long it is stopped; nil: never.
+    public var idleStopMinutes: Int?
+    /// Why it was put to rest by itself; nil where it was not, or is wanted running again.
+    public var rest: IdleEvidence?
     /// Changes with each write.
     public var version: Int64
     /// On which server's machine it is, and who alone acts for it.
@@ -46,6 +51,8 @@ public struct NewEnvironment: Sendable {
     public var spec: EnvironmentSpec
     /// 5 to 480; nil: never.
     public var autoStopMinutes: Int?
+    /// Of its owner's tier; nil: never.
+    public var idleStopMinutes: Int?
 
     public init(
         organizationID: OrganizationID,
@@ -53,7 +60,8 @@ public struct NewEnvironment: Sendable {
         name: String? = nil,
         ownership: EnvironmentOwnership = .further,
         spec: EnvironmentSpec = EnvironmentSpec(),
-        autoStopMinutes: Int? = nil
+        autoStopMinutes: Int? = IdlePolicy.defaultMinutes,
+        idleStopMinutes: Int? = nil
     ) {
         self.organizationID = organizationID
         self.ownerID = ownerID
@@ -61,6 +69,7 @@ public struct NewEnvironment: Sendable {
         self.ownership = ownership
         self.spec = spec
         self.autoStopMinutes = autoStopMinutes
+        self.idleStopMinutes = idleStopMinutes
     }
 }
 

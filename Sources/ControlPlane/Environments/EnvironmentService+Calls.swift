@@ -20,7 +20,10 @@ extension EnvironmentService {
         case .create:
             // The first boot's token is made while the provider works.
             async let token = issueToken(record, instance: number + 1)
-            let limitations = try await bounded(record, turn, interruptions) { try await instances.create(record) }
+            let capabilities = try instances.capabilities(of: record.spec.provider)
+            let limitations =
+                try await bounded(record, turn, interruptions) { try await instances.create(record) }
+                + Self.idleLimitations(capabilities, record.autoStopMinutes)
             let after = try await change(
                 turn.id,
                 turn.organization,
@@ -38,6 +41,12 @@ extension EnvironmentService {
             workers.setDraining(false, environment: record.id)
             await observer.environmentChanged(record.id, organization: record.organizationID)
         case .pause:
+            guard try await openCount(in: record) == 0 else {
+                try await change(turn.id, turn.organization, message: "work came in between", claim: turn.claim) {
+                    try $0.notPaused(instance: number)
+                }
+                return workers.setDraining(false, environment: record.id)
+            }
             try await bounded(record, turn, interruptions) { try await instances.pause(record) }
             try await change(turn.id, turn.organization, claim: turn.claim) { try $0.paused(instance: number) }
         case .stop:

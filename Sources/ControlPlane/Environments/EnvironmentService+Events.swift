@@ -6,6 +6,7 @@ extension EnvironmentService {
     /// A worker of this incarnation can take work. Called for every `ready`; fenced by the number.
     public func workerReady(_ id: EnvironmentID, organization: OrganizationID, instance: Int64) async throws {
         try await change(id, organization) { _ = try $0.workerReady(instance: instance) }
+        bells.ring(id)
     }
 
     /// What ran in it is gone; its worker's token too. Both before the row says so, so that nothing is left hanging.

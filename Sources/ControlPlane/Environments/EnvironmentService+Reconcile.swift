@@ -49,6 +49,7 @@ extension EnvironmentService {
     /// Compares what the rows say with what the providers have, and makes jobs for what differs and has none.
     public func reconcile() async throws {
         try await observe()
+        try await database.write { [provisioningLog] in try provisioningLog.expire(in: $0) }
         let times = times
         let replica = replica
         let unsettled = try await database.read { connection in

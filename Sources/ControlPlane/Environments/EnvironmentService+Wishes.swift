@@ -13,7 +13,9 @@ extension EnvironmentService {
         let name = request.name ?? (request.ownership == .personal ? "personal" : "env-\(id.text.suffix(6))")
         let machine = EnvironmentMachine.created(at: now, times: times)
         let spec = try EnvironmentStore.text(request.spec)
-        let limitations = try EnvironmentStore.text(capabilities.limitations)
+        let limitations = try EnvironmentStore.text(
+            capabilities.limitations + Self.idleLimitations(capabilities, request.autoStopMinutes)
+        )
         let owner = request.ownership == .organization ? nil : request.ownerID
         do {
             let record = try await feed.transaction(organization: request.organizationID) { [self] transaction in
@@ -34,11 +36,13 @@ extension EnvironmentService {
                     now,
                     machine.deadlineAt,
                     request.autoStopMinutes,
-                    isHome ? replica : nil
+                    isHome ? replica : nil,
+                    request.idleStopMinutes
                 )
                 let stored = try read(id, request.organizationID, in: transaction)
                 try demand(stored, at: now, in: transaction)
                 transaction.record(try Self.fact("environment.requested", stored.record, by: request.ownerID, at: now))
+                try tell(of: stored.record, before: nil, in: transaction)
                 return stored.record
             }
             .value
@@ -112,7 +116,7 @@ extension EnvironmentService {
         }
         // Nothing new from here on, so that the count stays true.
         workers.setDraining(true, environment: id)
-        let running = try await observer.openCount(in: id, organization: organization)
+        let running = try await openCount(in: record)
         guard running == 0 else {
             workers.setDraining(false, environment: id)
             throw BerthError(
@@ -150,10 +154,13 @@ extension EnvironmentService {
         _ = try await get(id, organization: organization, visibleTo: visibleTo)
         let now = time.now
         // Only the end of everything breaks into what is being done.
-        return try await change(id, organization, actor: user, interrupts: wish == .destroyed) { machine in
+        let after = try await change(id, organization, actor: user, interrupts: wish == .destroyed) { machine in
             try machine.want(wish, at: now)
         }
         .record
+        // It was about to rest, and nothing had begun.
+        if wish == .running, after.state == .running { workers.setDraining(false, environment: id) }
+        return after
     }
 
     /// For an execution that waits: starts or resumes what rests. Returns at once; nil when it comes, or the reason why it
@@ -190,12 +197,12 @@ extension EnvironmentService {
     private func validate(_ request: NewEnvironment) throws -> ProviderCapabilities {
         try request.spec.validate()
         if let name = request.name { try Self.validate(name: name) }
-        if let minutes = request.autoStopMinutes, !(5...480).contains(minutes) {
+        if let minutes = request.autoStopMinutes, !IdlePolicy.allowedMinutes.contains(minutes) {
             throw BerthError(
                 .invalidValue,
                 "\(minutes) is out of range",
                 field: "autoStopMinutes",
-                remedy: "5 to 480 minutes; leave it out for never"
+                remedy: "5 to 480 minutes, or never"
             )
         }
         let capabilities = try instances.capabilities(of: request.spec.provider)

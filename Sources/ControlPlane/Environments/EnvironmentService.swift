@@ -19,9 +19,13 @@ public struct EnvironmentService: Sendable {
     let replica: ReplicaID
     /// Whether new environments are on this server's machine; else the first server that takes their job has them.
     let isHome: Bool
-    private let byID: RowQuery<StoredEnvironment>
+    let byID: RowQuery<StoredEnvironment>
     let reported = ReportedOrphans()
     let bells = EnvironmentBells()
+    let provisioningLog: ProvisioningLog
+    let activity = ActivityBoard()
+    /// Rung when a worker has said what goes on.
+    let reports = EnvironmentBells()
     let written = WrittenVersions()
     /// Rings when the providers should be asked before their time.
     let reconcileBell = Wakeup()
@@ -42,7 +46,9 @@ public struct EnvironmentService: Sendable {
     ) {
         self.database = database
         self.feed = feed
-        self.instances = instances
+        let provisioningLog = ProvisioningLog(time: time)
+        self.provisioningLog = provisioningLog
+        self.instances = LoggedInstances(instances, provisioningLog, database, bells)
         self.workers = workers
         self.observer = observer
         self.jobs = jobs
@@ -56,7 +62,7 @@ public struct EnvironmentService: Sendable {
     }
 
     /// For the test that prepares every statement.
-    public static var statements: [SQL] { EnvironmentStore.statements }
+    public static var statements: [SQL] { EnvironmentStore.statements + ProvisioningLog.statements }
 
     /// Reads the row, lets the machine take `event`, writes under the fence of what was read and records the fact. Where
     /// that leaves something to be done, a job for it is in the same transaction.
@@ -94,6 +100,8 @@ public struct EnvironmentService: Sendable {
                     at: now,
                     in: transaction
                 )
+                // A wish of a person is use.
+                if actor != nil { try transaction.run(EnvironmentStore.used, id, now) }
                 if claim == nil { try demand(after, at: now, in: transaction) }
                 if interrupts { try jobs.interrupt(id.text, in: transaction) }
                 return Changed(stored: after, before: before, isChanged: true)
@@ -136,6 +144,7 @@ public struct EnvironmentService: Sendable {
             ? "environment.\(after.record.state)"
             : after.record.desired != stored.record.desired ? "environment.wanted" : "environment.changed"
         transaction.record(try Self.fact(type, after.record, by: actor, at: now))
+        try tell(of: after.record, before: stored.record, in: transaction)
         return after
     }
 
@@ -305,10 +314,7 @@ extension EnvironmentService {
         while true {
             let count = bell.count
             let record = try await get(id, organization: organization, visibleTo: nil)
-            if !record.state.isTransitional, record.state == .error || record.state.rawValue == record.desired.rawValue
-            {
-                return record
-            }
+            if record.isSettled { return record }
             guard time.uptime < deadline else {
                 throw BerthError(.timedOut, "environment \(id) is still \(record.state)", isRetryable: true)
             }

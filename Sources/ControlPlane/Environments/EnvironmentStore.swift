@@ -13,7 +13,8 @@ enum EnvironmentStore {
     static let columns: SQL = """
         SELECT id, organization_id, owner_id, name, kind, spec, desired_state, observed_state, state_message, state_cause,
             instance, provider_instance_id, limits_enforced, limitations, created_at, state_entered_at, deadline_at,
-            last_health_check_at, last_active_at, auto_stop_minutes, version, replica_id
+            last_health_check_at, last_active_at, auto_stop_minutes, idle_stop_minutes, rest_evidence,
+            version, replica_id
         FROM environments
         """
     static let byID: SQL =
@@ -37,18 +38,34 @@ enum EnvironmentStore {
     static let insert: SQL = """
         INSERT INTO environments
             (id, organization_id, owner_id, name, kind, provider, spec, desired_state, observed_state, limits_enforced,
-             limitations, created_at, state_entered_at, deadline_at, auto_stop_minutes, replica_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+             limitations, created_at, state_entered_at, deadline_at, auto_stop_minutes, replica_id, idle_stop_minutes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         """
     /// The fence is in the statement: version and instance as they were read.
     static let update: SQL = """
         UPDATE environments
         SET desired_state = $5, observed_state = $6, state_message = $7, state_cause = $8, instance = $9,
             provider_instance_id = $10, state_entered_at = $11, deadline_at = $12, deleted_at = $13,
-            limitations = COALESCE($14, limitations), version = version + 1
+            limitations = COALESCE($14, limitations),
+            rest_evidence = CASE WHEN $5 = 'running' THEN NULL ELSE rest_evidence END, version = version + 1
         WHERE id = $1 AND organization_id = $2 AND version = $3 AND instance = $4
         """
     static let checked: SQL = "UPDATE environments SET last_health_check_at = $2 WHERE id = $1"
+    /// Never earlier than what is known.
+    static let used: SQL = """
+        UPDATE environments SET last_active_at = $2 WHERE id = $1 AND (last_active_at IS NULL OR last_active_at < $2)
+        """
+    static let rested: SQL = "UPDATE environments SET rest_evidence = $2 WHERE id = $1"
+    static let pausedTooLong: SQL =
+        columns + """
+             WHERE deleted_at IS NULL AND observed_state = 'paused' AND desired_state = 'paused'
+                AND (replica_id = $1 OR replica_id IS NULL)
+                AND COALESCE(last_active_at, state_entered_at) + CAST(idle_stop_minutes AS BIGINT) * 60000 <= $2
+            ORDER BY id
+            """
+    static let rests: SQL = """
+        SELECT payload FROM events WHERE organization_id = $1 AND subject = $2 AND type = $3 ORDER BY seq DESC LIMIT 10
+        """
     /// What was made before servers had names, or by the one server of a file before its data directory was put back.
     static let adopt: SQL = """
         UPDATE environments SET replica_id = $1 WHERE replica_id IS NULL OR replica_id <> $1
@@ -81,6 +98,7 @@ enum EnvironmentStore {
     /// For the test that prepares every statement.
     static let statements = [
         byID, byName, personal, list, insert, update, checked, adopt, place, unsettled, doomed, inspected, fate, facts,
+        used, rested, pausedTooLong, rests,
     ]
 
     private static let specs = JSONMemo<EnvironmentSpec>()
@@ -113,6 +131,10 @@ enum EnvironmentStore {
             lastHealthCheckAt: try row.optionalTimestamp("last_health_check_at"),
             lastActiveAt: try row.optionalTimestamp("last_active_at"),
             autoStopMinutes: try row.optionalInt("auto_stop_minutes"),
+            idleStopMinutes: try row.optionalInt("idle_stop_minutes"),
+            rest: try row.optionalText("rest_evidence").map {
+                try JSONDecoder().decode(IdleEvidence.self, from: Data($0.utf8))
+            },
             version: try row.integer("version"),
             replicaID: try row.optionalID("replica_id"),
             allowed: []

@@ -58,4 +58,11 @@ public protocol InstanceBridge: Sendable {
     func workerReady(_ environment: EnvironmentID, organization: OrganizationID, instance: Int64) async throws
     /// Its connection has ended; perhaps it has too. Returns at once.
     func workerGone(_ environment: EnvironmentID) async
+    /// What goes on in it, by its worker's own look. Returns at once.
+    func workerSaw(
+        _ report: ActivityReport,
+        in environment: EnvironmentID,
+        _ organization: OrganizationID,
+        instance: Int64
+    )
 }

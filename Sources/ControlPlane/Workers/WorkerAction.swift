@@ -26,6 +26,8 @@ public enum WorkerAction: Sendable, Equatable {
     case appendChunk(AttemptKey, OutputStream, text: String)
     /// Its word about a `connect`: nil for a connection, else why there is none.
     case answered(channel: UInt32, refusal: String?)
+    /// What goes on in its environment.
+    case activity(ActivityReport)
     /// Something that is no reason to part; for the log.
     case note(String)
     /// WebSocket close code and reason (RFC 6455, section 7.4).

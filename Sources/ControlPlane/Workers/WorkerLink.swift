@@ -230,6 +230,9 @@ public actor WorkerLink {
                 )
             }
             await attempts.workerReady(worker)
+        case .activity(let report):
+            guard case .environment(_, let environment, let instance) = identity.place else { return }
+            service.instances.workerSaw(report, in: environment, identity.organizationID, instance: instance)
         case .surrender(let keys):
             let reason = FailureReason(.infrastructureLost, "its worker came back without it")
             let fence = WorkerFence(replicaID: service.registry.seat.id, connection: connection)

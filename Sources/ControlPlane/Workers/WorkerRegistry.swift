@@ -66,6 +66,12 @@ public final class WorkerRegistry: Sendable {
         }
     }
 
+    func heldCount(in environment: EnvironmentID) -> Int {
+        entries.withLock { entries in
+            entries.values.reduce(0) { $0 + ($1.candidate.environmentID == environment ? $1.held.count : 0) }
+        }
+    }
+
     /// Connections of incarnations that have ended.
     func links(environment: EnvironmentID, upTo instance: Int64) -> [WorkerLink] {
         entries.withLock { entries in

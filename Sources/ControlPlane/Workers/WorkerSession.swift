@@ -148,7 +148,7 @@ extension WorkerSession {
         switch message {
         case .hello: return close(1008, "hello may be said once")
         case .ready(let ready): return becomeReady(slots: ready.slots, isDocumentedPeer: isDocumentedPeer)
-        case .heartbeat: return []
+        case .heartbeat(let heartbeat): return heartbeat.activity.map { [.activity($0)] } ?? []
         case .stdout(let chunk): return appendChunk(chunk, .stdout)
         case .stderr(let chunk): return appendChunk(chunk, .stderr)
         case .started(let started): return [.started(AttemptKey(started.executionId, started.attempt))]

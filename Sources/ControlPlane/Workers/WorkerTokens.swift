@@ -2,6 +2,7 @@ public import Base
 import Crypto
 public import Database
 import Domain
+import WorkerProtocol
 
 /// Who a worker is: tokens, of which only hashes are kept.
 public struct WorkerTokens: Sendable {
@@ -75,6 +76,14 @@ public struct WorkerTokens: Sendable {
     /// Whether the environment's workers are given anything new.
     public func setDraining(_ isDraining: Bool, environment: EnvironmentID) {
         registry.setDraining(isDraining, environment: environment)
+    }
+
+    /// Executions that an environment's connected workers have, be it only on the way.
+    public func heldCount(in environment: EnvironmentID) -> Int { registry.heldCount(in: environment) }
+
+    /// Has an incarnation's worker say what goes on. False where none is connected here.
+    public func look(environment: EnvironmentID, instance: Int64) async -> Bool {
+        await registry.entry(environment: environment, instance: instance)?.link?.send(.look(.init())) ?? false
     }
 
     /// The instance has ended: its token stops working, and a connection that is still there is closed.

@@ -12,6 +12,8 @@ internal import Glibc
 ///     run/             appears inside as /run/berth: link.sock (server), hold.sock (holder), token
 ///     state/           appears inside as /var/lib/berth: the worker's database and output
 ///     etc/             hosts, hostname and resolv.conf of the inside
+///     machine/         a micro virtual machine's disk, orders and sockets: in reach of its QEMU
+///     images           the directory of the images it was made with
 struct EnvironmentDirectory: Sendable {
     let environmentID: EnvironmentID
     let path: String
@@ -27,6 +29,8 @@ struct EnvironmentDirectory: Sendable {
     var run: String { path + "/run" }
     var state: String { path + "/state" }
     var etc: String { path + "/etc" }
+    var machine: String { path + "/machine" }
+    var images: String { path + "/images" }
     var home: String { path + "/home" }
     var workspaces: String { path + "/workspace" }
     var token: String { run + "/token" }

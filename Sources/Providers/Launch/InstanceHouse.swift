@@ -47,6 +47,7 @@ struct InstanceHouse: Sendable {
     func start(
         _ instance: InstanceReference,
         _ launch: WorkerLaunch,
+        limits: (InstanceRequest) -> ResourceLimits = \.limits,
         plan: (EnvironmentDirectory, InstanceRequest) throws -> LaunchSpec
     ) async throws -> InstanceObservation {
         let directory = directory(instance.environmentID)
@@ -57,7 +58,7 @@ struct InstanceHouse: Sendable {
         try directory.writeToken(launch.token)
         directory.trimLog()
         let spec = try plan(directory, request)
-        try groups?.prepare(instance.environmentID, request.limits)
+        try groups?.prepare(instance.environmentID, limits(request))
         do {
             try await launcher.launch(spec, logPath: directory.log)
         } catch let error as BerthError where error.code == .illegalTransition {

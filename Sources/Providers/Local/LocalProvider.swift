@@ -69,7 +69,7 @@ public struct LocalProvider: Provider {
         }
         try directory.makeDirectories([directory.layer, directory.run, directory.state, directory.etc])
         if let size = request.limits.diskBytes, host.makesFileSystems {
-            try await DiskImage.make(directory.disk, bytes: size, loop: house.loop, time: time)
+            try await DiskImage.make(directory.disk, bytes: size, loop: house.loop)
         }
         try writeNames(request, directory)
         try house.keep(request)

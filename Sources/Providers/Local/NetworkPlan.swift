@@ -15,6 +15,19 @@ enum NetworkPlan {
         "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
     ]
 
+    /// What the launcher needs for the network of the inside; nothing where loopback is all of it.
+    static func add(_ network: NetworkPolicy, pasta: String?, to spec: inout LaunchSpec) {
+        // Host ports need pasta too, without any route to the internet beside them.
+        guard let pasta, network.kind == .open || !network.hostPorts.isEmpty else { return }
+        spec.add("network", pasta, "address", address, "gateway", gateway)
+        for port in network.hostPorts { spec.add("port", "\(port)") }
+        if network.kind == .open {
+            for prefix in unreachable() { spec.add("unreachable", prefix) }
+        } else {
+            spec.add("closed", "1")
+        }
+    }
+
     /// Prefixes that get an unreachable route inside; the host's addresses as they are now.
     static func unreachable() -> [String] { reserved + hostAddresses().map { $0 + "/32" } }
 

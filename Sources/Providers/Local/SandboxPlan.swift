@@ -49,7 +49,7 @@ struct SandboxPlan {
         return spec
     }
 
-    private func addIDs(to spec: inout LaunchSpec) {
+    func addIDs(to spec: inout LaunchSpec) {
         let count = LocalHost.idCount
         switch host.ids {
         case .shifted(let base):

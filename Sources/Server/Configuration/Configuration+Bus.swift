@@ -15,6 +15,7 @@ extension Configuration {
         }
         var kafka = KafkaConfiguration(brokers: brokers, clientID: text("kafkaClientId") ?? "berth")
         kafka.partitions = Int(integer("busPartitions"))
+        kafka.compression = text("kafkaCompression").flatMap(KafkaConfiguration.Compression.init) ?? .gzip
         let mechanism = KafkaConfiguration.Mechanism(rawValue: (text("kafkaSaslMechanism") ?? "").uppercased())
         if let user = text("kafkaUsername"), let password = secret("kafkaPassword"), let mechanism {
             kafka.login = KafkaConfiguration.Login(mechanism: mechanism, user: user, password: password)

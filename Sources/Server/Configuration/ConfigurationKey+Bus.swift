@@ -43,6 +43,13 @@ extension ConfigurationKey {
             "what the brokers call this client"
         ),
         .init(
+            "kafkaCompression",
+            .choice(["gzip", "none", "lz4", "snappy", "zstd"]),
+            ["BERTH_KAFKA_COMPRESSION"],
+            default: "gzip",
+            "how what is published is compressed; every client reads gzip, many need a library for the others"
+        ),
+        .init(
             "kafkaGroup",
             .text,
             ["BERTH_KAFKA_GROUP", "KAFKA_GROUP_ID"],

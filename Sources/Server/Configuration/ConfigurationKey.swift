@@ -125,7 +125,7 @@ public struct ConfigurationKey: Sendable {
         ),
         .init(
             "provider",
-            .choice(["local", "host"]),
+            .choice(["local", "microvm", "host"]),
             ["BERTH_PROVIDER", "VM_PROVIDER"],
             default: "local",
             "provider of environments that name none"

@@ -16,7 +16,7 @@ extension ServerCore {
             policy: body.limitsPolicy,
             network: body.network
         )
-        let minutes = body.autoStopMinutes.flatMap { $0 == 0 ? nil : $0 }
+        let minutes = body.autoStopMinutes ?? IdlePolicy.defaultMinutes
         let record: EnvironmentRecord
         if body.name == "personal" {
             record = try await environments.personal(principal.organizationID, user: principal.userID, spec: spec)
@@ -27,7 +27,7 @@ extension ServerCore {
                     ownerID: principal.userID,
                     name: body.name,
                     spec: spec,
-                    autoStopMinutes: minutes
+                    autoStopMinutes: minutes == 0 ? nil : minutes
                 )
             )
         }
@@ -158,7 +158,7 @@ extension ServerCore {
 extension EnvironmentRecord {
     /// Why it is as it is: the cause of its error, else what its provider said.
     var reason: String? {
-        guard let cause else { return message }
+        guard let cause else { return message ?? rest?.summary }
         return cause.message + (cause.remedy.map { " (\($0))" } ?? "")
     }
 }
@@ -182,6 +182,7 @@ extension API.Environment {
         limitsEnforced = record.limitsEnforced?.rawValue
         limitations = record.limitations
         autoStopMinutes = record.autoStopMinutes
+        idleStopMinutes = record.idleStopMinutes
         lastHealthCheckAt = record.lastHealthCheckAt
         lastActiveAt = record.lastActiveAt
     }

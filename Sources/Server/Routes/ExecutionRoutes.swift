@@ -75,12 +75,17 @@ extension ServerCore {
         let id: ExecutionID = try context.id("executionId")
         let principal = try context.principal
         let limit = try context.integer("timeoutMs", default: 60_000)
+        return try Self.json(API.Execution(try await ended(id, by: principal, within: .milliseconds(limit))))
+    }
+
+    /// The execution once it has ended, or as it is at the time limit.
+    func ended(_ id: ExecutionID, by principal: Principal, within limit: Duration) async throws -> ExecutionRecord {
         let bell = executions.bell(for: id)
-        let deadline = time.uptime + .milliseconds(limit)
+        let deadline = time.uptime + limit
         while true {
             let count = bell.changes.count
             let record = try await executions.get(id, by: principal)
-            if record.state.isTerminal || time.uptime >= deadline { return try Self.json(API.Execution(record)) }
+            if record.state.isTerminal || time.uptime >= deadline { return record }
             try await draining.wait { [time] in try await bell.changes.wait(after: count, until: deadline, time: time) }
         }
     }
@@ -100,15 +105,24 @@ extension ServerCore {
         if let text = context.request.headers["last-event-id"] ?? context.text("after") {
             position = try StreamPosition(text)
         }
-        let cursor = ExecutionCursor(choice, from: position)
-        return HTTPResponse(
+        return executionStream(id, principal, choice, from: position, follows: follows)
+    }
+
+    func executionStream(
+        _ id: ExecutionID,
+        _ principal: Principal,
+        _ choice: EventChoice,
+        from position: StreamPosition = .start,
+        follows: Bool = true
+    ) -> HTTPResponse {
+        HTTPResponse(
             headers: ["cache-control": "no-store"],
             body: .events { [followers, metrics, sessions] writer in
                 sessions.add(writer, key: principal.keyID)
                 metrics.add(.eventStreams, 1)
                 defer { metrics.add(.eventStreams, -1) }
                 let seat = try followers.enter(id, principal.organizationID, choice, loop: writer.loop)
-                var viewer = ExecutionViewer(seat, sink: writer, cursor: cursor)
+                var viewer = ExecutionViewer(seat, sink: writer, cursor: ExecutionCursor(choice, from: position))
                 defer { viewer.leave() }
                 try await viewer.run(follows: follows)
             }

@@ -10,21 +10,17 @@ import Workers
 extension ServerCore {
     /// How long a worker has to connect to the port.
     private static let connectTime = Duration.seconds(15)
+    /// How long an environment that rests has to come up.
+    private static let wakeTime = Duration.seconds(90)
 
     func environmentTunnel(_ context: RequestContext) async throws -> HTTPResponse {
-        let record = try await environment(context)
+        let found = try await environment(context)
         let port = try Self.port(context)
-        switch record.state {
-        case .running: break
-        case .requested, .provisioning, .starting:
-            throw BerthError(.unavailable, "\(record.name) is still \(record.state)", isRetryable: true)
-        default:
-            throw BerthError(
-                .illegalTransition,
-                "\(record.name) is \(record.state)",
-                remedy: "it takes connections while it is running; see 'berth env show \(record.name)'"
-            )
-        }
+        let record = try await environments.visit(
+            found.id,
+            organization: found.organizationID,
+            within: Self.wakeTime
+        )
         do {
             let link = try workers.socket(environment: record.id, instance: record.instance)
             return try await tunnel(through: link, to: port, context)

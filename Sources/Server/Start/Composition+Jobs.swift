@@ -18,6 +18,7 @@ extension Composition {
     }
 
     func addJobs(to group: inout ThrowingTaskGroup<Void, any Error>) {
+        group.addTask { [self] in try await keeping("idle") { try await core.environments.runIdle() } }
         guard core.configuration.role.runsJobs else { return }
         group.addTask { [self] in
             // Sockets first: workers that lived on come back before their absence counts.

@@ -23,7 +23,11 @@ enum Programs {
     /// The newest that scripts/images/base-root has built: `base-root-VERSION` in the cache.
     static func baseRoot(_ configuration: Configuration) -> String {
         if let named = configuration.text("baseRoot") { return named }
-        let prefix = "base-root-"
+        return newest("base-root-", configuration)
+    }
+
+    /// The highest version of what scripts/images has built: `PREFIXVERSION` in the cache.
+    private static func newest(_ prefix: String, _ configuration: Configuration) -> String {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: configuration.cacheDirectory)) ?? []
         let versions = names.filter { $0.hasPrefix(prefix) }.compactMap { Int($0.dropFirst(prefix.count)) }
         return "\(configuration.cacheDirectory)/\(prefix)\(versions.max() ?? 1)"
@@ -40,6 +44,15 @@ enum Programs {
         return [
             try LocalProvider(local, loop: loop, time: time),
             try HostProvider(dataDirectory: data, programs: programs, loop: loop, time: time),
+            try MicroVMProvider(
+                MicroVMConfiguration(
+                    dataDirectory: data,
+                    images: newest("microvm-", configuration),
+                    programs: programs
+                ),
+                loop: loop,
+                time: time
+            ),
         ]
     }
 

@@ -18,16 +18,19 @@ public enum KafkaClients {
         withExtendedLifetime(directory) {}
     }
 
+    /// - Parameter partition: nil: the key's.
     public static func produce(
         file: String,
         to topic: String,
+        partition: Int? = nil,
         key: String? = nil,
         headers: [String] = [],
         at brokers: String
     ) async throws {
         let result = try await run(
             ["kcat", "-P", "-b", brokers, "-t", topic, "-X", "message.max.bytes=80000000", "-X", "acks=all"]
-                + (key.map { ["-k", $0] } ?? []) + headers.flatMap { ["-H", $0] } + [file],
+                + (partition.map { ["-p", "\($0)"] } ?? []) + (key.map { ["-k", $0] } ?? [])
+                + headers.flatMap { ["-H", $0] } + [file],
             environment: ChildProcess.plainEnvironment,
             within: .seconds(60)
         )

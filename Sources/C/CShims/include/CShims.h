@@ -2,6 +2,7 @@
 #ifndef BERTH_CSHIMS_H
 #define BERTH_CSHIMS_H
 
+#include "guest.h"
 #include "holder.h"
 #include "launch.h"
 #include "sandbox.h"
