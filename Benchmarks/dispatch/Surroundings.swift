@@ -10,6 +10,12 @@ struct Surroundings: EnvironmentWaking, InstanceBridge, WorkspaceObserver {
     func wake(_ environment: EnvironmentID, organization: OrganizationID) async throws -> FailureReason? { nil }
     func workerReady(_ environment: EnvironmentID, organization: OrganizationID, instance: Int64) async throws {}
     func workerGone(_ environment: EnvironmentID) async {}
+    func workerSaw(
+        _ report: ActivityReport,
+        in environment: EnvironmentID,
+        _ organization: OrganizationID,
+        instance: Int64
+    ) {}
     func executionChanged(
         _ execution: ExecutionID,
         workspace: WorkspaceID,

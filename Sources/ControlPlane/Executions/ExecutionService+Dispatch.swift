@@ -134,18 +134,29 @@ extension ExecutionService {
     /// With one read, as far as they are small. A match that is left without reads its own, and hears why it cannot.
     private func readInputs(_ matches: inout [Match]) async {
         guard matches.count > 1 else { return }
-        let wanted = matches.map { ($0.key.executionID, $0.stored.record.organizationID) }
-        let inputs = try? await database.read { connection in
-            var inputs: [SealedRow?] = []
+        let wanted = matches.map(\.key.executionID)
+        let found = try? await database.read { connection in
+            var found: [ExecutionID: (organization: OrganizationID, input: SealedRow)] = [:]
             var bytes = 0
-            for (id, organization) in wanted where bytes < Self.inputBytesAtOnce {
-                let input = try SealedRow(id, organization, in: connection)
-                bytes += input?.byteCount ?? 0
-                inputs.append(input)
+            for start in stride(from: 0, to: wanted.count, by: ExecutionStore.inputsAtOnce)
+            where bytes < Self.inputBytesAtOnce {
+                var ids = wanted[start...].prefix(ExecutionStore.inputsAtOnce).map(\.sqlValue)
+                while ids.count < ExecutionStore.inputsAtOnce { ids.append(wanted[start].sqlValue) }
+                for row in try connection.rows(ExecutionStore.inputs, values: ids) {
+                    let input = try SealedRow(row)
+                    bytes += input.byteCount
+                    found[try row.id("execution_id")] = (try row.id("organization_id"), input)
+                }
             }
-            return inputs
+            return found
         }
-        for (index, input) in (inputs ?? []).enumerated() { matches[index].input = input }
+        guard let found else { return }
+        for index in matches.indices {
+            guard let (organization, input) = found[matches[index].key.executionID],
+                organization == matches[index].stored.record.organizationID
+            else { continue }
+            matches[index].input = input
+        }
     }
 
     private static let inputBytesAtOnce = 4 << 20

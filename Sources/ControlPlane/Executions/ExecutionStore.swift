@@ -71,6 +71,13 @@ enum ExecutionStore {
         SELECT command_sealed, secrets_sealed, prompt_sealed FROM execution_inputs
         WHERE execution_id = $1 AND organization_id = $2
         """
+    /// Of up to `inputsAtOnce` executions; the dispatcher repeats an id to fill the rest.
+    static let inputs: SQL =
+        """
+        SELECT execution_id, organization_id, command_sealed, secrets_sealed, prompt_sealed FROM execution_inputs
+        WHERE execution_id IN (
+        """ + SQL.placeholders(from: 1, count: inputsAtOnce) + ")"
+    static let inputsAtOnce = 16
     static let clearSecrets: SQL = """
         UPDATE execution_inputs SET secrets_sealed = NULL
         WHERE execution_id = $1 AND organization_id = $2 AND secrets_sealed IS NOT NULL
@@ -223,7 +230,8 @@ enum ExecutionStore {
     /// For the test that prepares every statement.
     static let statements =
         [
-            byID, insert, insertInput, input, clearSecrets, update, end, insertAttempt, startAttempt, endAttempt,
+            byID, insert, insertInput, input, inputs, clearSecrets, update, end, insertAttempt, startAttempt,
+            endAttempt,
             insertStream, insertStreams, streams, attemptOwner, heldByWorker, heldByInstance, queuedIn, needsIn,
             needsAlone,
             queuedInNeeding, queuedAloneNeeding, earlierInNeeding, earlierAloneNeeding, waitingEnvironments,
