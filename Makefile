@@ -21,6 +21,7 @@ spec: build ## measure the shipped programs against the numeric specification (S
 	python3 Benchmarks/spec.py $(SPEC)
 
 bench: build ## processor time against Node with Express and ws in the same run (BENCH="--only GET --json")
+	swift build -c release -Xswiftc -static-executable -Xlinker -s --scratch-path .build/static --product dispatch-bench
 	python3 Benchmarks/bench.py $(BENCH)
 
 kafka: build ## only the tests of the bus on brokers that were not written here, with kcat, kafka-python and aiokafka

@@ -182,6 +182,15 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(
+            name: "dispatch-bench",
+            dependencies: [
+                "Base", "Crypto", "Database", "DatabasePostgres", "Domain", "Executions", "Migrations", "OpenSSL",
+                "OutputStore", "WorkerProtocol", "Workers",
+            ],
+            path: "Benchmarks/dispatch",
+            swiftSettings: strict
+        ),
+        .executableTarget(
             name: "broker-fixture",
             path: "Tests/Fixtures/broker-fixture",
             linkerSettings: [.linkedLibrary("rdkafka")]

@@ -28,7 +28,7 @@ from fan_out import VIEWERS, BerthFeed, NodeFeed, fan_out
 from http_load import gets
 from idle import idle
 from measure import median, quantile
-from queue_sides import Dispatcher, Postgres, Redis, bullmq
+from queue_sides import Dispatcher, Postgres, Redis, bullmq, service
 from relay import BerthPair, NodePair, relay
 from sides import Berth, Node
 
@@ -101,12 +101,15 @@ def rows(stage, pairs):
 
 
 # Between the request that creates one and its stored end, at any time; a worker of its own for each.
-IN_FLIGHT, JOBS, PEER_JOBS = 100, 4000, 1000
+IN_FLIGHT, JOBS, PEER_JOBS, SERVICE_JOBS = 100, 4000, 1000, 20_000
 
 
 def queue_rows(stage, pairs):
     """Executions that do nothing, through the shipped dispatcher: microseconds of the clock for each, with all that keeps
     them (leases, fences, feed) and every end on the disk before it is told."""
+
+    # Servers, peers and generator share all cores; what is started from here on inherits that.
+    os.sched_setaffinity(0, stage.available)
 
     def each(rate_of):
         def cost():
@@ -121,8 +124,22 @@ def queue_rows(stage, pairs):
     for name, fsync, target in (("every write synced", "always", 5), ("synced once a second", "everysec", None)):
         peer = each(lambda fsync=fsync: bullmq(stage.redis(fsync), PEER_JOBS, IN_FLIGHT))
         yield Row(f"created to ended, {name}", "µs", "BullMQ", ours(enqueue_to_done), peer, min(pairs, 3), target)
-    yield Row("durable completion, SQLite", "µs", None, ours(drain), None, limit=1e6 / 30_000)
-    yield Row("durable completion, PostgreSQL", "µs", None, ours(drain, "postgres"), None, limit=1e6 / 10_000)
+    yield Row("durable completion, SQLite", "µs", None, ours(drain), None)
+    yield Row("durable completion, PostgreSQL", "µs", None, ours(drain, "postgres"), None)
+
+    def alone(kind, *line):
+        return each(lambda: (stage.service(kind)[line]["perSecond"], stage.service(kind)[line]))
+
+    shared, single = "shared", "one each"
+    for name, kind, line, limit in (
+        ("end durable, services, SQLite", "sqlite", ("ends", shared, True), 1e6 / 30_000),
+        ("and the next given, SQLite", "sqlite", ("dispatched", shared, True), None),
+        ("end durable, services, PostgreSQL", "postgres", ("ends", shared, True), 1e6 / 10_000),
+        ("end durable, 4 organizations", "postgres", ("ends", shared, False), None),
+        ("end durable, a commit for each", "postgres", ("ends", single, False), 1e6 / 3_000),
+        ("and the next given, PostgreSQL", "postgres", ("dispatched", shared, True), None),
+    ):
+        yield Row(name, "µs", None, alone(kind, *line), None, limit=limit)
 
     def latency():
         times = dispatch_latency(stage.dispatcher(), 500)
@@ -134,11 +151,12 @@ def queue_rows(stage, pairs):
 class Stage:
     """Starts a side when a row first asks for it, and closes them all."""
 
-    def __init__(self, cores, folder, stack):
-        self.cores, self.stack = cores, stack
+    def __init__(self, available, folder, stack):
+        self.available, self.cores, self.stack = available, (available[0], available[-1]), stack
         self.tls = certificate(folder)
         self.sides = {}
         self.record = None
+        self.services = {}
 
     def side(self, name, make):
         if name not in self.sides:
@@ -156,6 +174,12 @@ class Stage:
             return self.side("dispatcher", Dispatcher)
         cluster = self.side("postgres", Postgres)
         return self.side("dispatcher on PostgreSQL", lambda: Dispatcher(cluster.url))
+
+    def service(self, kind):
+        if kind not in self.services:
+            cluster = self.side("postgres", Postgres) if kind == "postgres" else None
+            self.services[kind] = service(cluster, SERVICE_JOBS)
+        return self.services[kind]
 
     def redis(self, fsync):
         return self.side(("redis", fsync), lambda: Redis(fsync))
@@ -223,15 +247,14 @@ def main():
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
     options = parser.parse_args()
     available = sorted(os.sched_getaffinity(0))
-    cores = (available[0], available[-1])
-    os.sched_setaffinity(0, {cores[1]})
+    os.sched_setaffinity(0, {available[-1]})
     version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
     results, broken = [], 0
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder, contextlib.ExitStack() as stack:
         if not options.json:
             print(f"peers: Node {version}, Express and ws of Debian; load average {os.getloadavg()[0]:.1f}")
             print(f"{'row':<38} {'berth':>9} {'peer':>9} {'':<4} {'ratio':>6} {'target':>8} {'':<7} pairs  {'busy':<9} peer", flush=True)
-        stage = Stage(cores, folder, stack)
+        stage = Stage(available, folder, stack)
         for row in itertools.chain(rows(stage, options.pairs), queue_rows(stage, options.pairs)):
             if options.only and not any(part in row.name for part in options.only):
                 continue

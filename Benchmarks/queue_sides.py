@@ -1,5 +1,6 @@
 """What executions per second are measured on: the shipped server over SQLite or PostgreSQL, and BullMQ over Redis."""
 
+import json
 import os
 import pathlib
 import signal
@@ -79,6 +80,25 @@ class Redis:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.folder.cleanup()
+
+
+SERVICE = HERE.parent / ".build" / "static" / "release" / "dispatch-bench"
+
+
+def service(postgres, count):
+    """The services alone, no HTTP and no sockets: what `dispatch-bench` found on SQLite, or on a cluster, by row, commits and
+    whether it was one organization."""
+    if not SERVICE.exists():
+        raise Failed("dispatch-bench is not built; make bench does")
+    with tempfile.TemporaryDirectory(prefix="berth-bench-service-") as folder:
+        place = postgres.url if postgres else f"sqlite:{folder}/berth.sqlite"
+        done = subprocess.run(
+            [str(SERVICE), place, f"{folder}/output", str(count)], capture_output=True, text=True, timeout=300,
+        )
+    if done.returncode != 0:
+        raise Failed(f"dispatch-bench: {done.stderr[-500:]}")
+    found = map(json.loads, done.stdout.splitlines())
+    return {(line["row"], line["commits"], line["organizations"] == 1): line for line in found}
 
 
 def bullmq(redis, count, in_flight):

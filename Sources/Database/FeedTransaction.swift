@@ -26,6 +26,9 @@ public final class FeedTransaction: SQLConnection {
     public func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
         try connection.post(sql, values, orThrow: error)
     }
+    public func require(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
+        try connection.require(sql, values, orThrow: error)
+    }
     public func executeScript(_ text: String) throws { try connection.executeScript(text) }
     public func prepare(_ sql: SQL) throws { try connection.prepare(sql) }
 

@@ -59,6 +59,10 @@ public protocol SQLConnection: AnyObject {
     /// As ``post(_:_:)`` for a statement that is to change one row: where it does not, the transaction fails with `error`.
     func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws
 
+    /// A question that has to find a row, as the conditions of a change do: where it finds none, the transaction fails with
+    /// `error`, perhaps only at its end.
+    func require(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws
+
     /// Several statements without values, for migrations.
     func executeScript(_ text: String) throws
 
@@ -117,6 +121,10 @@ extension SQLConnection {
 
     public func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
         guard try execute(sql, values) == 1 else { throw error }
+    }
+
+    public func require(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
+        guard try !rows(sql, values: values).isEmpty else { throw error }
     }
 
     /// Runs a statement whose result nobody looks at.

@@ -41,11 +41,20 @@ final class PostgresConnection: SQLConnection {
     }
 
     private func post(_ command: PostgresCommand) throws {
+        try enqueue(command)
+        changedRows += 1
+    }
+
+    func require(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
+        try enqueue(PostgresCommand(sql: sql, values: values, failure: error))
+    }
+
+    private func enqueue(_ command: PostgresCommand) throws {
         try guarded {
-            // Checked here, so that a mistake of this closure does not surface in another.
-            _ = try PostgresValues(command.values)
+            var command = command
+            // Made here, so that a mistake of this closure does not surface in another.
+            command.bound = try PostgresValues(command.values)
             session.post(command)
-            changedRows += 1
             hasWritten = true
         }
     }

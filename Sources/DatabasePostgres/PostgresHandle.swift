@@ -7,7 +7,9 @@ import Glibc
 struct PostgresCommand {
     var sql: SQL
     var values: [SQLValue] = []
-    /// It has to change one row; else the transaction fails with this.
+    /// The values as libpq takes them, where they were made before.
+    var bound: PostgresValues?
+    /// It has to change one row, or to find one; else the transaction fails with this.
     var failure: (any Error)?
 }
 
@@ -74,7 +76,7 @@ final class PostgresHandle {
                     detail: "\(count) values expected, \(command.values.count) given; statement: \(command.sql.text)"
                 )
             }
-            return try PostgresValues(command.values)
+            return try command.bound ?? PostgresValues(command.values)
         }
         var new: [SQL: String] = [:]
         var expected: [(index: Int, preparing: Bool)] = []

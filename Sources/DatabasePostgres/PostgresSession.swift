@@ -93,7 +93,9 @@ final class PostgresSession {
             throw error
         }
         for (index, result) in results.enumerated() {
-            guard let failure = commands[index].failure, result.changedRows != 1 else { continue }
+            guard let failure = commands[index].failure, max(Int(result.rowCount), result.changedRows) != 1 else {
+                continue
+            }
             throw index < own ? NeighbourFailure() : failure
         }
         return results

@@ -28,12 +28,10 @@ extension ExecutionService {
         do {
             let input = try await self.input(of: record, input)
             let held = HeldWorker(workerID: worker.workerID, fence: worker.fence)
-            var assigned = try await change(record.id, record.organizationID, known: stored, by: held) { machine, _ in
+            let change = try await change(record.id, record.organizationID, known: stored, by: held) { machine, _ in
                 try machine.assign(claim)
             }
-            .stored
-            assigned.mayHaveSecrets = input.hasSecrets
-            await send(key, assigned, input, to: worker)
+            await send(key, change.stored.knowing(secrets: input.hasSecrets), input, to: worker)
         } catch is HeldWorker.Moved {
             workers.release(worker.workerID, key)
             await workers.withdraw(worker.workerID, worker.fence)
@@ -59,7 +57,7 @@ extension ExecutionService {
     /// The row says assigned: sends it. A worker that has gone meanwhile never had it, so it is queued again.
     func send(_ key: AttemptKey, _ stored: StoredExecution, _ input: PlainInput, to worker: WorkerCandidate) async {
         let record = stored.record
-        enliven(key, stored, worker.workerID)
+        enliven(key, stored, worker.workerID, isUntouched: true)
         // It ended between the commit and now, and its worker need never hear of it.
         if inFlight.isOver(key) {
             live.remove(key)
@@ -93,7 +91,8 @@ extension ExecutionService {
         }
     }
 
-    func enliven(_ key: AttemptKey, _ stored: StoredExecution, _ worker: WorkerID) {
+    /// - Parameter isUntouched: it is given out for the first time, so nothing can have been written for it.
+    func enliven(_ key: AttemptKey, _ stored: StoredExecution, _ worker: WorkerID, isUntouched: Bool = false) {
         let record = stored.record
         live.add(
             key,
@@ -101,7 +100,8 @@ extension ExecutionService {
                 organizationID: record.organizationID,
                 ownerID: record.ownerID,
                 workerID: worker,
-                outputLimit: record.spec.caps.maxOutputBytes
+                outputLimit: record.spec.caps.maxOutputBytes,
+                isUntouched: isUntouched
             )
         )
         live.saw(stored, key)

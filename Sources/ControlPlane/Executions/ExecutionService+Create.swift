@@ -249,7 +249,7 @@ extension ExecutionService {
 
 extension StoredExecution {
     /// As the row is read again once it is written.
-    init(
+    convenience init(
         _ request: NewExecution,
         _ id: ExecutionID,
         _ sealed: SealedInput,

@@ -95,7 +95,7 @@ extension ExecutionService {
             guard let place = places[match.execution], let worker = known[match.worker] else { continue }
             let stored = queued.runnable[place]
             let key = AttemptKey(match.execution, stored.record.attempt + 1)
-            guard inFlight.begin(key) else { continue }
+            guard inFlight.begin(key, isFromQueue: true) else { continue }
             if workers.reserve(worker.workerID, for: key) {
                 round.matches.append(Match(stored: stored, worker: worker, key: key))
             } else {
@@ -110,17 +110,14 @@ extension ExecutionService {
     private func queued(for candidates: [WorkerCandidate]) async throws -> Queued? {
         let (times, now) = (times, time.now)
         let places = DispatchPlan.places(of: candidates)
-        return try await database.read { connection in
+        return try await database.read { [inFlight] connection in
             guard try connection.first(ExecutionStore.anyQueued) != nil else { return nil }
             var queued = Queued()
             for place in places {
                 for needs in try Self.needs(at: place, connection) {
                     let room = place.workers.reduce(0) { $0 + (DispatchPlan.serves($1, needs) ? $1.freeSlots : 0) }
                     guard room > 0 else { continue }
-                    // What is in flight still says queued.
-                    let limit = room + inFlight.count
-                    for row in try Self.queued(at: place, needs, limit: limit, at: now, connection) {
-                        guard !inFlight.passOver(try row.id("id")) else { continue }
+                    for row in try Self.queued(at: place, needs, room: room, inFlight, at: now, connection) {
                         queued.runnable.append(try ExecutionStore.stored(row, times: times))
                     }
                 }
@@ -136,50 +133,78 @@ extension ExecutionService {
     /// With one read, as far as they are small. A match that is left without reads its own, and hears why it cannot.
     private func readInputs(_ matches: inout [Match]) async {
         guard matches.count > 1 else { return }
-        let wanted = matches.map { ($0.key.executionID, $0.stored.record.organizationID) }
-        let inputs = try? await database.read { connection in
-            var inputs: [SealedRow?] = []
+        let wanted = matches.map(\.key.executionID)
+        let found = try? await database.read { connection in
+            var found: [ExecutionID: (organization: OrganizationID, input: SealedRow)] = [:]
             var bytes = 0
-            for (id, organization) in wanted where bytes < Self.inputBytesAtOnce {
-                let input = try SealedRow(id, organization, in: connection)
-                bytes += input?.byteCount ?? 0
-                inputs.append(input)
+            for start in stride(from: 0, to: wanted.count, by: ExecutionStore.inputsAtOnce)
+            where bytes < Self.inputBytesAtOnce {
+                var ids = wanted[start...].prefix(ExecutionStore.inputsAtOnce).map(\.sqlValue)
+                while ids.count < ExecutionStore.inputsAtOnce { ids.append(wanted[start].sqlValue) }
+                for row in try connection.rows(ExecutionStore.inputs, values: ids) {
+                    let input = try SealedRow(row)
+                    bytes += input.byteCount
+                    found[try row.id("execution_id")] = (try row.id("organization_id"), input)
+                }
             }
-            return inputs
+            return found
         }
-        for (index, input) in (inputs ?? []).enumerated() { matches[index].input = input }
+        guard let found else { return }
+        for index in matches.indices {
+            guard let (organization, input) = found[matches[index].key.executionID],
+                organization == matches[index].stored.record.organizationID
+            else { continue }
+            matches[index].input = input
+        }
     }
 
     private static let inputBytesAtOnce = 4 << 20
 
+    /// Each once.
     private static func needs(at place: DispatchPlan.Place, _ connection: any SQLConnection) throws -> [String] {
-        let rows =
-            if let environment = place.environmentID {
-                try connection.rows(ExecutionStore.needsIn, environment, place.organizationID)
-            } else {
-                try connection.rows(ExecutionStore.needsAlone, place.organizationID)
-            }
-        return try rows.map { try $0.text("needs") }
+        var found: [String] = []
+        while true {
+            // What follows the last one: no text has a character before its line ends.
+            let next = found.last.map { $0 + "\u{1}" } ?? ""
+            let row =
+                if let environment = place.environmentID {
+                    try connection.first(ExecutionStore.needsIn, environment, place.organizationID, next)
+                } else {
+                    try connection.first(ExecutionStore.needsAlone, place.organizationID, next)
+                }
+            guard let row else { return found }
+            found.append(try row.text("needs"))
+        }
     }
 
+    /// The oldest `room` that are not in flight. Those in flight are mostly the oldest of all, and their rows still say
+    /// queued: as far as the last of them goes, ids are looked at before rows are read.
     private static func queued(
         at place: DispatchPlan.Place,
         _ needs: String,
-        limit: Int,
+        room: Int,
+        _ inFlight: InFlight,
         at now: Timestamp,
         _ connection: any SQLConnection
     ) throws -> [Row] {
-        guard let environment = place.environmentID else {
-            return try connection.rows(ExecutionStore.queuedAloneNeeding, place.organizationID, needs, limit, now)
+        var rows: [Row] = []
+        let known = inFlight.fromQueue
+        let last = known.last?.text ?? ""
+        let own = [place.environmentID?.sqlValue, place.organizationID.sqlValue].compactMap(\.self)
+        let isAlone = place.environmentID == nil
+        if !known.isEmpty {
+            let sql = isAlone ? ExecutionStore.earlierAloneNeeding : ExecutionStore.earlierInNeeding
+            let values = own + [needs.sqlValue, (room + known.count).sqlValue, now.sqlValue, last.sqlValue]
+            for row in try connection.rows(sql, values: values) where rows.count < room {
+                let id: ExecutionID = try row.id("id")
+                guard !inFlight.passOver(id) else { continue }
+                if let row = try connection.first(ExecutionStore.byID, id, place.organizationID) { rows.append(row) }
+            }
         }
-        return try connection.rows(
-            ExecutionStore.queuedInNeeding,
-            environment,
-            place.organizationID,
-            needs,
-            limit,
-            now
-        )
+        guard rows.count < room else { return rows }
+        let sql = isAlone ? ExecutionStore.queuedAloneNeeding : ExecutionStore.queuedInNeeding
+        let values = own + [needs.sqlValue, (room - rows.count).sqlValue, now.sqlValue, last.sqlValue]
+        return try rows + connection.rows(sql, values: values)
     }
 
     private func wakeEnvironments(of round: Round) async throws {

@@ -17,7 +17,7 @@ extension ExecutionService {
         at offset: Int64,
         _ bytes: ArraySlice<UInt8>
     ) async throws -> Int64 {
-        _ = try await owner(of: key, worker)
+        try await touch(key, worker)
         let length = try await output.append(key, stream, at: offset, bytes)
         bells.ring(key.executionID, .grown)
         return length
@@ -30,7 +30,7 @@ extension ExecutionService {
         at offset: Int64,
         _ bytes: ArraySlice<UInt8>
     ) async throws {
-        let owner = try await owner(of: key, worker)
+        let owner = try await touch(key, worker)
         // The head is as long as the cap; a tail that is sent again finds itself there.
         let length = try await output.length(key, stream)
         _ = try await output.append(key, stream, at: min(length, owner.outputLimit), bytes)
@@ -39,7 +39,7 @@ extension ExecutionService {
 
     /// A documented peer's chunk: behind what is there, up to the cap; past it bytes are counted and hashed only.
     public func appendOutput(_ key: AttemptKey, _ stream: OutputStream, worker: WorkerID, text: String) async throws {
-        let owner = try await owner(of: key, worker)
+        let owner = try await touch(key, worker)
         var tally = try await tally(key, stream, owner)
         let bytes = Array(text.utf8)
         let room = max(0, owner.outputLimit - tally.stored)
@@ -50,6 +50,14 @@ extension ExecutionService {
         tally.hash.update(bytes)
         live.setTally(tally, key, stream)
         bells.ring(key.executionID, .grown)
+    }
+
+    /// Its owner; from now on something may be stored for it.
+    @discardableResult
+    private func touch(_ key: AttemptKey, _ worker: WorkerID) async throws -> LiveAttempts.Live {
+        let owner = try await owner(of: key, worker)
+        if owner.isUntouched { live.touch(key) }
+        return owner
     }
 
     private func tally(_ key: AttemptKey, _ stream: OutputStream, _ owner: LiveAttempts.Live) async throws -> ChunkTally
@@ -84,6 +92,7 @@ extension ExecutionService {
         _ stream: OutputStream,
         _ owner: LiveAttempts.Live
     ) async throws -> OutputMark {
+        if owner.isUntouched, reported == .empty { return .empty }
         let stored = try await output.length(key, stream)
         var mark: OutputMark
         if let reported {
@@ -126,6 +135,16 @@ extension ExecutionService {
         }
         return Hex.encode(hash.digest) == mark.sha256
     }
+}
+
+extension OutputMark {
+    /// Of a stream to which nothing was written.
+    fileprivate static let empty = OutputMark(
+        totalBytes: 0,
+        headBytes: 0,
+        tailBytes: 0,
+        sha256: Hex.encode(SHA256.hash([]))
+    )
 }
 
 // Reading.

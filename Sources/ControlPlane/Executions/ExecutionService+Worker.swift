@@ -8,7 +8,7 @@ public import WorkerProtocol
 extension ExecutionService {
     public func started(_ key: AttemptKey, worker: WorkerID, at: Timestamp) async throws {
         let owner = try await owner(of: key, worker)
-        try await change(key.executionID, owner.organizationID, known: owner.seen?.stored, worker: worker) {
+        try await change(key.executionID, owner.organizationID, known: owner.seen, worker: worker) {
             machine,
             _ in
             try machine.start(attempt: key.attempt, at: at)
@@ -67,7 +67,7 @@ extension ExecutionService {
         let change = try await change(
             key.executionID,
             owner.organizationID,
-            known: owner.seen?.stored,
+            known: owner.seen,
             worker: worker,
             report: report,
             startedAt: startedAt

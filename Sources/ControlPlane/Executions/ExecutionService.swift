@@ -6,7 +6,8 @@ import FoundationEssentials
 import OpenSSL
 
 /// Executions from request to recorded end. Every public call names the organization; an id of another is `not_found`.
-public struct ExecutionService: Sendable {
+/// A class, because every request's closures hold it.
+public final class ExecutionService: Sendable {
     let database: any SQLDatabase
     let feed: Feed
     let sealing: InputSealing

@@ -15,14 +15,14 @@ struct WrittenReport: Sendable {
 
 /// One step of an execution, as it is stored.
 struct ExecutionStep: Sendable {
-    var old: StoredExecution
-    var new: StoredExecution
-    var effects: [ExecutionMachine.Effect]
+    let old: StoredExecution
+    let new: StoredExecution
+    let effects: [ExecutionMachine.Effect]
     /// Of an end.
-    var report: WrittenReport?
+    let report: WrittenReport?
     /// When the worker said that the process exists, where that was not recorded apart.
-    var startedAt: Timestamp?
-    var now: Timestamp
+    let startedAt: Timestamp?
+    let now: Timestamp
 
     init(
         _ old: StoredExecution,
@@ -33,10 +33,15 @@ struct ExecutionStep: Sendable {
         at now: Timestamp
     ) {
         (self.old, self.effects, self.report, self.startedAt, self.now) = (old, effects, report, startedAt, now)
-        new = old
-        new.machine = machine
-        new.record.move(to: machine, report: report?.report, startedAt: startedAt, at: now)
-        if let claim = machine.claim { new.instance = claim.instance }
+        var record = old.record
+        record.move(to: machine, report: report?.report, startedAt: startedAt, at: now)
+        new = StoredExecution(
+            record: record,
+            titleSealed: old.titleSealed,
+            instance: machine.claim.map(\.instance) ?? old.instance,
+            machine: machine,
+            mayHaveSecrets: old.mayHaveSecrets
+        )
     }
 }
 

@@ -4,14 +4,41 @@ import Domain
 import FoundationEssentials
 import WorkerProtocol
 
-/// A row together with the machine that it stands for.
-struct StoredExecution: Sendable {
-    var record: ExecutionRecord
-    var titleSealed: [UInt8]?
-    var instance: Int64?
-    var machine: ExecutionMachine
+/// A row together with the machine that it stands for. By reference, because it is handed on again and again and holds
+/// dozens of strings.
+final class StoredExecution: Sendable {
+    let record: ExecutionRecord
+    let titleSealed: [UInt8]?
+    let instance: Int64?
+    let machine: ExecutionMachine
     /// false: it is known that no secrets lie sealed beside it.
-    var mayHaveSecrets = true
+    let mayHaveSecrets: Bool
+
+    init(
+        record: ExecutionRecord,
+        titleSealed: [UInt8]?,
+        instance: Int64?,
+        machine: ExecutionMachine,
+        mayHaveSecrets: Bool = true
+    ) {
+        self.record = record
+        self.titleSealed = titleSealed
+        self.instance = instance
+        self.machine = machine
+        self.mayHaveSecrets = mayHaveSecrets
+    }
+
+    /// The same with what was found out about its secrets.
+    func knowing(secrets mayHaveSecrets: Bool) -> StoredExecution {
+        guard mayHaveSecrets != self.mayHaveSecrets else { return self }
+        return StoredExecution(
+            record: record,
+            titleSealed: titleSealed,
+            instance: instance,
+            machine: machine,
+            mayHaveSecrets: mayHaveSecrets
+        )
+    }
 }
 
 /// The rows of `executions` and what hangs on them. Every statement names the organization, except those of the
@@ -44,6 +71,13 @@ enum ExecutionStore {
         SELECT command_sealed, secrets_sealed, prompt_sealed FROM execution_inputs
         WHERE execution_id = $1 AND organization_id = $2
         """
+    /// Of up to `inputsAtOnce` executions; the dispatcher repeats an id to fill the rest.
+    static let inputs: SQL =
+        """
+        SELECT execution_id, organization_id, command_sealed, secrets_sealed, prompt_sealed FROM execution_inputs
+        WHERE execution_id IN (
+        """ + SQL.placeholders(from: 1, count: inputsAtOnce) + ")"
+    static let inputsAtOnce = 16
     static let clearSecrets: SQL = """
         UPDATE execution_inputs SET secrets_sealed = NULL
         WHERE execution_id = $1 AND organization_id = $2 AND secrets_sealed IS NOT NULL
@@ -120,25 +154,36 @@ enum ExecutionStore {
              WHERE e.environment_id = $1 AND e.organization_id = $2 AND e.state = 'queued'
                 AND (e.not_before IS NULL OR e.not_before <= $4) ORDER BY e.id LIMIT $3
             """
-    /// What is asked of workers by what waits, each once.
+    /// What is asked of workers by what waits: the first from the last parameter on, so that a long queue is not read through.
     static let needsIn: SQL = """
-        SELECT DISTINCT needs FROM executions
-        WHERE environment_id = $1 AND organization_id = $2 AND state = 'queued' ORDER BY needs
+        SELECT needs FROM executions
+        WHERE environment_id = $1 AND organization_id = $2 AND needs >= $3 AND state = 'queued' ORDER BY needs LIMIT 1
         """
     static let needsAlone: SQL = """
-        SELECT DISTINCT needs FROM executions
-        WHERE environment_id IS NULL AND organization_id = $1 AND state = 'queued' ORDER BY needs
+        SELECT needs FROM executions
+        WHERE environment_id IS NULL AND organization_id = $1 AND needs >= $2 AND state = 'queued' ORDER BY needs LIMIT 1
         """
     static let queuedInNeeding: SQL =
         columns + """
              WHERE e.environment_id = $1 AND e.organization_id = $2 AND e.needs = $3 AND e.state = 'queued'
-                AND (e.not_before IS NULL OR e.not_before <= $5) ORDER BY e.id LIMIT $4
+                AND (e.not_before IS NULL OR e.not_before <= $5) AND e.id > $6 ORDER BY e.id LIMIT $4
             """
     static let queuedAloneNeeding: SQL =
         columns + """
              WHERE e.environment_id IS NULL AND e.organization_id = $1 AND e.needs = $2 AND e.state = 'queued'
-                AND (e.not_before IS NULL OR e.not_before <= $4) ORDER BY e.id LIMIT $3
+                AND (e.not_before IS NULL OR e.not_before <= $4) AND e.id > $5 ORDER BY e.id LIMIT $3
             """
+    /// Those before, by their ids alone.
+    static let earlierInNeeding: SQL = """
+        SELECT id FROM executions
+        WHERE environment_id = $1 AND organization_id = $2 AND needs = $3 AND state = 'queued'
+            AND (not_before IS NULL OR not_before <= $5) AND id <= $6 ORDER BY id LIMIT $4
+        """
+    static let earlierAloneNeeding: SQL = """
+        SELECT id FROM executions
+        WHERE environment_id IS NULL AND organization_id = $1 AND needs = $2 AND state = 'queued'
+            AND (not_before IS NULL OR not_before <= $4) AND id <= $5 ORDER BY id LIMIT $3
+        """
     static let waitingEnvironments: SQL = """
         SELECT DISTINCT environment_id, organization_id FROM executions
         WHERE state = 'queued' AND environment_id IS NOT NULL AND (not_before IS NULL OR not_before <= $1)
@@ -190,11 +235,13 @@ enum ExecutionStore {
     /// For the test that prepares every statement.
     static let statements =
         [
-            byID, insert, insertInput, input, clearSecrets, update, end, insertAttempt, startAttempt, endAttempt,
+            byID, insert, insertInput, input, inputs, clearSecrets, update, end, insertAttempt, startAttempt,
+            endAttempt,
             insertStream, insertStreams, streams, streamMark, attemptOwner, heldByWorker, heldByInstance, queuedIn,
             needsIn,
             needsAlone,
-            queuedInNeeding, queuedAloneNeeding, waitingEnvironments, nextAttempt, attempts, anyQueued, held, openIn,
+            queuedInNeeding, queuedAloneNeeding, earlierInNeeding, earlierAloneNeeding, waitingEnvironments,
+            nextAttempt, attempts, anyQueued, held, openIn,
             due, nextDeadline, events, claimKey, insertKey,
             list(ExecutionFilter(states: [.queued, .running]), from: 8),
         ] + DeadLetterStore.statements

@@ -15,9 +15,12 @@ struct HeldWorker: Sendable {
         "SELECT 1 AS found FROM workers WHERE id = $1 AND replica_id = $2 AND connection = $3" + dialect.holdingRows
     }
 
-    /// Throws `Moved`.
+    /// Throws `Moved`, perhaps only at the transaction's end.
     func check(in connection: any SQLConnection, _ dialect: any SQLDialect) throws {
-        let row = try connection.first(Self.statement(dialect), workerID, fence.replicaID, fence.connection)
-        guard row != nil else { throw Moved() }
+        try connection.require(
+            Self.statement(dialect),
+            [workerID.sqlValue, fence.replicaID.sqlValue, fence.connection.sqlValue],
+            orThrow: Moved()
+        )
     }
 }

@@ -7,6 +7,8 @@ import Synchronization
 final class InFlight: Sendable {
     private struct State {
         var attempt: Int
+        /// Its row says, or said, that it is queued.
+        var isFromQueue: Bool
         /// A cancel was sent in the meantime.
         var wasCancelled = false
         /// The attempt ended in the meantime, by the server's own word.
@@ -17,10 +19,13 @@ final class InFlight: Sendable {
 
     private let states = Mutex<[ExecutionID: State]>([:])
 
-    func begin(_ key: AttemptKey) -> Bool {
+    func begin(_ key: AttemptKey, isFromQueue: Bool = false) -> Bool {
         states.withLock { states in
-            guard states[key.executionID] == nil else { return false }
-            states[key.executionID] = State(attempt: key.attempt)
+            guard states[key.executionID] == nil else {
+                states[key.executionID]?.wasPassedOver = true
+                return false
+            }
+            states[key.executionID] = State(attempt: key.attempt, isFromQueue: isFromQueue)
             return true
         }
     }
@@ -29,7 +34,10 @@ final class InFlight: Sendable {
     @discardableResult
     func end(_ id: ExecutionID) -> Bool { states.withLock { $0.removeValue(forKey: id)?.wasPassedOver ?? false } }
 
-    var count: Int { states.withLock(\.count) }
+    /// Those whose rows the dispatcher may find queued, by id.
+    var fromQueue: [ExecutionID] {
+        states.withLock { $0.filter { $0.value.isFromQueue }.map(\.key) }.sorted()
+    }
 
     /// Whether it is in flight.
     func passOver(_ id: ExecutionID) -> Bool {

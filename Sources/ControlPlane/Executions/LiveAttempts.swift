@@ -11,16 +11,12 @@ final class LiveAttempts: Sendable {
         var ownerID: UserID
         var workerID: WorkerID
         var outputLimit: Int64
+        /// Nothing was written to its streams.
+        var isUntouched = false
         /// A documented peer's streams, whose marks the server makes.
         var tallies: [OutputStream: ChunkTally] = [:]
         /// As its row was last seen.
-        fileprivate(set) var seen: SeenExecution?
-    }
-
-    /// Kept by reference, because entries are copied out again and again.
-    final class SeenExecution: Sendable {
-        let stored: StoredExecution
-        init(_ stored: StoredExecution) { self.stored = stored }
+        fileprivate(set) var seen: StoredExecution?
     }
 
     private let attempts = Mutex<[AttemptKey: Live]>([:])
@@ -30,12 +26,13 @@ final class LiveAttempts: Sendable {
     /// Its row was read, or written.
     func saw(_ stored: StoredExecution, _ key: AttemptKey) {
         attempts.withLock { attempts in
-            guard let version = attempts[key]?.seen?.stored.record.version else {
-                return attempts[key]?.seen = SeenExecution(stored)
-            }
-            if version < stored.record.version { attempts[key]?.seen = SeenExecution(stored) }
+            let version = attempts[key]?.seen?.record.version ?? 0
+            if version < stored.record.version { attempts[key]?.seen = stored }
         }
     }
+
+    /// Something is written to its streams.
+    func touch(_ key: AttemptKey) { attempts.withLock { $0[key]?.isUntouched = false } }
 
     func remove(_ key: AttemptKey) { attempts.withLock { $0[key] = nil } }
 

@@ -22,6 +22,10 @@ struct SealedRow: Sendable {
     /// nil: there is no such row.
     init?(_ id: ExecutionID, _ organization: OrganizationID, in connection: any SQLConnection) throws {
         guard let row = try connection.first(ExecutionStore.input, id, organization) else { return nil }
+        try self.init(row)
+    }
+
+    init(_ row: Row) throws {
         prompt = try row.blob("prompt_sealed")
         command = try row.optionalBlob("command_sealed")
         secrets = try row.optionalBlob("secrets_sealed")

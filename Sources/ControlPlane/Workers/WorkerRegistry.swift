@@ -85,12 +85,12 @@ public final class WorkerRegistry: Sendable {
     /// Takes a slot for an attempt; false when there is none, or the worker has gone.
     public func reserve(_ worker: WorkerID, for key: AttemptKey) -> Bool {
         entries.withLock { entries in
-            guard var entry = entries[worker], entry.canTakeWork else { return false }
-            entry.held[key.executionID] = key.attempt
-            entry.countSlots()
+            // Changed where it lies: a copy would copy all that it holds.
+            guard let index = entries.index(forKey: worker), entries.values[index].canTakeWork else { return false }
+            entries.values[index].held[key.executionID] = key.attempt
+            entries.values[index].countSlots()
             // A documented peer says `ready` again when it can take the next one.
-            if entry.candidate.protocolVersion == nil { entry.isReady = false }
-            entries[worker] = entry
+            if entries.values[index].candidate.protocolVersion == nil { entries.values[index].isReady = false }
             return true
         }
     }
@@ -99,11 +99,14 @@ public final class WorkerRegistry: Sendable {
     @discardableResult
     public func release(_ worker: WorkerID, _ key: AttemptKey) -> Bool {
         entries.withLock { entries in
-            guard var entry = entries[worker], entry.held[key.executionID] == key.attempt else { return false }
-            entry.held[key.executionID] = nil
-            entry.countSlots()
-            if entry.link == nil, entry.held.isEmpty { entries[worker] = nil } else { entries[worker] = entry }
-            return entry.canTakeWork
+            guard let index = entries.index(forKey: worker),
+                entries.values[index].held[key.executionID] == key.attempt
+            else { return false }
+            entries.values[index].held[key.executionID] = nil
+            entries.values[index].countSlots()
+            let canTakeWork = entries.values[index].canTakeWork
+            if entries.values[index].link == nil, entries.values[index].held.isEmpty { entries.remove(at: index) }
+            return canTakeWork
         }
     }
 

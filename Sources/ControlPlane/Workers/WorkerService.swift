@@ -11,8 +11,8 @@ struct Admission: Sendable {
     var held: [AttemptKey]
 }
 
-/// Workers' identities and connections.
-public struct WorkerService: Sendable {
+/// Workers' identities and connections. A class, because every connection holds it.
+public final class WorkerService: Sendable {
     public let registry: WorkerRegistry
     let attempts: any AttemptBridge
     let instances: any InstanceBridge
