@@ -98,7 +98,10 @@ let package = Package(
                 "OutputStore",
             ]
         ),
-        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "HolderProtocol", "MachineLink", "CShims"]),
+        swiftTarget(
+            "Providers",
+            ["Base", "Domain", "EventLoop", "Transport", "HolderProtocol", "MachineLink", "CShims"]
+        ),
         .target(
             name: "Migrations",
             dependencies: ["Database"],

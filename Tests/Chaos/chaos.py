@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Kills, stops, starves and cuts off the shipped programs at random moments while executions stream numbered lines.
 
-    chaos.py [--kills 500] [--streams 50] [--seed N] [--database sqlite|postgres] [--provider local] [--json]
+    chaos.py [--kills 500] [--streams 50] [--seed N] [--database sqlite|postgres] [--broker] [--provider local] [--json]
 
 What must hold: every execution reaches exactly one recorded end; the stored bytes of each completed one, and what a viewer
 saw who reconnected through it all, are the bytes that its process wrote by its own digest, and those of any other are a
-beginning of them; nothing starts more often than its policy and its attempts allow; nothing runs on at the end.
+beginning of them; nothing starts more often than its policy and its attempts allow; nothing runs on at the end. With a
+broker, which is killed, stopped and cut off too: all that happened to executions comes to it in order and without a hole.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from runs import ENDED, Run
 
 KILLS = {"server": 5, "worker": 5, "database": 5, "holder": 1}
 OTHERS = {"stop server": 2, "stop worker": 2, "stop holder": 1, "stop database": 1, "cut network": 2, "fill disk": 1}
+BROKER = {"kill broker": 2, "stop broker": 2, "refuse broker": 2}
 
 
 class Chaos:
@@ -36,7 +38,7 @@ class Chaos:
         self.dice = random.Random(options.seed)
         self.token = f"chaos-{options.seed}-{os.getpid()}"
         self.starts = f"/var/tmp/{self.token}"
-        self.field = Field(self.token, options.database, options.environments, options.provider)
+        self.field = Field(self.token, options.database, options.environments, options.provider, options.broker)
         self.lock = threading.Lock()
         self.runs = []
         self.open = set()
@@ -45,6 +47,9 @@ class Chaos:
         self.stop = threading.Event()
         self.side = []
         self.streaming = []
+        # Changes that waited for the broker.
+        self.waited = []
+        self.felt = {}
 
     def say(self, text):
         if not self.options.json:
@@ -65,7 +70,7 @@ class Chaos:
         with self.lock:
             number = len(self.runs)
             place = self.dice.choice(self.field.places)
-            lines, pause = self.dice.randint(0, 6000), self.dice.choice([0.002, 0.005, 0.01, 0.03])
+            lines, pause = self.dice.randint(0, self.options.lines), self.dice.choice([0.002, 0.005, 0.01, 0.03])
             repeats = not place.is_standing and self.dice.random() < 0.3
             run = Run(number, None, lines, place, repeats)
             self.runs.append(run)
@@ -85,7 +90,7 @@ class Chaos:
             run = None
             try:
                 run = self.begin()
-                run.watch(self.field.server, self.stop)
+                run.watch(self.field.server)
                 with self.lock:
                     self.open.add(run)
                 run.is_over.wait(300)
@@ -124,6 +129,8 @@ class Chaos:
         weights = {f"kill {name}": weight for name, weight in KILLS.items()} | OTHERS
         if not field.postgres:
             weights = {kind: weight for kind, weight in weights.items() if "database" not in kind}
+        if field.broker:
+            weights |= BROKER
         kind = self.dice.choices(list(weights), weights.values())[0]
         verb, target = kind.split()
         if target == "server":
@@ -146,20 +153,29 @@ class Chaos:
                     victims = field.postgres.backends() or victims
                 victim = self.dice.choice(victims)
                 if victim == field.postgres.process.pid:
-                    field.postgres.kill()
-                    time.sleep(self.dice.choice([0, 0, pause]))
-                    field.postgres.start()
+                    field.postgres.strike(self.dice.choice([0, 0, pause]))
                 else:
                     send(victim, signal.SIGKILL)
             else:
                 self.freeze([field.postgres.process.pid, *field.postgres.backends()], pause)
         elif target == "holder":
             self.injure_holder(verb, pause)
+        elif target == "broker":
+            self.injure_broker(verb, pause)
         elif kind == "cut network":
             self.aside(field.network.cut, pause * 3)
         elif kind == "fill disk":
             self.aside(next(worker for worker in field.standing if worker.disk).fill, pause * 2)
         self.count(kind)
+
+    def injure_broker(self, verb, pause):
+        broker = self.field.broker
+        if verb == "kill":
+            self.field.renew_broker(pause)
+            return self.count("kill server")
+        # Now and then for longer than a client waits for its answer.
+        seconds = pause * (3 if self.dice.random() < 0.8 else 20)
+        self.aside(broker.freeze if verb == "stop" else broker.refuse, seconds)
 
     def injure_holder(self, verb, pause):
         field = self.field
@@ -213,6 +229,8 @@ class Chaos:
                 with self.lock:
                     self.streaming.append(len(self.open))
                 self.injure()
+                if self.field.broker:
+                    self.waited += self.field.waiting()
                 if self.dice.random() < 0.1:
                     self.cancel_one()
                 if sum(self.counts.values()) % 50 == 0:
@@ -247,6 +265,9 @@ class Chaos:
             if run.status == "completed" and not mine:
                 self.breach(run, "completed without a start")
         self.vanish(self.token, "an execution's process")
+        if self.field.broker:
+            for words in self.field.judge_bus():
+                self.breach(None, words)
 
     def collect(self):
         found = []
@@ -275,13 +296,30 @@ class Chaos:
 
     def close(self):
         self.stop.set()
+        self.felt = self.feel()
         if self.broken and (self.field.server.data / "server.log").exists():
             log = pathlib.Path("out/chaos/server.log")
             log.parent.mkdir(parents=True, exist_ok=True)
             log.write_bytes((self.field.server.data / "server.log").read_bytes())
+            if self.field.postgres:
+                (log.parent / "postgres.log").write_bytes((self.field.postgres.directory / "log").read_bytes())
         data = str(self.field.server.data)
         self.field.close()
         self.vanish(data, "a process of the server's directory")
+
+    def feel(self):
+        """What of the injuries was noticed where it was to hurt."""
+        felt = {}
+        for worker in self.field.standing:
+            if worker.network:
+                felt["links lost by the cut worker"] = worker.said('"link lost"')
+            if worker.disk:
+                felt["disks without a byte left"] = worker.filled
+        if self.field.broker:
+            felt["lives of the broker"] = len(self.field.broker.lives)
+            felt["changes read from it"] = sum(len(read) for _, read in self.field.broker.lives)
+            felt["most changes that waited"] = int(max(self.waited, default=0))
+        return felt
 
     def report(self, seconds):
         ends = {}
@@ -297,6 +335,7 @@ class Chaos:
             "streaming": round(sum(self.streaming) / max(1, len(self.streaming)), 1),
             "repeated": sum(run.attempt > 1 for run in self.runs),
             "ends": ends,
+            "felt": self.felt | {"ends by a full disk": sum(run.code == "disk_full" for run in self.runs)},
             "bytesCompared": sum(run.compared for run in self.runs),
             "violations": self.broken,
         }
@@ -318,16 +357,23 @@ def options():
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--streams", type=int, default=50)
     parser.add_argument("--environments", type=int, default=5)
+    parser.add_argument("--lines", type=int, default=6000, help="at most so many are written by one execution")
     parser.add_argument("--gap", type=float, default=0.8, help="longest wait between injuries, seconds")
     parser.add_argument("--seconds", type=float, default=1800, help="injures no longer than this")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--broker", action="store_true", help="with Kafka's messages on a broker that is injured too")
     parser.add_argument("--provider", default="local")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
 def main():
+    signal.signal(signal.SIGTERM, interrupt)
     chosen = options()
     chaos = Chaos(chosen)
     chaos.say(f"chaos: seed {chosen.seed}, {chosen.kills} kills, {chosen.streams} streams, {chosen.database}")
@@ -344,7 +390,7 @@ def main():
     else:
         for name, value in report.items():
             for key, count in value.items() if isinstance(value, dict) else [("", value)]:
-                print(f"{name:14} {key:16} {len(count) if isinstance(count, list) else count}")
+                print(f"{name:14} {key:28} {len(count) if isinstance(count, list) else count}")
         for words in report["violations"]:
             print(f"BROKEN {words}")
     return 1 if chaos.broken else 0

@@ -7,11 +7,13 @@ import pathlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
 import time
 
+from broker import Broker
 from berth_server import BIN, Failed, Server, processes
 from children import AGENT
 
@@ -41,8 +43,25 @@ class Postgres:
         shutil.chown(self.directory, "postgres", "postgres")
         self.run("initdb", "-D", str(self.directory / "data"), "-U", "berth", "-A", "trust", "-E", "UTF8", "--locale=C")
         self.process = None
+        self.lock = threading.Lock()
+        self.is_closed = threading.Event()
         self.start()
         self.run("createdb", "-h", str(self.directory), "-U", "berth", "berth")
+        threading.Thread(target=self.keep, daemon=True).start()
+
+    def keep(self):
+        """As who supervises a service: a postmaster whose recovery was killed gives up, and is started again."""
+        while not self.is_closed.wait(0.2):
+            with self.lock:
+                if self.process.poll() is not None and not self.is_closed.is_set():
+                    self.start()
+
+    def strike(self, pause):
+        """Killed, away for so long, and started again."""
+        with self.lock:
+            self.kill()
+            time.sleep(pause)
+            self.start()
 
     def as_user(self, program, *arguments):
         return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", str(POSTGRES / program), *arguments]
@@ -96,12 +115,14 @@ class Postgres:
             time.sleep(0.02)
 
     def close(self):
-        if self.process and self.process.poll() is None:
-            send(self.process.pid, signal.SIGINT)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        self.is_closed.set()
+        with self.lock:
+            if self.process and self.process.poll() is None:
+                send(self.process.pid, signal.SIGINT)
+                try:
+                    self.process.wait(10)
+                except subprocess.TimeoutExpired:
+                    self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -131,6 +152,8 @@ class StandingWorker(Place):
         agent.write_text(AGENT)
         agent.chmod(0o755)
         self.server, self.network, self.disk = server, network, disk
+        # How often its disk had no byte left.
+        self.filled = 0
         self.process = None
         self.start()
 
@@ -163,9 +186,14 @@ class StandingWorker(Place):
         """No room on the worker's disk for a while."""
         file = f"{self.directory}/state/fill"
         inside = ["nsenter", "-m", "-t", str(self.process.pid)]
-        subprocess.run([*inside, "sh", "-c", f"cat /dev/zero >'{file}'"], capture_output=True)
+        filled = subprocess.run([*inside, "sh", "-c", f"cat /dev/zero >'{file}'"], capture_output=True, text=True)
+        self.filled += "No space left" in filled.stderr
         time.sleep(seconds)
         subprocess.run([*inside, "rm", "-f", file], capture_output=True)
+
+    def said(self, words):
+        """Lines of its log that hold `words`."""
+        return sum(words in line for line in (self.directory / "log").read_text(errors="replace").splitlines())
 
     def close(self):
         if self.process and self.process.poll() is None:
@@ -210,22 +238,25 @@ class Network:
 class Field:
     """Everything together. `call` may be used by several threads."""
 
-    def __init__(self, seed, database, environments, provider):
-        self.postgres = self.network = None
+    def __init__(self, seed, database, environments, provider, has_broker=False):
+        self.postgres = self.network = self.broker = None
         self.standing = []
         self.server = None
         try:
-            self.make(seed, database, environments, provider)
+            self.make(seed, database, environments, provider, has_broker)
         except BaseException:
             self.close()
             raise
 
-    def make(self, seed, database, environments, provider):
+    def make(self, seed, database, environments, provider, has_broker):
         token = f"chaos-worker-{seed}"
         os.environ["BERTH_WORKER_TOKEN"] = token
         if database == "postgres":
             self.postgres = Postgres()
             os.environ["BERTH_DATABASE"] = self.postgres.url
+        if has_broker:
+            self.broker = Broker()
+            os.environ["KAFKA_BROKERS"] = self.broker.address
         self.network = Network()
         self.server = Server(hosts=["127.0.0.1", self.network.host])
         self.lock = threading.Lock()
@@ -291,6 +322,54 @@ class Field:
         """The holder of a standing worker: the process itself, or what its wrapper became."""
         return [worker.process.pid]
 
+    def rows(self, query):
+        """Lines of the database's answer, its columns with | between them."""
+        if self.postgres:
+            return self.postgres.rows(query).splitlines()
+        connection = sqlite3.connect(f"file:{self.server.data}/berth.sqlite?mode=ro", uri=True, timeout=30)
+        try:
+            return ["|".join(map(str, row)) for row in connection.execute(query)]
+        finally:
+            connection.close()
+
+    def renew_broker(self, pause):
+        """The broker dies with its records; another takes its place where the server then finds it."""
+        with self.broker.lock:
+            self.broker.kill()
+            time.sleep(pause)
+            self.server.kill()
+            published = self.rows("SELECT seq FROM bus_positions")
+            self.broker.start(int(published[0]) if published else 0)
+            self.server.variables["KAFKA_BROKERS"] = self.broker.address
+        self.server.start()
+
+    def waiting(self):
+        """How many changes of the feed are not published yet; nothing while the database is away."""
+        query = "SELECT f.seq - p.seq FROM feed f JOIN bus_positions p ON p.organization_id = f.organization_id"
+        return [int(line) for line in self.rows(query)]
+
+    def gauge(self, name):
+        """One figure of the server's metrics."""
+        for line in self.call("GET", "/metrics").decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        raise Failed(f"there is no {name}")
+
+    def judge_bus(self):
+        """Once nothing happens any more: all of it is on the broker, in order."""
+        deadline = time.monotonic() + 120
+        while self.gauge("berth_bus_waiting_events") > 0 or self.gauge("berth_bus_reached") < 1:
+            if time.monotonic() > deadline:
+                return [f"{self.gauge('berth_bus_waiting_events')} changes still wait for the broker after 120 s"]
+            time.sleep(0.2)
+        wanted = [int(line) for line in self.rows(
+            "SELECT seq FROM events WHERE type LIKE 'execution.%' AND type <> 'execution.event' ORDER BY seq"
+        )]
+        # What is published is read a moment later.
+        while time.monotonic() < deadline and wanted[-1] not in self.broker.lives[-1][1]:
+            time.sleep(0.2)
+        return list(self.broker.judge(wanted))
+
     def evidence(self, ident):
         """What the database has of an execution, for whoever looks into a breach."""
         if not self.postgres:
@@ -306,8 +385,6 @@ class Field:
 
     def again(self):
         try:
-            if self.postgres and self.postgres.process.poll() is not None:
-                self.postgres.start()
             self.server.start()
         except (Failed, OSError):
             pass
@@ -325,5 +402,7 @@ class Field:
                 send(pid, signal.SIGKILL)
         if self.network:
             self.network.close()
+        if self.broker:
+            self.broker.close()
         if self.postgres:
             self.postgres.close()

@@ -27,6 +27,7 @@ class Run:
         # The server took the cancel before the end: nothing else may be recorded.
         self.must_cancel = False
         self.status = None
+        self.code = None
         self.attempt = 0
         self.end = {}
         self.compared = 0
@@ -34,12 +35,14 @@ class Run:
         self.seen_bytes = 0
         self.ends = 0
         self.is_over = threading.Event()
+        # Nobody waits for its viewer any more.
+        self.is_judged = threading.Event()
         self.viewer = None
 
-    def watch(self, server, stop):
+    def watch(self, server):
         def follow():
             after = None
-            while not self.ends and not stop.is_set():
+            while not self.ends and not self.is_judged.is_set():
                 try:
                     for ident, name, data in server.events(self.id, "raw=true&streams=stdout", after, timeout=30):
                         if name == "stdout":
@@ -58,6 +61,12 @@ class Run:
 
     def judge(self, field):
         """Waits for its end; every sentence returned is a breach."""
+        try:
+            return self.breaches(field)
+        finally:
+            self.is_judged.set()
+
+    def breaches(self, field):
         answer = field.call("GET", f"/v1/executions/{self.id}/wait?timeoutMs=1000")
         deadline = time.monotonic() + 240
         while answer["status"] not in ENDED:
@@ -73,7 +82,7 @@ class Run:
         whole = expected(self.number, self.lines, self.is_agent)
         self.compared = len(stored)
         if self.status != "completed":
-            code = (answer.get("failure") or {}).get("code")
+            self.code = code = (answer.get("failure") or {}).get("code")
             # Given to a machine that was dying already.
             self.lost = self.lost or self.place.killed_at > self.begun - 5
             excused = self.status == "cancelled" and self.cancelled or self.status == "failed" and self.lost and code in LOST

@@ -60,6 +60,12 @@ extension ExecutionService {
     func send(_ key: AttemptKey, _ stored: StoredExecution, _ input: PlainInput, to worker: WorkerCandidate) async {
         let record = stored.record
         enliven(key, stored, worker.workerID)
+        // It ended between the commit and now, and its worker need never hear of it.
+        if inFlight.isOver(key) {
+            live.remove(key)
+            workers.release(worker.workerID, key)
+            return
+        }
         if let deadlineAt = record.deadlineAt { deadlines.note(deadlineAt) }
         let isDocumented = worker.protocolVersion == nil
         let isSent = await workers.assign(
@@ -68,8 +74,10 @@ extension ExecutionService {
             to: worker.workerID,
             worker.fence
         )
-        // A cancel of the meantime may have overtaken the assignment, and then meant nothing to the worker.
-        if inFlight.wasCancelled(record.id) { await workers.cancel(key, at: worker.workerID) }
+        // A cancel or an end of the meantime may have overtaken the assignment, and then meant nothing to the worker.
+        let isOver = inFlight.isOver(key)
+        if isOver || inFlight.wasCancelled(key) { await workers.cancel(key, at: worker.workerID) }
+        if isOver { return await workers.forget(key, at: worker.workerID) }
         await tellWorkspace(record)
         let now = time.now
         if !isSent {

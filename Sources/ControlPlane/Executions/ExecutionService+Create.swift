@@ -28,10 +28,10 @@ extension ExecutionService {
                 throw BerthError(.conflict, reason.message, field: "environment", remedy: reason.remedy)
             }
         }
-        // Before the commit, from which on it can be ended.
-        if worker != nil { _ = inFlight.begin(id) }
+        // Before the commit, from which on it can be ended. What is queued is the dispatcher's to begin.
+        let isInFlight = worker != nil && inFlight.begin(key)
         defer {
-            inFlight.end(id)
+            if isInFlight { inFlight.end(id) }
             // Given back, it was passed over while it was in flight.
             if queue.mayHaveWaiting { dispatchBell.ring() }
         }

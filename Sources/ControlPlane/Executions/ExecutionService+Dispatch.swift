@@ -92,11 +92,10 @@ extension ExecutionService {
         let places = Dictionary(uniqueKeysWithValues: wanted.enumerated().map { ($1.id, $0) })
         let known = Dictionary(uniqueKeysWithValues: candidates.map { ($0.workerID, $0) })
         for match in DispatchPlan.match(wanted, candidates) {
-            guard let place = places[match.execution], let worker = known[match.worker],
-                inFlight.begin(match.execution)
-            else { continue }
+            guard let place = places[match.execution], let worker = known[match.worker] else { continue }
             let stored = queued.runnable[place]
             let key = AttemptKey(match.execution, stored.record.attempt + 1)
+            guard inFlight.begin(key) else { continue }
             if workers.reserve(worker.workerID, for: key) {
                 round.matches.append(Match(stored: stored, worker: worker, key: key))
             } else {

@@ -14,10 +14,12 @@ extension ExecutionService {
         }
         if state == .queued { dispatchBell.ring() }
         let attempt = fact.attempt ?? 0
+        let isOpen = !state.isTerminal && state != .queued
+        inFlight.noteEnd(AttemptKey(id, isOpen ? attempt - 1 : attempt))
+        if fact.isCancelling == true { inFlight.noteCancel(AttemptKey(id, attempt)) }
         for key in live.keys(of: id, upTo: attempt) {
             guard let worker = live[key]?.workerID else { continue }
-            let isOver = state.isTerminal || state == .queued || key.attempt < attempt
-            if isOver {
+            if !isOpen || key.attempt < attempt {
                 live.remove(key)
                 if workers.release(worker, key) { dispatchBell.ring() }
                 await workers.cancel(key, at: worker)

@@ -64,7 +64,7 @@ extension ExecutionService {
         let owner = try await owner(of: key, worker)
         let report = try WrittenReport(try await withMarks(report, key, owner))
         let now = time.now
-        try await change(
+        let change = try await change(
             key.executionID,
             owner.organizationID,
             known: owner.seen?.stored,
@@ -74,6 +74,11 @@ extension ExecutionService {
         ) { machine, _ in
             try machine.report(attempt: key.attempt, report.report, at: now)
         }
+        guard change.seq == nil else { return }
+        // The end that stands was recorded without the worker's word, or is heard a second time.
+        live.remove(key)
+        if workers.release(worker, key) { dispatchBell.ring() }
+        await workers.forget(key, at: worker)
     }
 
     public func lost(_ keys: [AttemptKey], worker: WorkerID, _ fence: WorkerFence, _ reason: FailureReason)

@@ -138,11 +138,12 @@ public struct ExecutionService: Sendable {
             switch effect {
             case .dispatch: dispatchBell.ring()
             case .sendCancel(let claim):
-                inFlight.noteCancel(id)
+                inFlight.noteCancel(AttemptKey(id, claim.attempt))
                 await workers.cancel(AttemptKey(id, claim.attempt), at: claim.workerID)
             case .sendForget(let claim): await workers.forget(AttemptKey(id, claim.attempt), at: claim.workerID)
             case .releaseSlot(let claim):
                 let key = AttemptKey(id, claim.attempt)
+                inFlight.noteEnd(key)
                 live.remove(key)
                 if workers.release(claim.workerID, key), queue.mayHaveWaiting { dispatchBell.ring() }
             case .recordAttempt(let claim, let reason):

@@ -2,21 +2,25 @@ import Base
 import Domain
 import Synchronization
 
-/// What is being assigned just now, so that the next round does not take it up as well.
+/// What is being assigned just now: the next round does not take it up as well, and what became of it before its
+/// assignment was sent is not forgotten.
 final class InFlight: Sendable {
     private struct State {
-        /// A cancel came in the meantime.
+        var attempt: Int
+        /// A cancel was sent in the meantime.
         var wasCancelled = false
+        /// The attempt ended in the meantime, by the server's own word.
+        var isOver = false
         /// A round of the dispatcher found it queued and left it alone.
         var wasPassedOver = false
     }
 
     private let states = Mutex<[ExecutionID: State]>([:])
 
-    func begin(_ id: ExecutionID) -> Bool {
+    func begin(_ key: AttemptKey) -> Bool {
         states.withLock { states in
-            guard states[id] == nil else { return false }
-            states[id] = State()
+            guard states[key.executionID] == nil else { return false }
+            states[key.executionID] = State(attempt: key.attempt)
             return true
         }
     }
@@ -36,7 +40,21 @@ final class InFlight: Sendable {
         }
     }
 
-    func noteCancel(_ id: ExecutionID) { states.withLock { $0[id]?.wasCancelled = true } }
+    func noteCancel(_ key: AttemptKey) {
+        states.withLock { states in
+            if states[key.executionID]?.attempt == key.attempt { states[key.executionID]?.wasCancelled = true }
+        }
+    }
 
-    func wasCancelled(_ id: ExecutionID) -> Bool { states.withLock { $0[id]?.wasCancelled ?? false } }
+    /// Every attempt up to this one is over.
+    func noteEnd(_ key: AttemptKey) {
+        states.withLock { states in
+            if let state = states[key.executionID], state.attempt <= key.attempt {
+                states[key.executionID]?.isOver = true
+            }
+        }
+    }
+
+    func wasCancelled(_ key: AttemptKey) -> Bool { states.withLock { $0[key.executionID]?.wasCancelled ?? false } }
+    func isOver(_ key: AttemptKey) -> Bool { states.withLock { $0[key.executionID]?.isOver ?? false } }
 }

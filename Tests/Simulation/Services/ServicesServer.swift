@@ -223,7 +223,7 @@ final class ServicesServer: SimServer, @unchecked Sendable {
     // MARK: - Looking
 
     var isSlow: Bool { process?.isSlow ?? true }
-    var isIdle: Bool { true }
+    var isIdle: Bool { process?.interrupted == 0 }
 
     func checkRest() throws {
         for candidate in workers?.registry.candidates() ?? [] {

@@ -57,10 +57,17 @@ final class SimProcess: TimeSource, Randomness, @unchecked Sendable {
 
     // MARK: - Effects
 
+    /// Tasks that are interrupted between two effects.
+    private(set) var interrupted = 0
+
     /// The process may be interrupted here by others of its tasks, and may end here.
     func effect() async throws {
         try requireAlive()
-        if dice.chance(percent: 25) { try await wait(for: .milliseconds(dice.within(1...longestPauseMs))) }
+        if dice.chance(percent: 25) {
+            interrupted += 1
+            defer { interrupted -= 1 }
+            try await wait(for: .milliseconds(dice.within(1...longestPauseMs)))
+        }
         try requireAlive()
         try point()
     }
