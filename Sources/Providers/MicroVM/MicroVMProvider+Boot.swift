@@ -77,6 +77,13 @@ extension MicroVMProvider {
     /// Lets a machine that was given its memory run, once it has all of it.
     private func goOn(_ instance: InstanceReference) async throws {
         let time = time
+        let directory = house.directory(instance.environmentID)
+        let deadline = time.uptime + Self.bootDeadline
+        // QEMU listens a moment after it was started; the wait for its guest tells of one that has died.
+        while !SmallFile.exists(directory.machine + "/qmp.sock"), time.uptime < deadline {
+            guard directory.record()?.isHolderAlive == true else { return }
+            try await time.wait(for: .milliseconds(2))
+        }
         try await monitor(instance.environmentID, deadline: .seconds(60)) { monitor in
             while try await monitor.status() == "inmigrate" { try await time.wait(for: .milliseconds(2)) }
             try await monitor.run("cont")
