@@ -1,6 +1,11 @@
 public import Base
 public import Domain
 
+public enum SnapshotKind: IdentifierKind { public static let prefix = "snap" }
+
+/// An instance that was kept with its memory.
+public typealias SnapshotID = Identifier<SnapshotKind>
+
 /// Makes and unmakes instances. Every call names the incarnation it means (`InstanceReference.instance`); a call about
 /// an older one than the provider has seen is refused with `stale`. Calls may be repeated: a second create, start, pause,
 /// resume, stop or destroy of what already is so returns without harm. A provider keeps no state in memory that it could not
@@ -37,6 +42,42 @@ public protocol Provider: Sendable {
 
     /// What exists with this label, in the order of environment ids.
     func list(label: String) async throws -> [InstanceObservation]
+
+    // MARK: - Where `capabilities.snapshots` says so; elsewhere each throws `unsupported`.
+
+    /// Keeps a living instance with its memory and its disk. It is held meanwhile, and runs on if it ran before.
+    func snapshot(_ instance: InstanceReference, as snapshot: SnapshotID) async throws
+
+    /// As ``create(_:)``, out of a snapshot: the first start goes on where it was made, with the processes of then, and
+    /// with names, token, clock and entropy of its own. Throws `conflict` for limits or a network that differ.
+    func fork(_ snapshot: SnapshotID, _ request: InstanceRequest) async throws -> InstanceDescription
+
+    /// The next start of a stopped environment goes on where the snapshot was made; what came after is lost.
+    func restore(_ environment: EnvironmentID, to snapshot: SnapshotID) async throws
+
+    /// What is kept, in the order of ids.
+    func snapshots() async throws -> [SnapshotID]
+
+    /// An unknown one is already so. What was forked from it lives on.
+    func removeSnapshot(_ snapshot: SnapshotID) async throws
+}
+
+extension Provider {
+    public func snapshot(_ instance: InstanceReference, as snapshot: SnapshotID) async throws {
+        throw capabilities.unsupported("keep an environment with its memory")
+    }
+
+    public func fork(_ snapshot: SnapshotID, _ request: InstanceRequest) async throws -> InstanceDescription {
+        throw capabilities.unsupported("fork an environment")
+    }
+
+    public func restore(_ environment: EnvironmentID, to snapshot: SnapshotID) async throws {
+        throw capabilities.unsupported("go back to a snapshot")
+    }
+
+    public func snapshots() async throws -> [SnapshotID] { [] }
+
+    public func removeSnapshot(_ snapshot: SnapshotID) async throws {}
 }
 
 extension Provider {

@@ -30,7 +30,13 @@ struct InsideProbe {
     /// The instance's state directory on the host.
     var state: String
 
+    /// Where a worker comes that shares no directory with the host.
+    var socket: String?
+
     func run(_ script: String) async throws -> CommandResult {
+        if let socket {
+            return try await TestSupport.run(["python3", ScriptedPeer.path("machine_shell.py"), "ask", socket, script])
+        }
         let name = "command\(UInt64.random(in: 0...UInt64.max))"
         let ask = """
             cd "$1" && printf '%s' "$3" >"$2.sh"
@@ -66,7 +72,8 @@ extension ProviderFixture {
         return InsideProbe(
             reference: known,
             holder: try #require(observation.holderPID),
-            state: "\(directory)/data/environments/\(known.environmentID)/state"
+            state: "\(directory)/data/environments/\(known.environmentID)/state",
+            socket: subject == .microvm ? "\(directory)/data/environments/\(known.environmentID)/run/link.sock" : nil
         )
     }
 }

@@ -57,7 +57,8 @@ import Testing
     @Test(arguments: ProviderSubject.allCases)
     func `ten seconds at a quota give the processor time of the quota`(_ subject: ProviderSubject) async throws {
         try await withProvider(subject) { fixture in
-            guard Self.enforcesGroups(fixture) else { return }
+            // A machine's clock and its processors are its own: what its processes count is not what the host gave.
+            guard Self.enforcesGroups(fixture), subject != .microvm else { return }
             let inside = try await fixture.inside(fixture.started(fixture.request(ResourceLimits(cpus: 0.1))))
             let spin = """
                 import time

@@ -1,13 +1,14 @@
 import Base
 import Domain
 import EventLoop
+import FoundationEssentials
 import Glibc
 import Providers
 import TestSupport
 
 /// The providers that must all keep the same contract.
 enum ProviderSubject: String, CaseIterable {
-    case local, host, docker
+    case local, host, docker, microvm
 
     /// Those whose instances are the launcher's own children, known by its records alone.
     static let launched: [ProviderSubject] = [.local, .host]
@@ -37,7 +38,21 @@ enum ProviderSubject: String, CaseIterable {
             var configuration = DockerConfiguration(dataDirectory: directory + "/data", programs: programs)
             configuration.socket = if let socket { socket } else { try await DockerEngine.shared().socket }
             return try DockerProvider(configuration, loop: loop, time: SystemTime())
+        case .microvm:
+            let configuration = MicroVMConfiguration(
+                dataDirectory: directory + "/data",
+                images: BerthCache.microVM,
+                programs: programs
+            )
+            return try MicroVMProvider(configuration, loop: loop, time: SystemTime())
         }
+    }
+
+    /// The worker's program in the tests of this provider.
+    func worker() throws -> String {
+        guard self == .microvm else { return InsideProbe.worker }
+        return "#!/usr/bin/python3\n"
+            + (try String(contentsOfFile: ScriptedPeer.path("machine_shell.py"), encoding: .utf8))
     }
 }
 
@@ -77,17 +92,20 @@ struct ProviderFixture {
 /// Every environment that the body leaves is destroyed at the end, so that a failing test leaves no process behind.
 func withProvider(
     _ subject: ProviderSubject,
-    worker: String = InsideProbe.worker,
+    worker: String? = nil,
     socket: String? = nil,
     _ body: (ProviderFixture) async throws -> Void
 ) async throws {
+    let turn = await subject == .microvm ? MachineTurns.shared.enter() : nil
+    defer { turn?.end() }
     try await withTemporaryDirectory { directory in
         let loop = try EventLoop()
         loop.start()
         defer { loop.stop() }
         let path = directory + "/worker"
         let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o755)
-        _ = write(file, worker, worker.utf8.count)
+        let program = try worker ?? subject.worker()
+        _ = write(file, program, program.utf8.count)
         close(file)
         let fixture = ProviderFixture(
             provider: try await subject.make(in: directory, loop: loop, socket: socket),

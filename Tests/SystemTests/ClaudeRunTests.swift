@@ -23,7 +23,7 @@ import Testing
                 environment: berth.environment.merging(
                     ["ANTHROPIC_API_KEY": key, "GIT_TOKEN": "tok-93b1f"]
                 ) { $1 },
-                within: .seconds(120)
+                within: .seconds(300)
             )
         }
 
@@ -65,9 +65,10 @@ import Testing
          {"text":"The test passes now."}]
         """#
 
-    @Test func `a task becomes a pushed branch with the agent's commit`() async throws {
+    @Test(arguments: ["local", "microvm"])
+    func `a task becomes a pushed branch with the agent's commit`(_ provider: String) async throws {
         try await withScene(Self.fix) { scene in
-            let result = try await scene.run("--push", "--branch", "berth/fix-add")
+            let result = try await scene.run("--provider", provider, "--push", "--branch", "berth/fix-add")
             #expect(result.status == 0, "\(result.output)\n\(result.errors)")
             let text = result.output + result.errors
             #expect(text.contains("The test passes now."))

@@ -14,6 +14,7 @@ internal import Glibc
 ///     etc/             hosts, hostname and resolv.conf of the inside
 ///     machine/         a micro virtual machine's disk, orders and sockets: in reach of its QEMU
 ///     images           the directory of the images it was made with
+///     running/         that boot's hardware and read-only disks; coming/: memory and hardware of the next one
 struct EnvironmentDirectory: Sendable {
     let environmentID: EnvironmentID
     let path: String
@@ -31,6 +32,8 @@ struct EnvironmentDirectory: Sendable {
     var etc: String { path + "/etc" }
     var machine: String { path + "/machine" }
     var images: String { path + "/images" }
+    var running: String { path + "/running" }
+    var coming: String { path + "/coming" }
     var home: String { path + "/home" }
     var workspaces: String { path + "/workspace" }
     var gate: String { run + "/gate" }

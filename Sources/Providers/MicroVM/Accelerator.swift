@@ -1,9 +1,10 @@
 internal import Base
+internal import CShims
 internal import EventLoop
 internal import Glibc
 
 /// What runs the guest's instructions.
-enum Accelerator: String, Sendable {
+enum Accelerator: String, Sendable, Codable {
     /// The processor itself.
     case kvm
     /// QEMU's translator: everywhere, and many times slower.
@@ -16,11 +17,27 @@ enum Accelerator: String, Sendable {
         }
     }
 
-    /// A translated processor's clock cannot be measured in time: the kernel is told its speed, and that the timer works.
-    var kernelArguments: String {
+    /// A translated processor shows the host's own ticks, whose rate the guest's kernel cannot measure without a timer of
+    /// the board: it is told, and told to keep time by them. By lost timer interrupts it would be late within seconds.
+    func kernelArguments(ticksPerMillisecond: Int) -> String {
         let common = "console=ttyS0 quiet reboot=t panic=-1 random.trust_cpu=on"
-        return self == .tcg ? common + " mitigations=off tsc_early_khz=2000000 no_timer_check" : common
+        guard self == .tcg else { return common }
+        return common + " mitigations=off tsc_early_khz=\(ticksPerMillisecond) tsc=reliable no_timer_check"
     }
+
+    /// Rate of the processor's ticks, over a moment long enough to know it to some millionths.
+    static func ticksPerMillisecond(time: any TimeSource) async throws -> Int {
+        var ticks: UInt64 = 0
+        var nanoseconds: UInt64 = 0
+        berth_processor_ticks(&ticks, &nanoseconds)
+        let (firstTicks, first) = (ticks, nanoseconds)
+        try await time.wait(for: .milliseconds(20))
+        berth_processor_ticks(&ticks, &nanoseconds)
+        guard nanoseconds > first, ticks > firstTicks else { return defaultTicksPerMillisecond }
+        return Int(Double(ticks - firstTicks) * 1_000_000 / Double(nanoseconds - first))
+    }
+
+    private static let defaultTicksPerMillisecond = 2_000_000
 
     /// A boot under KVM takes well under a second; one that never gets anywhere must not be waited for longer.
     private static let probeSeconds = 5
@@ -44,7 +61,8 @@ enum Accelerator: String, Sendable {
         let arguments = [
             "/usr/bin/timeout", "--signal=KILL", "\(probeSeconds)", configuration.qemu, "-M", "microvm", "-nodefaults",
             "-no-user-config", "-no-reboot", "-display", "none", "-m", "128M", "-kernel", "\(images)/vmlinuz",
-            "-initrd", "\(images)/initrd", "-append", Accelerator.kvm.kernelArguments + " berth.probe",
+            "-initrd", "\(images)/initrd", "-append",
+            Accelerator.kvm.kernelArguments(ticksPerMillisecond: 0) + " berth.probe",
         ]
         let works = try await ForeignTool.run(arguments + Accelerator.kvm.arguments, loop: loop) == 0
         let found: Accelerator = works ? .kvm : .tcg

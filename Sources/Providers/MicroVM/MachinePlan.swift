@@ -8,15 +8,10 @@ internal import MachineLink
 struct MachinePlan {
     let sandbox: SandboxPlan
     let configuration: MicroVMConfiguration
-    let size: MachineSize
-    let accelerator: Accelerator
-    /// The images that the environment was made with.
-    let images: String
-    let programsDisk: String
-    /// Disks of the agents, in the order of the launch.
-    let agentDisks: [String]
-    /// The memory of a machine to go on with; nil boots.
-    let memory: String?
+    let hardware: MachineHardware
+    /// The read-only disks, and the memory to go on with where there is one.
+    let disks: SnapshotFiles
+    let goesOn: Bool
 
     private var host: LocalHost { sandbox.host }
     private var directory: EnvironmentDirectory { sandbox.directory }
@@ -56,7 +51,7 @@ struct MachinePlan {
             at: Inside.holder,
             [.idMapped, .readOnly, .file]
         )
-        if accelerator == .kvm { spec.add("kvm", "1") }
+        if hardware.accelerator == .kvm { spec.add("kvm", "1") }
         spec.add("limit", "core", "0")
         for path in host.groups?.paths(request.environmentID) ?? [] { spec.add("cgroup", path) }
         NetworkPlan.add(request.network, pasta: host.pasta, to: &spec)
@@ -69,11 +64,11 @@ struct MachinePlan {
 
     private var files: [(path: String, name: String)] {
         var files = [
-            ("\(images)/vmlinuz", "vmlinuz"), ("\(images)/initrd", "initrd"), ("\(images)/root.ext4", "root.ext4"),
-            (programsDisk, "berth.ext4"),
+            (hardware.images + "/vmlinuz", "vmlinuz"), (hardware.images + "/initrd", "initrd"),
+            (hardware.images + "/root.ext4", "root.ext4"), (disks.programs, "berth.ext4"),
         ]
-        for (index, disk) in agentDisks.enumerated() { files.append((disk, "agent\(index).ext4")) }
-        if let memory { files.append((memory, "memory")) }
+        for index in hardware.agents.indices { files.append((disks.agent(index), "agent\(index).ext4")) }
+        if goesOn { files.append((disks.memory, "memory")) }
         return files
     }
 
@@ -82,12 +77,12 @@ struct MachinePlan {
     func boot(_ instance: Int64, _ launch: WorkerLaunch) -> String {
         var lines = qemu.map { ControlLine("qemu", $0) }
         lines.append(ControlLine("instance", "\(instance)"))
-        if memory != nil { lines.append(ControlLine("incoming", "\(Self.images)/memory")) }
+        if goesOn { lines.append(ControlLine("incoming", "\(Self.images)/memory")) }
         lines.append(ControlLine("hostname", request.hostname))
         if request.network.kind == .open { lines.append(ControlLine("resolver", "10.0.2.3")) }
         if let processes = request.limits.processes { lines.append(ControlLine("processes", "\(processes)")) }
         for port in request.network.hostPorts { lines.append(ControlLine("port", "\(port)")) }
-        for agent in launch.agents { lines.append(ControlLine("agent", agent.name)) }
+        for agent in hardware.agents { lines.append(ControlLine("agent", agent)) }
         for (name, value) in environment(instance, launch) {
             lines.append(ControlLine("environment", "\(name)=\(value)"))
         }
@@ -105,7 +100,7 @@ struct MachinePlan {
     }
 
     private func environment(_ instance: Int64, _ launch: WorkerLaunch) -> [(String, String)] {
-        let agents = launch.agents.map { "\(Inside.agents)/\($0.name)" }
+        let agents = hardware.agents.map { "\(Inside.agents)/\($0)" }
         let system = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         var variables = [
             "PATH": (agents + system).joined(separator: ":"),
@@ -123,10 +118,11 @@ struct MachinePlan {
         var arguments = [
             configuration.qemu, "-name", "berth-\(request.environmentID)", "-M", "microvm", "-nodefaults",
             "-no-user-config",
-            "-no-reboot", "-display", "none", "-smp", "\(size.processors)", "-m", "\(size.mebibytes)M",
+            "-no-reboot", "-display", "none", "-smp", "\(hardware.size.processors)", "-m",
+            "\(hardware.size.mebibytes)M",
             "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
             "-kernel", "\(Self.images)/vmlinuz", "-initrd", "\(Self.images)/initrd",
-            "-append", accelerator.kernelArguments,
+            "-append", hardware.accelerator.kernelArguments(ticksPerMillisecond: hardware.ticksPerMillisecond),
             "-chardev", "socket,id=console,fd=3", "-serial", "chardev:console",
             "-chardev", "socket,id=control,fd=4", "-chardev", "socket,id=data,fd=5",
             "-device", "virtio-serial-device",
@@ -134,7 +130,7 @@ struct MachinePlan {
             "-device", "virtserialport,chardev=data,name=berth.data,nr=2",
             "-qmp", "unix:\(Self.machine)/qmp.sock,server=on,wait=off",
         ]
-        arguments += accelerator.arguments
+        arguments += hardware.accelerator.arguments
         // The backing file is named here: what a disk's header says about it is not looked at.
         arguments += [
             "-blockdev",
@@ -143,7 +139,7 @@ struct MachinePlan {
             "driver=qcow2,node-name=root,backing=base,file.driver=file,file.filename=\(Self.machine)/disk.qcow2",
             "-device", "virtio-blk-device,drive=root,serial=root",
         ]
-        let readOnly = ["berth"] + agentDisks.indices.map { "agent\($0)" }
+        let readOnly = ["berth"] + hardware.agents.indices.map { "agent\($0)" }
         for name in readOnly {
             arguments += [
                 "-blockdev",
@@ -154,7 +150,7 @@ struct MachinePlan {
         if request.network.kind == .open {
             arguments += ["-netdev", "user,id=net,ipv6=off", "-device", "virtio-net-device,netdev=net"]
         }
-        if memory != nil { arguments += ["-incoming", "fd:6"] }
+        if goesOn { arguments += ["-incoming", "fd:6"] }
         return arguments
     }
 }

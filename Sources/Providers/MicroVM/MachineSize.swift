@@ -3,7 +3,7 @@ internal import Domain
 internal import Glibc
 
 /// What limits become as hardware.
-struct MachineSize: Sendable, Equatable {
+struct MachineSize: Sendable, Codable, Equatable {
     var mebibytes: Int64
     var processors: Int
     var diskBytes: Int64
@@ -12,7 +12,7 @@ struct MachineSize: Sendable, Equatable {
     static let defaultMebibytes: Int64 = 2048
     static let defaultDiskBytes: Int64 = 64 << 30
     /// Below this the kernel and the worker do not start.
-    static let leastMebibytes: Int64 = 192
+    static let leastMebibytes: Int64 = 128
     /// QEMU's own memory beside the guest's: translated code, devices, buffers.
     static let overheadBytes: Int64 = 448 << 20
     /// QEMU's threads: processors, disk requests.
@@ -30,16 +30,8 @@ struct MachineSize: Sendable, Equatable {
             )
         }
         processors = min(max(1, Int((limits.cpus ?? 1).rounded(.up))), max(1, hostProcessors))
-        let least = imageBytes + (64 << 20)
-        diskBytes = (limits.diskBytes ?? Self.defaultDiskBytes) & ~0xFFFF
-        guard diskBytes >= least else {
-            throw BerthError(
-                .invalidValue,
-                "the disk would be smaller than what lies on it from the start",
-                field: "limits.diskBytes",
-                remedy: "at least \(least)"
-            )
-        }
+        // As everywhere, the cap is what an environment may add to what it is made of.
+        diskBytes = (imageBytes + (limits.diskBytes ?? Self.defaultDiskBytes)) & ~0xFFFF
     }
 
     /// The caps of QEMU's own process group.

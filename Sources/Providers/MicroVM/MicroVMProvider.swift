@@ -15,12 +15,13 @@ public struct MicroVMProvider: Provider {
     private let host: LocalHost
     let house: InstanceHouse
     let disks: ReadOnlyDisks
+    let lanes = EnvironmentLanes()
     let time: any TimeSource
     /// What the sandbox of QEMU is laid over.
-    private let empty: String
+    let empty: String
 
     /// How long a machine may take from its start to its holder: translated and on a busy host it is seconds.
-    private static let bootDeadline = Duration.seconds(120)
+    static let bootDeadline = Duration.seconds(120)
     static let monitorDeadline = Duration.seconds(10)
 
     public init(_ configuration: MicroVMConfiguration, loop: EventLoop, time: any TimeSource) throws(BerthError) {
@@ -49,7 +50,7 @@ public struct MicroVMProvider: Provider {
             pause: .freeze,
             networks: host.pasta == nil ? [.none] : [.none, .open],
             snapshots: true,
-            limitations: Self.limitations(host)
+            limitations: Self.limitations(host, configuration)
         )
         house = InstanceHouse(
             kind: kind,
@@ -61,8 +62,9 @@ public struct MicroVMProvider: Provider {
         )
     }
 
-    private static func limitations(_ host: LocalHost) -> [String] {
+    private static func limitations(_ host: LocalHost, _ configuration: MicroVMConfiguration) -> [String] {
         var words: [String] = []
+        if let missing = missingPart(configuration) { words.append("\(missing.message): no machine can be made") }
         if host.groups == nil {
             words.append(
                 "an ordinary user has no control groups: limits of processors become whole processors of the machine"
@@ -121,18 +123,27 @@ public struct MicroVMProvider: Provider {
     }
 
     func checkParts() throws(BerthError) {
+        if let missing = Self.missingPart(configuration) { throw missing }
+    }
+
+    private static func missingPart(_ configuration: MicroVMConfiguration) -> BerthError? {
         for (program, package) in [
             (configuration.qemu, "qemu-system-x86"), (configuration.qemuImage, "qemu-utils"),
             (LocalHost.mkfs, "e2fsprogs"),
         ] where access(program, X_OK) != 0 {
-            throw BerthError(
+            return BerthError(
                 .unsupported,
-                "\(program) is missing, and micro virtual machines need it",
+                "\(program) is missing",
                 field: "provider",
-                remedy: "install the Debian package \(package) (scripts/bootstrap does)"
+                remedy: "install the Debian package \(package); scripts/bootstrap does"
             )
         }
-        try Self.checkImages(configuration.images)
+        do {
+            try checkImages(configuration.images)
+            return nil
+        } catch {
+            return error
+        }
     }
 
     static func checkImages(_ images: String) throws(BerthError) {
@@ -168,67 +179,9 @@ public struct MicroVMProvider: Provider {
 
     @discardableResult
     public func start(_ instance: InstanceReference, _ launch: WorkerLaunch) async throws -> InstanceObservation {
-        try await start(instance, launch, memory: nil)
-    }
-
-    /// - Parameter memory: a file with the memory to go on with.
-    func start(_ instance: InstanceReference, _ launch: WorkerLaunch, memory: String?) async throws
-        -> InstanceObservation
-    {
-        let directory = house.directory(instance.environmentID)
-        let request = try house.request(instance.environmentID)
-        guard try house.mayStart(instance) else { return try await inspect(instance.environmentID) }
-        try checkParts()
-        let images = SmallFile.read(directory.images)?.trimmed ?? configuration.images
-        try Self.checkImages(images)
-        let size = try size(request, images: images)
-        let accelerator = try await Accelerator.probe(configuration, images: images, loop: house.loop)
-        let programs = try await disks.programs(configuration.programs)
-        var agents: [String] = []
-        for agent in launch.agents { agents.append(try await disks.agent(agent)) }
-        let plan = MachinePlan(
-            sandbox: sandbox(directory, request),
-            configuration: configuration,
-            size: size,
-            accelerator: accelerator,
-            images: images,
-            programsDisk: programs,
-            agentDisks: agents,
-            memory: memory
-        )
-        _ = try await house.start(instance, launch, limits: { size.hostLimits($0.limits) }) { directory, _ in
-            for name in ["ready", "end", "qmp.sock"] { unlink("\(directory.machine)/\(name)") }
-            try SmallFile.replace(directory.machine + "/boot", with: plan.boot(instance.instance, launch))
-            return try plan.spec(instance.instance, empty: empty)
-        }
-        if memory != nil { try await goOn(instance) }
-        try await waitUntilReady(instance, directory)
+        let isStarted = try await lanes.run(instance.environmentID) { try await boot(instance, launch) }
+        if isStarted { try await waitUntilReady(instance, house.directory(instance.environmentID)) }
         return try await inspect(instance.environmentID)
-    }
-
-    /// Until the guest's holder runs. A machine that does not come so far is ended, and what its kernel said last is told.
-    private func waitUntilReady(_ instance: InstanceReference, _ directory: EnvironmentDirectory) async throws {
-        let deadline = time.uptime + Self.bootDeadline
-        while true {
-            if SmallFile.read(directory.machine + "/ready")?.trimmed == "\(instance.instance)" { return }
-            guard let record = directory.record(), record.instance == instance.instance else { return }
-            let isAlive = record.isHolderAlive
-            if isAlive, time.uptime < deadline {
-                try await time.wait(for: .milliseconds(5))
-                continue
-            }
-            if isAlive { try await house.end(record, of: instance.environmentID, grace: .zero) }
-            let console = SmallFile.read(directory.machine + "/console")?.trimmed ?? ""
-            let log = SmallFile.read(directory.log)?.trimmed ?? ""
-            throw BerthError(
-                isAlive ? .timedOut : .unavailable,
-                isAlive
-                    ? "the machine did not start within \(Self.bootDeadline.components.seconds) s"
-                    : "the machine ended while it started",
-                detail: [console, log].map { String($0.suffix(2000)) }.filter { !$0.isEmpty }.joined(separator: "\n"),
-                isRetryable: true
-            )
-        }
     }
 
     public func stop(_ instance: InstanceReference, grace: Duration) async throws {
@@ -270,7 +223,7 @@ public struct MicroVMProvider: Provider {
     }
 
     /// QEMU is confined as a program of `local` is.
-    private func sandbox(_ directory: EnvironmentDirectory, _ request: InstanceRequest) -> SandboxPlan {
+    func sandbox(_ directory: EnvironmentDirectory, _ request: InstanceRequest) -> SandboxPlan {
         SandboxPlan(host: host, configuration: local, directory: directory, request: request)
     }
 

@@ -41,7 +41,12 @@ struct QEMUMonitor: Sendable {
         time: any TimeSource,
         _ body: @escaping @Sendable (QEMUMonitor) async throws -> Result
     ) async throws -> Result {
-        let descriptor = UnixSocket.connect(to: path)
+        var descriptor = UnixSocket.connect(to: path)
+        // Between the making of the socket and the listening on it.
+        for _ in 0..<100 where descriptor == -ECONNREFUSED {
+            try await time.wait(for: .milliseconds(5))
+            descriptor = UnixSocket.connect(to: path)
+        }
         guard descriptor >= 0 else {
             throw BerthError(
                 .unavailable,

@@ -2,6 +2,7 @@
 #ifndef BERTH_LAUNCH_H
 #define BERTH_LAUNCH_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /// Starts `program sandbox` in a session of its own, with no descriptors but its standard streams, default signals and a
@@ -13,5 +14,9 @@ pid_t berth_launch(const char *program, int errors, int *input, int *output);
 int berth_process_open(pid_t pid);
 /// 0 or -errno.
 int berth_process_signal(int process, int signal_number);
+
+/// The processor's counter of ticks (rdtsc) and, at the same moment, nanoseconds of CLOCK_MONOTONIC. Both 0 where there
+/// is no such counter.
+void berth_processor_ticks(uint64_t *ticks, uint64_t *nanoseconds);
 
 #endif
