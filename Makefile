@@ -1,5 +1,5 @@
 # The front door. `make help` lists the targets.
-.PHONY: help build test check fmt bench spec kafka fuzz asan tsan sim chaos soak clean
+.PHONY: help build test check fmt bench spec kafka fuzz asan tsan sim chaos walk soak clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ sim: ## a million schedules of the machines, 50,000 of the services, with faults
 
 chaos: build ## kill, stop, cut off and fill the shipped programs on PostgreSQL (CHAOS="--kills 60 --database sqlite")
 	python3 Tests/Chaos/chaos.py --database postgres $(CHAOS)
+
+walk: build ## 1,000 lifecycle operations on containers, with kill -9 of server and Engine (WALK="--seed 7 --steps 200")
+	python3 Tests/Chaos/docker_walk.py $(WALK)
 
 soak: build ## idle, slow and hostile clients by the ten thousand (SOAK="--only idle --json")
 	python3 Tests/Soak/soak.py $(SOAK)

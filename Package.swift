@@ -89,6 +89,10 @@ let package = Package(
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
         swiftTarget("Relay", ["Base", "EventLoop", "Transport", "WorkerProtocol"]),
+        swiftTarget(
+            "Terminals",
+            ["Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol"]
+        ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
         swiftTarget("API", ["Base", "Domain"]),
         swiftTarget(
@@ -98,7 +102,10 @@ let package = Package(
                 "OutputStore",
             ]
         ),
-        swiftTarget("Providers", ["Base", "Domain", "EventLoop", "HolderProtocol", "MachineLink", "CShims"]),
+        swiftTarget(
+            "Providers",
+            ["Base", "Domain", "EventLoop", "Transport", "HolderProtocol", "MachineLink", "CShims"]
+        ),
         .target(
             name: "Migrations",
             dependencies: ["Database"],
@@ -139,7 +146,7 @@ let package = Package(
             "Worker",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-                "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain",
+                "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain", "Terminals",
             ]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),

@@ -18,6 +18,7 @@ import threading
 import time
 
 import crowd_spec
+import docker_spec
 from berth_server import Failed, Server, parent, processes
 from measure import anonymous_kilobytes, peak_kilobytes, quantile
 
@@ -199,7 +200,7 @@ def one_environment():
 
 def main():
     parser = argparse.ArgumentParser(description="The shipped programs against the numeric specification.")
-    parts = {"environment": one_environment, **{part.__name__: lambda part=part: part(row) for part in crowd_spec.PARTS}}
+    parts = {"environment": one_environment, **{part.__name__: lambda part=part: part(row) for part in crowd_spec.PARTS + docker_spec.PARTS}}
     parser.add_argument("--only", action="append", default=[], choices=parts, help="some of the parts")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
     parser.parse_args(namespace=options)

@@ -29,6 +29,7 @@ extension Environment {
 
 extension EnvironmentSpec {
     fileprivate func write(to json: inout JSONWriter) {
+        json.member("image", image)
         json.object("limits") { json in
             json.member("cpus", limits.cpus)
             json.member("diskBytes", limits.diskBytes)

@@ -9,6 +9,8 @@ public struct CreateEnvironment: Sendable, Codable, Equatable {
     public var limits: ResourceLimits?
     public var limitsPolicy: LimitsPolicy?
     public var network: NetworkPolicy?
+    /// For a provider that has several; nil: what the server is configured with.
+    public var image: String?
     /// 5 to 480 minutes; 0 means never.
     public var autoStopMinutes: Int?
 

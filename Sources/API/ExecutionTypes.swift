@@ -30,6 +30,7 @@ public struct CreateExecution: Sendable, Codable, Equatable {
     public var environment: String?
     /// For an environment that this request makes.
     public var provider: ProviderKind?
+    public var image: String?
     public var network: NetworkPolicy?
     public var limits: ResourceLimits?
     /// nil: `command` where there is a command, else `claude`.

@@ -64,7 +64,8 @@ extension Schema {
         name: "CreateExecution",
         members: [
             .optional("environment", .string(), "name or id; `new` for one of its own; absent: the personal one"),
-            .optional("provider", .string(), "local or host, for an environment made by this request"),
+            .optional("provider", .string(), "local, docker, microvm or host, for an environment made by this request"),
+            .optional("image", .string(), "for an environment made by this request, where its provider has several"),
             .optional("network", network, "for an environment made by this request"),
             .optional("limits", limits, "for an environment made by this request"),
             .optional("agent", .string(), "claude or command"),
@@ -91,7 +92,8 @@ extension Schema {
         name: "CreateEnvironment",
         members: [
             .optional("name", .string(), "lower-case letters, digits and hyphens"),
-            .optional("provider", .string(), "local or host"),
+            .optional("provider", .string(), "local, docker, microvm or host"),
+            .optional("image", .string(), "of what it is made, where the provider has several"),
             .optional("limits", limits, "caps of the instance"),
             .optional("limitsPolicy", .string(values: ["bestEffort", "required"]), "default bestEffort"),
             .optional("network", network, "default open"),
@@ -140,7 +142,8 @@ extension Schema {
     static let environmentSpec = Schema.object(
         name: "EnvironmentSpec",
         members: [
-            .required("provider", .string(), "local or host"),
+            .required("provider", .string(), "local, docker, microvm or host"),
+            .optional("image", .string(), "of what it is made; absent: what the server is configured with"),
             .required("limits", limits, "caps"),
             .required("limitsPolicy", .string(), "bestEffort or required"),
             .required("network", network, "what it may reach"),

@@ -57,17 +57,21 @@ public struct EnvironmentSpec: Sendable, Codable, Equatable {
     public var limits: ResourceLimits
     public var limitsPolicy: LimitsPolicy
     public var network: NetworkPolicy
+    /// Of what it is made, where the provider has several; nil: what the server is configured with.
+    public var image: String?
 
     public init(
         provider: ProviderKind = .local,
         limits: ResourceLimits = .standard,
         limitsPolicy: LimitsPolicy = .bestEffort,
-        network: NetworkPolicy = .open
+        network: NetworkPolicy = .open,
+        image: String? = nil
     ) {
         self.provider = provider
         self.limits = limits
         self.limitsPolicy = limitsPolicy
         self.network = network
+        self.image = image
     }
 
     public func validate() throws(BerthError) {

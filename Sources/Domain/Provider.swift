@@ -10,6 +10,8 @@ public struct ProviderKind: RawRepresentable, Hashable, Sendable, Codable, Custo
     public static let local = ProviderKind(rawValue: "local")
     /// The server's own machine without isolation: only on explicit request.
     public static let host = ProviderKind(rawValue: "host")
+    /// Containers of a Docker Engine on the server's machine.
+    public static let docker = ProviderKind(rawValue: "docker")
     /// A small virtual machine of its own under QEMU.
     public static let microvm = ProviderKind(rawValue: "microvm")
 }
@@ -44,6 +46,8 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
     public var diskCap: Bool
     public var pause: PauseSupport
     public var networks: [NetworkPolicy.Kind]
+    /// Whether an environment may name the image that it is made of.
+    public var images: Bool
     /// Whether an instance can be kept with its memory, continued in a new process, and forked.
     public var snapshots: Bool
     /// What cannot be enforced on this machine, in words for people; empty where everything holds.
@@ -55,6 +59,7 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
         diskCap: Bool,
         pause: PauseSupport,
         networks: [NetworkPolicy.Kind],
+        images: Bool = false,
         snapshots: Bool = false,
         limitations: [String]
     ) {
@@ -63,6 +68,7 @@ public struct ProviderCapabilities: Sendable, Codable, Equatable {
         self.diskCap = diskCap
         self.pause = pause
         self.networks = networks
+        self.images = images
         self.snapshots = snapshots
         self.limitations = limitations
     }

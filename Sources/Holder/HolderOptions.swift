@@ -1,9 +1,10 @@
 /// `berth-hold`'s command line.
 package struct HolderOptions: Equatable {
     package static let usage = """
-        usage: berth-hold --socket PATH [--hide PATH]... [--grace MS] [--ready FD] [--worker PROGRAM ARGUMENT...]
+        usage: berth-hold --socket PATH [--gate PATH] [--hide PATH]... [--grace MS] [--ready FD] [--worker PROGRAM ARGUMENT...]
 
           --socket PATH     unix socket for the worker, made with mode 0600
+          --gate PATH       wait for a byte from this named pipe before anything else
           --hide PATH       cover PATH for every child; needs CAP_SYS_ADMIN in its user namespace
           --grace MS        between SIGTERM and SIGKILL for the children when told to end, 0...600000 (default 5000)
           --ready FD        write a newline to this descriptor and close it once the socket listens
@@ -12,6 +13,7 @@ package struct HolderOptions: Equatable {
         """
 
     package var socketPath = ""
+    package var gatePath: String?
     package var hiddenPaths: [String] = []
     package var graceMs: Int32 = 5000
     package var readyDescriptor: Int32?
@@ -33,6 +35,7 @@ package struct HolderOptions: Equatable {
         while let argument = rest.popFirst() {
             switch argument {
             case "--socket": socketPath = try value(of: argument)
+            case "--gate": gatePath = try value(of: argument)
             case "--hide":
                 let path = try value(of: argument)
                 guard path.utf8.first == UInt8(ascii: "/") else {

@@ -14,6 +14,10 @@ public enum HolderProgram {
             say(HolderOptions.usage)
             return 64
         }
+        if let gate = options.gatePath, !passes(gate) {
+            say("--gate: cannot read '\(gate)': \(String(cString: strerror(errno)))")
+            return 71
+        }
         berth_close_inherited(options.readyDescriptor ?? -1)
         if !options.hiddenPaths.isEmpty && berth_can_mount() == 0 {
             say("--hide needs CAP_SYS_ADMIN in the holder's user namespace; start it in a sandbox or without --hide")
@@ -40,6 +44,17 @@ public enum HolderProgram {
         loop.run()
         unlink(options.socketPath)
         return 0
+    }
+
+    /// Blocks until whoever prepares this place lets the holder in.
+    private static func passes(_ gate: String) -> Bool {
+        let pipe = open(gate, O_RDONLY | O_CLOEXEC)
+        guard pipe >= 0 else { return false }
+        defer { close(pipe) }
+        var byte: UInt8 = 0
+        var count = 0
+        repeat { count = read(pipe, &byte, 1) } while count < 0 && errno == EINTR
+        return count == 1
     }
 
     private static func say(_ text: String) {

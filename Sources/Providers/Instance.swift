@@ -22,6 +22,8 @@ public struct InstanceRequest: Sendable, Codable, Equatable {
     public var network: NetworkPolicy
     /// 1 to 63 of `a-z`, `0-9` and `-`.
     public var hostname: String
+    /// Of what it is made, where the provider has several; nil: what the provider is configured with.
+    public var image: String?
 
     public init(
         environmentID: EnvironmentID,
@@ -29,7 +31,8 @@ public struct InstanceRequest: Sendable, Codable, Equatable {
         limits: ResourceLimits = .standard,
         limitsPolicy: LimitsPolicy = .bestEffort,
         network: NetworkPolicy = .open,
-        hostname: String = "berth"
+        hostname: String = "berth",
+        image: String? = nil
     ) {
         self.environmentID = environmentID
         self.label = label
@@ -37,6 +40,7 @@ public struct InstanceRequest: Sendable, Codable, Equatable {
         self.limitsPolicy = limitsPolicy
         self.network = network
         self.hostname = hostname
+        self.image = image
     }
 }
 
@@ -108,4 +112,6 @@ public struct InstanceObservation: Sendable, Equatable {
     public var state: InstanceState
     /// The holder's process id on the host while it lives.
     public var holderPID: Int32?
+    /// The provider's own words about the state, where it has some to add.
+    public var words: String?
 }

@@ -26,6 +26,14 @@ extension InstanceRequest {
                 remedy: "1 to 63 of a-z, 0-9 and -"
             )
         }
+        if image != nil, !capabilities.images {
+            throw BerthError(
+                .unsupported,
+                "this provider makes every environment of the same image",
+                field: "image",
+                remedy: "leave the image out, or use the provider docker"
+            )
+        }
         let open = capabilities.unenforced(limits)
         if limitsPolicy == .required, !open.isEmpty {
             throw BerthError(

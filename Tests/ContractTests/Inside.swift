@@ -46,14 +46,14 @@ struct InsideProbe {
 
     func fails(_ script: String) async throws -> Bool { try await run(script).status != 0 }
 
-    /// Whether the processor cap has held it back.
-    func throttled() async throws -> Bool {
+    /// In how many of its periods the processor cap has held the instance back, 0 to 1.
+    func throttledShare() async throws -> Double {
         let script = """
-            cat /sys/fs/cgroup/cpu/berth/\(reference.environmentID)/cpu.stat \
-                /sys/fs/cgroup/berth/\(reference.environmentID)/cpu.stat 2>/dev/null | grep nr_throttled
+            awk -F: '$2 ~ /(^|,)cpu(,|$)/ || $1 == 0 { print $3 }' /proc/\(holder)/cgroup | while read -r group; do
+                cat "/sys/fs/cgroup/cpu$group/cpu.stat" "/sys/fs/cgroup$group/cpu.stat" 2>/dev/null
+            done | sort -u | awk '/^nr_/ { count[$1] += $2 } END { print count["nr_throttled"] / (count["nr_periods"] + 1) }'
             """
-        let line = try await TestSupport.run(["sh", "-c", script]).output
-        return line.split(separator: " ").last.flatMap { Int($0.trimmed) } ?? 0 > 0
+        return Double(try await TestSupport.run(["sh", "-c", script]).output.trimmed) ?? 0
     }
 }
 

@@ -117,7 +117,7 @@ import Testing
         try await withProvider(subject) { fixture in
             let reference = try await fixture.started()
             let holder = try await fixture.provider.inspect(reference.environmentID).holderPID
-            let successor = try fixture.restarted()
+            let successor = try await fixture.restarted()
             let found = try await successor.list(label: "test")
             #expect(found.map(\.environmentID) == [reference.environmentID])
             #expect(found.map(\.state) == [.running])
@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ProviderSubject.allCases)
+    @Test(arguments: ProviderSubject.launched)
     func `a machine that went down leaves the environment stopped and intact`(_ subject: ProviderSubject) async throws {
         try await withProvider(subject) { fixture in
             let reference = try await fixture.started()
@@ -172,7 +172,7 @@ import Testing
     @Test func `providers over one directory see only their own`() async throws {
         try await withProvider(.host) { fixture in
             let reference = try await fixture.started()
-            let other = try ProviderSubject.local.make(in: fixture.directory, loop: fixture.loop)
+            let other = try await ProviderSubject.local.make(in: fixture.directory, loop: fixture.loop)
             #expect(try await other.list(label: "test").isEmpty)
             await expect(.notFound) { _ = try await other.inspect(reference.environmentID) }
             await expect(.notFound) { try await other.stop(reference, grace: .zero) }
@@ -207,7 +207,10 @@ import Testing
             kill(try #require(Int32(monitor)), SIGKILL)
             #expect(try await fixture.state(reference) == .running)
             try await fixture.provider.stop(reference, grace: .seconds(5))
-            #expect(try await fixture.state(reference) == .stopped(.unknown))
+            guard case .stopped = try await fixture.state(reference) else {
+                Issue.record("not stopped")
+                return
+            }
         }
     }
 

@@ -7,9 +7,13 @@ import TestSupport
 
 /// The providers that must all keep the same contract.
 enum ProviderSubject: String, CaseIterable {
-    case local, host
+    case local, host, docker
 
-    func make(in directory: String, loop: EventLoop) throws -> any Provider {
+    /// Those whose instances are the launcher's own children, known by its records alone.
+    static let launched: [ProviderSubject] = [.local, .host]
+
+    /// - Parameter socket: of the Docker Engine; nil: the one that tests share.
+    func make(in directory: String, loop: EventLoop, socket: String? = nil) async throws -> any Provider {
         let programs = InstancePrograms(
             holder: try ProgramLocation.shipped("berth-hold"),
             worker: directory + "/worker"
@@ -29,6 +33,10 @@ enum ProviderSubject: String, CaseIterable {
                 loop: loop,
                 time: SystemTime()
             )
+        case .docker:
+            var configuration = DockerConfiguration(dataDirectory: directory + "/data", programs: programs)
+            configuration.socket = if let socket { socket } else { try await DockerEngine.shared().socket }
+            return try DockerProvider(configuration, loop: loop, time: SystemTime())
         }
     }
 }
@@ -44,7 +52,7 @@ struct ProviderFixture {
     static let launch = WorkerLaunch(token: Secret("t0ken"))
 
     /// As a restarted server would see it: another object over the same directory.
-    func restarted() throws -> any Provider { try subject.make(in: directory, loop: loop) }
+    func restarted() async throws -> any Provider { try await subject.make(in: directory, loop: loop) }
 
     /// With the network that the provider has here.
     func request(_ limits: ResourceLimits = ResourceLimits(processes: 256)) -> InstanceRequest {
@@ -70,6 +78,7 @@ struct ProviderFixture {
 func withProvider(
     _ subject: ProviderSubject,
     worker: String = InsideProbe.worker,
+    socket: String? = nil,
     _ body: (ProviderFixture) async throws -> Void
 ) async throws {
     try await withTemporaryDirectory { directory in
@@ -81,7 +90,7 @@ func withProvider(
         _ = write(file, worker, worker.utf8.count)
         close(file)
         let fixture = ProviderFixture(
-            provider: try subject.make(in: directory, loop: loop),
+            provider: try await subject.make(in: directory, loop: loop, socket: socket),
             directory: directory,
             loop: loop,
             ids: IDSource(time: SystemTime(), randomness: SystemRandomness()),

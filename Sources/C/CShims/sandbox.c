@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,9 +109,11 @@ static void end_leftovers(void) {
 
 static void open_namespaces(struct monitor *monitor, pid_t pid) {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
-    monitor->user_namespace = open(path, O_RDONLY | O_CLOEXEC);
-    if (monitor->user_namespace < 0) fail("open", path);
+    if (monitor->spec.mode != MODE_CONTAINER) {
+        snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+        monitor->user_namespace = open(path, O_RDONLY | O_CLOEXEC);
+        if (monitor->user_namespace < 0) fail("open", path);
+    }
     snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
     monitor->network_namespace = open(path, O_RDONLY | O_CLOEXEC);
     if (monitor->network_namespace < 0) fail("open", path);
@@ -153,7 +156,7 @@ static void serve(struct monitor *monitor, pid_t child, int from_child, int to_c
         const char *answer = "k";
         if (question == 'M') map_ids(&monitor->spec, child);
         if (question == 'N') {
-            open_namespaces(monitor, child);
+            open_namespaces(monitor, monitor->spec.mode == MODE_CONTAINER ? (pid_t)monitor->spec.container : child);
             start_or_restart_network(monitor);
         }
         if (question == 'R' && !network_carries(monitor)) answer = "x";
@@ -186,6 +189,7 @@ static void launch(struct monitor *monitor) {
         close(report[0]);
         close(up[0]);
         close(down[1]);
+        if (monitor->spec.mode == MODE_CONTAINER) container_setup(&monitor->spec, up[1], down[0]);
         setup(&monitor->spec, up[1], down[0]);
     }
     close(report[1]);
@@ -214,6 +218,26 @@ static void answer(const struct monitor *monitor) {
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
     close(null);
+}
+
+// The container's first process is the engine's child, so it is watched by a descriptor; how it ended, the engine knows.
+static void watch_container(struct monitor *monitor) {
+    int holder = (int)syscall(SYS_pidfd_open, monitor->holder, 0);
+    while (holder >= 0) {
+        int network = monitor->network > 0 ? (int)syscall(SYS_pidfd_open, monitor->network, 0) : -1;
+        struct pollfd wait[] = { { .fd = holder, .events = POLLIN }, { .fd = network, .events = POLLIN } };
+        int count;
+        do count = poll(wait, 2, -1);
+        while (count < 0 && errno == EINTR);
+        if (network >= 0) close(network);
+        if (wait[0].revents || count < 0) break;
+        waitpid(monitor->network, NULL, 0);
+        monitor->network = 0;
+        if (monitor->network_restarts++ >= NETWORK_RESTARTS) continue;
+        start_or_restart_network(monitor);
+        write_instance(monitor);
+    }
+    end_network(monitor);
 }
 
 static void watch(struct monitor *monitor) {
@@ -261,7 +285,7 @@ static void remove_in_namespace(const struct spec *spec) {
 }
 
 int berth_sandbox_main(void) {
-    static struct monitor monitor = { .network_ready = -1 };
+    static struct monitor monitor = { .network_ready = -1, .user_namespace = -1 };
     struct spec *spec = &monitor.spec;
     spec_read(spec);
     monitor.directory = open(spec->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -277,7 +301,9 @@ int berth_sandbox_main(void) {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) fail("become", "subreaper");
     signal(SIGPIPE, SIG_IGN);
     launch(&monitor);
+    if (spec->mode == MODE_CONTAINER) open_gate(spec);
     answer(&monitor);
-    watch(&monitor);
+    if (spec->mode == MODE_CONTAINER) watch_container(&monitor);
+    else watch(&monitor);
     return 0;
 }

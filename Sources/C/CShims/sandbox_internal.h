@@ -13,6 +13,7 @@ enum sandbox_mode {
     MODE_ROOT, // started by root: ids are shifted by idmapped mounts and a user namespace
     MODE_USER, // started by an ordinary user: everything happens inside their user namespace
     MODE_HOST, // no isolation at all
+    MODE_CONTAINER, // a container engine made the namespaces; started by root
 };
 
 struct id_extent { uint32_t inside, outside, count; };
@@ -36,6 +37,9 @@ struct spec {
     struct limit limits[LIST_MAX];
     const char *cgroups[LIST_MAX], *unreachable[LIST_MAX * 4], *ports[LIST_MAX];
     char *arguments[LIST_MAX + 1], *environment[LIST_MAX + 1];
+    uint32_t container;       // MODE_CONTAINER: pid of the container's first process
+    const char *container_id; // the engine's name for it
+    const char *gate;         // the pipe at which that process waits
     size_t removal_count, outer_count, inner_count, bind_count, limit_count, cgroup_count, unreachable_count, port_count;
     size_t argument_count, environment_count;
     const char *network;   // path of pasta, or NULL for loopback only
@@ -64,9 +68,13 @@ void remove_tree(const char *path);
 // sandbox_mounts.c
 void build_root(const struct spec *spec, int proc);
 void enter_root(const struct spec *spec);
+void mount_disk(const struct spec *spec);
+void attach(int tree, int target, const char *subject);
+int place(int root, const char *path, bool is_file, uint32_t root_id);
 
 // sandbox_network.c
 void prepare_network(const struct spec *spec, int proc);
+void prepare_container_network(const struct spec *spec, int proc);
 pid_t start_network(const struct spec *spec, int user_namespace, int network_namespace, int *ready);
 
 // sandbox_filter.c
@@ -74,5 +82,11 @@ void filter_system_calls(void);
 
 // sandbox_setup.c: the process between the monitor and the holder.
 _Noreturn void setup(const struct spec *spec, int to_monitor, int from_monitor);
+void setup_ask(int to_monitor, int from_monitor, char question);
+void setup_announce(int to_monitor, int from_monitor, pid_t pid);
+
+// sandbox_container.c: the same for MODE_CONTAINER.
+_Noreturn void container_setup(const struct spec *spec, int to_monitor, int from_monitor);
+void open_gate(const struct spec *spec);
 
 #endif

@@ -18,7 +18,7 @@
 #define OLD "/old"
 #define NEW "/new"
 
-static void attach(int tree, int target, const char *subject) {
+void attach(int tree, int target, const char *subject) {
     if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
         fail("attach", subject);
     close(tree);
@@ -47,7 +47,7 @@ static int tmpfs(uint32_t root_id, const char *mode, const char *size, unsigned 
 }
 
 // Opens `path` below `root`, making what is missing; what stands there as another type (a link above all) is replaced.
-static int place(int root, const char *path, bool is_file, uint32_t root_id) {
+int place(int root, const char *path, bool is_file, uint32_t root_id) {
     int directory = fcntl(root, F_DUPFD_CLOEXEC, 3);
     const char *rest = path;
     char name[256];
@@ -143,7 +143,7 @@ static int loop_device(const char *image) {
 }
 
 // `spec->layer` with the environment's upper and work directories, mounted at /layer before the pivot hides paths.
-static void mount_disk(const struct spec *spec) {
+void mount_disk(const struct spec *spec) {
     if (spec->disk == NULL) return;
     int device = loop_device(spec->disk);
     struct stat status;

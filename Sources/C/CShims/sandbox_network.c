@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -16,8 +17,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -75,6 +78,11 @@ static void set_if_possible(int proc, const char *path, const char *text) {
 
 void prepare_network(const struct spec *spec, int proc) {
     if (unshare(CLONE_NEWNET) != 0) fail("make", "a network namespace");
+    prepare_container_network(spec, proc);
+}
+
+// The same in a namespace that somebody else has made.
+void prepare_container_network(const struct spec *spec, int proc) {
     loopback_up();
     // Comfort, not safety: `ping` without a capability, and ports below 1024 for everyone inside.
     set_if_possible(proc, "sys/net/ipv4/ping_group_range", "0 65535");
@@ -104,13 +112,30 @@ static void open_tun_device(void) {
     if (mknod("/dev/net/tun", S_IFCHR | 0666, makedev(10, 200)) != 0) _exit(1);
 }
 
-// pasta runs as an ordinary host user that owns the outer user namespace; it never has root's rights.
+// A container's network belongs to the host's user namespace, so entering it takes rights there. pasta gets these two
+// and an id that nothing else on the host has; after its start it keeps the first alone, behind a filter of system calls.
+static void become_carrier(const struct spec *spec) {
+    const unsigned rights = 1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN;
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[2] = { { .effective = rights, .permitted = rights, .inheritable = rights } };
+    for (unsigned long cap = 0; cap < 64; cap++)
+        if (cap > 31 || !(rights & 1u << cap)) prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0
+        || setresgid(spec->owner, spec->owner, spec->owner) != 0 || setresuid(spec->owner, spec->owner, spec->owner) != 0
+        || syscall(SYS_capset, &header, data) != 0
+        || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0) != 0
+        || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0) != 0)
+        _exit(1);
+}
+
+// pasta runs as an ordinary host user: the owner of the outer user namespace, which gives it every right it needs over a
+// sandbox's network, or ``become_carrier``.
 // `*ready` becomes readable when its ports listen (it writes its pid there), or at once when it has died.
 pid_t start_network(const struct spec *spec, int user_namespace, int network_namespace, int *ready) {
     int written[2] = { -1, -1 };
     // The owner opens the pipe anew by its path, so it must be the owner's.
     if (pipe2(written, O_CLOEXEC) != 0
-        || (spec->mode == MODE_ROOT && fchown(written[1], spec->owner, spec->owner) != 0))
+        || (spec->mode != MODE_USER && fchown(written[1], spec->owner, spec->owner) != 0))
         fail("make", "the network's pipe");
     pid_t child = fork();
     if (child != 0) {
@@ -123,7 +148,7 @@ pid_t start_network(const struct spec *spec, int user_namespace, int network_nam
     char user[40], network[48], ports[LIST_MAX * 6];
     char *environment[] = { "PATH=/usr/bin:/bin", NULL };
     // Inherited on purpose: pasta opens the namespaces through its own /proc/self/fd.
-    fcntl(user_namespace, F_SETFD, 0);
+    if (user_namespace >= 0) fcntl(user_namespace, F_SETFD, 0);
     fcntl(network_namespace, F_SETFD, 0);
     fcntl(written[1], F_SETFD, 0);
     char record[48];
@@ -136,15 +161,17 @@ pid_t start_network(const struct spec *spec, int user_namespace, int network_nam
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
     }
-    if (spec->mode == MODE_ROOT) open_tun_device();
+    if (spec->mode != MODE_USER) open_tun_device();
+    if (spec->mode == MODE_CONTAINER) become_carrier(spec);
     if (spec->mode == MODE_ROOT
         && (setgroups(0, NULL) != 0 || setresgid(spec->owner, spec->owner, spec->owner) != 0
             || setresuid(spec->owner, spec->owner, spec->owner) != 0))
         _exit(1);
+    char *owner = user_namespace >= 0 ? "--userns" : "--netns-only";
     char *closed[] = {
         "pasta", "--foreground", "--pid", record, "--quiet", "--stderr", "--ipv4-only", "--no-map-gw", "--no-netns-quit", "--no-dhcp",
         "--no-ndp", "--no-dhcpv6", "--no-ra", "--no-udp", "--no-icmp", "--ns-ifname", "eth0", "--tcp-ports", "none",
-        "--udp-ports", "none", "--udp-ns", "none", "--tcp-ns", ports, "--userns", user, "--netns", network, NULL,
+        "--udp-ports", "none", "--udp-ns", "none", "--tcp-ns", ports, "--netns", network, owner, user_namespace >= 0 ? user : NULL, NULL,
     };
     if (spec->network_closed) {
         execve(spec->network, closed, environment);
@@ -157,7 +184,7 @@ pid_t start_network(const struct spec *spec, int user_namespace, int network_nam
         "--dns-forward", (char *)spec->network_gateway,
         "--tcp-ports", "none", "--udp-ports", "none", "--udp-ns", "none",
         "--tcp-ns", spec->port_count ? ports : "none",
-        "--userns", user, "--netns", network, NULL,
+        "--netns", network, owner, user_namespace >= 0 ? user : NULL, NULL,
     };
     execve(spec->network, arguments, environment);
     _exit(127);

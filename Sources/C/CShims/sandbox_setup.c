@@ -20,21 +20,25 @@ static int to_monitor_fd, from_monitor_fd;
 
 // One letter to the monitor and its one-letter answer: M = map my ids, N = connect my network, R = does it carry?,
 // P = pid follows.
-static void ask(char question) {
+void setup_ask(int to_monitor, int from_monitor, char question) {
     char answer;
-    write_all(to_monitor_fd, &question, 1);
-    read_exactly(from_monitor_fd, &answer, 1, "the monitor");
+    write_all(to_monitor, &question, 1);
+    read_exactly(from_monitor, &answer, 1, "the monitor");
     if (answer == 'k') return;
     errno = ENETDOWN;
     fail("start", "the network");
 }
 
-static void announce(pid_t pid) {
+void setup_announce(int to_monitor, int from_monitor, pid_t pid) {
     char answer;
-    write_all(to_monitor_fd, "P", 1);
-    write_all(to_monitor_fd, (const char *)&pid, sizeof pid);
-    read_exactly(from_monitor_fd, &answer, 1, "the monitor");
+    write_all(to_monitor, "P", 1);
+    write_all(to_monitor, (const char *)&pid, sizeof pid);
+    read_exactly(from_monitor, &answer, 1, "the monitor");
 }
+
+static void ask(char question) { setup_ask(to_monitor_fd, from_monitor_fd, question); }
+
+static void announce(pid_t pid) { setup_announce(to_monitor_fd, from_monitor_fd, pid); }
 
 static void join_control_groups(const struct spec *spec) {
     for (size_t i = 0; i < spec->cgroup_count; i++) {

@@ -75,7 +75,10 @@ static void record(struct words *words, struct spec *spec) {
 #define IS(name) (strcmp(key, name) == 0)
     if (IS("mode")) {
         const char *mode = word(words, key);
-        spec->mode = strcmp(mode, "root") == 0 ? MODE_ROOT : strcmp(mode, "user") == 0 ? MODE_USER : MODE_HOST;
+        spec->mode = strcmp(mode, "root") == 0        ? MODE_ROOT
+                     : strcmp(mode, "user") == 0      ? MODE_USER
+                     : strcmp(mode, "container") == 0 ? MODE_CONTAINER
+                                                      : MODE_HOST;
     }
     else if (IS("directory")) spec->directory = word(words, key);
     else if (IS("instance")) spec->instance = word(words, key);
@@ -87,6 +90,11 @@ static void record(struct words *words, struct spec *spec) {
     else if (IS("remove")) spec->removals[claim(&spec->removal_count, LIST_MAX, key)] = word(words, key);
     else if (IS("rootID")) spec->root_id = number(words, key);
     else if (IS("owner")) spec->owner = number(words, key);
+    else if (IS("container")) {
+        spec->container = number(words, key);
+        spec->container_id = word(words, key);
+    }
+    else if (IS("gate")) spec->gate = word(words, key);
     else if (IS("user")) spec->user = number(words, key);
     else if (IS("outer")) extent(words, spec->outer, &spec->outer_count, key);
     else if (IS("inner")) extent(words, spec->inner, &spec->inner_count, key);
@@ -133,8 +141,11 @@ void spec_read(struct spec *spec) {
     }
     struct words words = { text, text + length };
     while (words.next < words.end) record(&words, spec);
-    if (spec->directory == NULL || (spec->removal_count == 0 && (spec->argument_count == 0 || spec->instance == NULL))) {
+    bool starts = spec->instance != NULL
+                  && (spec->mode == MODE_CONTAINER ? spec->container_id && spec->gate && spec->layer
+                                                   : spec->argument_count > 0);
+    if (spec->directory == NULL || (spec->removal_count == 0 && !starts)) {
         errno = EINVAL;
-        fail("read the specification", "directory, instance and argument are needed");
+        fail("read the specification", "directory, instance and what to start are needed");
     }
 }

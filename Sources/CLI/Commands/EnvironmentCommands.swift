@@ -25,6 +25,7 @@ enum EnvironmentCommands {
         operands: [Operand(name: "NAME", count: .optional, about: "lower-case letters, digits, hyphens")],
         options: [
             SharedOptions.provider,
+            SharedOptions.image,
             .flag("limits-required", "Refuse where a limit cannot be enforced."),
             .value("auto-stop", "MINUTES", "Pause after this many idle minutes, 5 to 480, default 30; 0: never."),
             .flag("no-wait", "Return before it runs."),
@@ -37,6 +38,7 @@ enum EnvironmentCommands {
         var request = CreateEnvironment()
         request.name = arguments.operands.first
         request.provider = try SharedOptions.provider(arguments, terminal: terminal)
+        request.image = arguments.text("image")
         request.network = try SharedOptions.network(arguments)
         request.limits = try SharedOptions.limits(arguments)
         request.limitsPolicy = arguments.has("limits-required") ? .required : nil
@@ -123,6 +125,7 @@ enum EnvironmentText {
             ("because", environment.statusMessage),
             ("since", environment.statusSince.description),
             ("provider", spec.provider.rawValue),
+            ("image", spec.image),
             ("instance", "\(environment.instance)"),
             ("limits", limits(spec.limits) + (environment.limitsEnforced.map { " (enforced by \($0))" } ?? "")),
             (

@@ -7,8 +7,15 @@ enum SharedOptions {
     static let provider = Option.value(
         "provider",
         "KIND",
-        "Where a new environment lives: local (a sandbox, the default), microvm (a virtual machine) or host (NO isolation).",
-        choices: [ProviderKind.local.rawValue, ProviderKind.microvm.rawValue, ProviderKind.host.rawValue]
+        "Where a new environment lives: local (a sandbox, the default), docker (a container), microvm (a virtual machine) or"
+            + " host (NO isolation).",
+        choices: [ProviderKind.local, .docker, .microvm, .host].map(\.rawValue)
+    )
+
+    static let image = Option.value(
+        "image",
+        "NAME",
+        "Of what a new environment is made, for provider docker; default: the server's dockerImage."
     )
 
     static let network: [Option] = [
@@ -37,6 +44,7 @@ enum SharedOptions {
                 "Environment by name or id; 'new' for one of its own; default: yours."
             ),
             provider,
+            image,
         ] + network + limits
 
     static let run: [Option] = [
@@ -57,6 +65,7 @@ enum SharedOptions {
     {
         request.environment = arguments.text("environment")
         request.provider = try provider(arguments, terminal: terminal)
+        request.image = arguments.text("image")
         request.network = try network(arguments)
         request.limits = try limits(arguments)
         request.env = try Input.variables(arguments, terminal: terminal)

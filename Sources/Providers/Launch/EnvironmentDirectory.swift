@@ -9,7 +9,7 @@ internal import Glibc
 ///     instance, exit   the monitor's records; lock: held by the monitor
 ///     log              what launcher, holder and worker wrote to their standard error
 ///     layer/           upper and work of the overlay, or the mount point of disk.ext4
-///     run/             appears inside as /run/berth: link.sock (server), hold.sock (holder), token
+///     run/             appears inside as /run/berth: link.sock (server), hold.sock (holder), token, gate (`docker`)
 ///     state/           appears inside as /var/lib/berth: the worker's database and output
 ///     etc/             hosts, hostname and resolv.conf of the inside
 ///     machine/         a micro virtual machine's disk, orders and sockets: in reach of its QEMU
@@ -33,6 +33,7 @@ struct EnvironmentDirectory: Sendable {
     var images: String { path + "/images" }
     var home: String { path + "/home" }
     var workspaces: String { path + "/workspace" }
+    var gate: String { run + "/gate" }
     var token: String { run + "/token" }
     var linkSocket: String { run + "/link.sock" }
     var log: String { path + "/log" }
@@ -70,6 +71,26 @@ struct EnvironmentDirectory: Sendable {
     func record() -> InstanceRecord? { SmallFile.read(path + "/instance").flatMap { InstanceRecord($0) } }
     func exit() -> ExitRecord? { SmallFile.read(path + "/exit").flatMap { ExitRecord($0) } }
 
+    /// The record of `reference`'s incarnation, running or ended; nil where none was ever started.
+    /// A reference to an older one is stale, to a newer one unknown.
+    func record(of reference: InstanceReference) throws(BerthError) -> InstanceRecord? {
+        guard let record = record() else { return nil }
+        if reference.instance < record.instance {
+            throw BerthError(
+                .stale,
+                "\(reference.environmentID) is at instance \(record.instance), this was about \(reference.instance)"
+            )
+        }
+        if reference.instance > record.instance {
+            throw BerthError(
+                .notFound,
+                "instance \(reference.instance) of \(reference.environmentID) was never started"
+                    + " (the last is \(record.instance))"
+            )
+        }
+        return record
+    }
+
     func makeDirectories(_ names: [String]) throws {
         try SmallFile.makeDirectory(path)
         for name in names { try SmallFile.makeDirectory(name) }
@@ -78,6 +99,39 @@ struct EnvironmentDirectory: Sendable {
     /// The worker's token; the directory around it is closed to everybody else.
     func writeToken(_ token: Secret<String>) throws(BerthError) {
         try SmallFile.replace(self.token, with: token.reveal())
+    }
+
+    /// Files of /etc that follow from the request.
+    func writeNames(_ request: InstanceRequest) throws {
+        let files = [
+            ("hostname", request.hostname + "\n"),
+            ("hosts", "127.0.0.1 localhost\n127.0.1.1 \(request.hostname)\n::1 localhost ip6-localhost\n"),
+            ("resolv.conf", request.network.kind == .open ? "nameserver \(NetworkPlan.gateway)\n" : ""),
+        ]
+        for (name, text) in files {
+            let path = "\(etc)/\(name)"
+            try SmallFile.replace(path, with: text)
+            guard chmod(path, 0o644) == 0 else { throw SmallFile.failure("set the mode of", path) }
+        }
+    }
+
+    /// Everything of it. Its files may belong to ids that only a launcher with the map of `plan` may remove.
+    func remove(with launcher: Launcher, plan: (inout LaunchSpec) -> Void) async throws {
+        guard SmallFile.exists(path) else { return }
+        let owned = [layer, state, home, workspaces].filter { SmallFile.exists($0) }
+        if !owned.isEmpty {
+            var spec = LaunchSpec()
+            spec.add("mode", "host", "directory", path)
+            plan(&spec)
+            for path in owned { spec.add("remove", path) }
+            try await launcher.launch(spec, logPath: log)
+        }
+        do {
+            try FileManager.default.removeItem(atPath: path)
+        } catch {
+            guard SmallFile.exists(path) else { return }
+            throw BerthError(.internal, "cannot remove \(path)", detail: "\(error)", isRetryable: true)
+        }
     }
 
     /// Keeps the log of earlier boots within bounds.

@@ -122,24 +122,8 @@ struct InstanceHouse: Sendable {
 
     // MARK: - Fences
 
-    /// The record of `reference`'s incarnation, running or ended; nil where none was ever started.
-    /// A reference to an older one is stale, to a newer one unknown.
     func record(of reference: InstanceReference) throws(BerthError) -> InstanceRecord? {
-        guard let record = directory(reference.environmentID).record() else { return nil }
-        if reference.instance < record.instance {
-            throw BerthError(
-                .stale,
-                "\(reference.environmentID) is at instance \(record.instance), this was about \(reference.instance)"
-            )
-        }
-        if reference.instance > record.instance {
-            throw BerthError(
-                .notFound,
-                "instance \(reference.instance) of \(reference.environmentID) was never started"
-                    + " (the last is \(record.instance))"
-            )
-        }
-        return record
+        try directory(reference.environmentID).record(of: reference)
     }
 
     /// As ``record(of:)``, for a call that needs the instance to live.
@@ -225,20 +209,6 @@ struct InstanceHouse: Sendable {
             }
             try await end(record, of: reference.environmentID, grace: .zero)
         }
-        guard SmallFile.exists(directory.path) else { return }
-        // Its files may belong to ids that only the launcher's namespace may remove.
-        let owned = [directory.layer, directory.state, directory.home, directory.workspaces]
-            .filter { SmallFile.exists($0) }
-        if !owned.isEmpty {
-            var spec = removal(directory)
-            for path in owned { spec.add("remove", path) }
-            try await launcher.launch(spec, logPath: directory.log)
-        }
-        do {
-            try FileManager.default.removeItem(atPath: directory.path)
-        } catch {
-            guard SmallFile.exists(directory.path) else { return }
-            throw BerthError(.internal, "cannot remove \(directory.path)", detail: "\(error)", isRetryable: true)
-        }
+        try await directory.remove(with: launcher) { $0 = removal(directory) }
     }
 }

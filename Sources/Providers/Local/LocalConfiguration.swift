@@ -10,6 +10,8 @@ public struct LocalConfiguration: Sendable {
     public var idBase: UInt32
     /// pasta (Debian package passt); nil or missing: no network but loopback.
     public var pasta: String?
+    /// The tool bundle (scripts/images/tool-bundle); nil: environments have the tools of their root alone.
+    public var tools: String?
 
     public init(
         dataDirectory: String,

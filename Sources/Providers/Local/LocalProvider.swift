@@ -71,7 +71,7 @@ public struct LocalProvider: Provider {
         if let size = request.limits.diskBytes, host.makesFileSystems {
             try await DiskImage.make(directory.disk, bytes: size, loop: house.loop)
         }
-        try writeNames(request, directory)
+        try directory.writeNames(request)
         try house.keep(request)
         return describe(directory)
     }
@@ -83,19 +83,6 @@ public struct LocalProvider: Provider {
             directory: directory.path,
             limitations: host.limitations
         )
-    }
-
-    private func writeNames(_ request: InstanceRequest, _ directory: EnvironmentDirectory) throws {
-        let files = [
-            ("hostname", request.hostname + "\n"),
-            ("hosts", "127.0.0.1 localhost\n127.0.1.1 \(request.hostname)\n::1 localhost ip6-localhost\n"),
-            ("resolv.conf", request.network.kind == .open ? "nameserver \(NetworkPlan.gateway)\n" : ""),
-        ]
-        for (name, text) in files {
-            let path = "\(directory.etc)/\(name)"
-            try SmallFile.replace(path, with: text)
-            guard chmod(path, 0o644) == 0 else { throw SmallFile.failure("set the mode of", path) }
-        }
     }
 
     // MARK: - Running

@@ -2,19 +2,6 @@ internal import Base
 internal import Domain
 internal import Glibc
 
-/// Paths of the inside.
-public enum Inside {
-    public static let linkDirectory = "/run/berth"
-    public static let linkSocket = "/run/berth/link.sock"
-    public static let holderSocket = "/run/berth/hold.sock"
-    public static let token = "/run/berth/token"
-    public static let state = "/var/lib/berth"
-    public static let holder = "/opt/berth/bin/berth-hold"
-    public static let worker = "/opt/berth/bin/berth-worker"
-    public static let agents = "/opt/berth/agents"
-    public static let workspaces = "/workspace"
-}
-
 /// Writes the launcher's specification of one boot of a sandbox.
 struct SandboxPlan {
     let host: LocalHost
@@ -35,9 +22,19 @@ struct SandboxPlan {
         spec.add("cwd", "/")
         try addBinds(launch, to: &spec)
         addLimits(to: &spec)
-        addNetwork(to: &spec)
-        for (key, value) in environment(instance, launch) { spec.add("environment", "\(key)=\(value)") }
-        for argument in command ?? holderCommand(launch) { spec.add("argument", argument) }
+        NetworkPlan.add(request.network, pasta: host.pasta, to: &spec)
+        let home = host.ids == .single ? "/home/agent" : "/root"
+        for (key, value) in Inside.variables(
+            request.environmentID,
+            instance,
+            launch,
+            home: home,
+            hasTools: configuration.tools != nil
+        ) {
+            spec.add("environment", "\(key)=\(value)")
+        }
+        let hidden = ["--hide", Inside.linkDirectory, "--hide", Inside.state]
+        for argument in command ?? Inside.holderCommand(launch, hidden) { spec.add("argument", argument) }
         return spec
     }
 
@@ -83,6 +80,9 @@ struct SandboxPlan {
         let programs = configuration.programs
         spec.bind(try SmallFile.resolved(programs.holder), at: Inside.holder, [.idMapped, .readOnly, .file])
         spec.bind(try SmallFile.resolved(programs.worker), at: Inside.worker, [.idMapped, .readOnly, .file])
+        if let tools = configuration.tools {
+            spec.bind(try SmallFile.resolved(tools), at: Inside.tools, [.idMapped, .readOnly])
+        }
         for agent in launch.agents {
             try agent.checkName()
             spec.bind(
@@ -101,43 +101,5 @@ struct SandboxPlan {
         } else if let processes = request.limits.processes {
             spec.add("limit", "processes", "\(processes)")
         }
-    }
-
-    private func addNetwork(to spec: inout LaunchSpec) {
-        // Host ports need pasta too, without any route to the internet beside them.
-        guard let pasta = host.pasta, request.network.kind == .open || !request.network.hostPorts.isEmpty else {
-            return
-        }
-        spec.add("network", pasta)
-        spec.add("address", NetworkPlan.address)
-        spec.add("gateway", NetworkPlan.gateway)
-        for port in request.network.hostPorts { spec.add("port", "\(port)") }
-        if request.network.kind == .open {
-            for prefix in NetworkPlan.unreachable() { spec.add("unreachable", prefix) }
-        } else {
-            spec.add("closed", "1")
-        }
-    }
-
-    private func environment(_ instance: Int64, _ launch: WorkerLaunch) -> [(String, String)] {
-        let agents = launch.agents.map { "\(Inside.agents)/\($0.name)" }
-        let system = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-        var variables = [
-            "PATH": (agents + system).joined(separator: ":"),
-            "HOME": host.ids == .single ? "/home/agent" : "/root",
-            "LANG": "C.UTF-8",
-            "BERTH_ENVIRONMENT_ID": request.environmentID.text,
-            "BERTH_INSTANCE": "\(instance)",
-        ]
-        variables.merge(launch.environment) { _, new in new }
-        return variables.sorted { $0.key < $1.key }
-    }
-
-    private func holderCommand(_ launch: WorkerLaunch) -> [String] {
-        [
-            Inside.holder, "--socket", Inside.holderSocket, "--hide", Inside.linkDirectory, "--hide", Inside.state,
-            "--worker", Inside.worker, "--link", "unix:\(Inside.linkSocket)", "--token-file", Inside.token,
-            "--state", Inside.state, "--holder", Inside.holderSocket, "--workspaces", Inside.workspaces,
-        ] + launch.arguments
     }
 }

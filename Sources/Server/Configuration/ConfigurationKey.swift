@@ -42,7 +42,7 @@ public struct ConfigurationKey: Sendable {
         self.isSecret = isSecret
     }
 
-    public static let all = general + retries + http + bus
+    public static let all = general + retries + http + bus + docker
 
     private static let general: [ConfigurationKey] = [
         .init("data", .path, ["BERTH_DATA"], "directory of everything the server keeps"),
@@ -125,7 +125,7 @@ public struct ConfigurationKey: Sendable {
         ),
         .init(
             "provider",
-            .choice(["local", "microvm", "host"]),
+            .choice(["local", "docker", "microvm", "host"]),
             ["BERTH_PROVIDER", "VM_PROVIDER"],
             default: "local",
             "provider of environments that name none"

@@ -93,7 +93,8 @@ struct ProviderHouse: InstanceProviding {
                 limits: environment.spec.limits,
                 limitsPolicy: environment.spec.limitsPolicy,
                 network: environment.spec.network,
-                hostname: environment.name
+                hostname: environment.name,
+                image: environment.spec.image
             )
         )
     }
@@ -130,7 +131,7 @@ extension ObservedInstance {
             environmentID: observation.environmentID,
             instance: observation.instance,
             condition: condition,
-            words: words
+            words: observation.words ?? words
         )
     }
 }

@@ -14,7 +14,8 @@ extension ServerCore {
             provider: body.provider,
             limits: body.limits,
             policy: body.limitsPolicy,
-            network: body.network
+            network: body.network,
+            image: body.image
         )
         let minutes = body.autoStopMinutes ?? IdlePolicy.defaultMinutes
         let record: EnvironmentRecord
@@ -38,7 +39,8 @@ extension ServerCore {
         provider: ProviderKind?,
         limits: ResourceLimits?,
         policy: LimitsPolicy?,
-        network: NetworkPolicy?
+        network: NetworkPolicy?,
+        image: String?
     ) -> EnvironmentSpec {
         let kind = provider ?? configuration.text("provider").map { ProviderKind(rawValue: $0) } ?? .local
         // Where nothing was asked for, what this machine can: an ordinary user may have no network to give, which the
@@ -48,7 +50,8 @@ extension ServerCore {
             provider: kind,
             limits: limits ?? .standard,
             limitsPolicy: policy ?? .bestEffort,
-            network: network ?? (networks.contains(.open) ? .open : .none)
+            network: network ?? (networks.contains(.open) ? .open : .none),
+            image: image
         )
     }
 

@@ -118,7 +118,8 @@ extension ServerCore {
             provider: request.provider,
             limits: request.limits,
             policy: nil,
-            network: request.network
+            network: request.network,
+            image: request.image
         )
         switch request.environment {
         case nil, "personal":
@@ -164,6 +165,7 @@ extension ServerCore {
             )
         }
         if let provider = request.provider, provider != record.spec.provider { throw refuse("provider", "provider") }
+        if let image = request.image, image != record.spec.image { throw refuse("image", "image") }
         if let limits = request.limits, limits != record.spec.limits { throw refuse("limits", "set of limits") }
         if let network = request.network, network != record.spec.network { throw refuse("network", "network policy") }
     }

@@ -23,14 +23,14 @@ enum Programs {
     /// The newest that scripts/images/base-root has built: `base-root-VERSION` in the cache.
     static func baseRoot(_ configuration: Configuration) -> String {
         if let named = configuration.text("baseRoot") { return named }
-        return newest("base-root-", configuration)
+        return newest("base-root-", configuration) ?? "\(configuration.cacheDirectory)/base-root-1"
     }
 
-    /// The highest version of what scripts/images has built: `PREFIXVERSION` in the cache.
-    private static func newest(_ prefix: String, _ configuration: Configuration) -> String {
+    /// The highest version of what scripts/images has built: `PREFIXVERSION` in the cache; nil: none yet.
+    private static func newest(_ prefix: String, _ configuration: Configuration) -> String? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: configuration.cacheDirectory)) ?? []
         let versions = names.filter { $0.hasPrefix(prefix) }.compactMap { Int($0.dropFirst(prefix.count)) }
-        return "\(configuration.cacheDirectory)/\(prefix)\(versions.max() ?? 1)"
+        return versions.max().map { "\(configuration.cacheDirectory)/\(prefix)\($0)" }
     }
 
     /// Every provider that this machine has. What it cannot enforce is in their capabilities.
@@ -40,20 +40,30 @@ enum Programs {
         let directory = directory(configuration)
         let programs = InstancePrograms(holder: "\(directory)/berth-hold", worker: "\(directory)/berth-worker")
         let data = configuration.dataDirectory
-        let local = LocalConfiguration(dataDirectory: data, baseRoot: baseRoot(configuration), programs: programs)
+        var local = LocalConfiguration(dataDirectory: data, baseRoot: baseRoot(configuration), programs: programs)
+        local.tools = newest("tools-", configuration)
         return [
             try LocalProvider(local, loop: loop, time: time),
             try HostProvider(dataDirectory: data, programs: programs, loop: loop, time: time),
+            try DockerProvider(docker(configuration, programs), loop: loop, time: time),
             try MicroVMProvider(
                 MicroVMConfiguration(
                     dataDirectory: data,
-                    images: newest("microvm-", configuration),
+                    images: newest("microvm-", configuration) ?? "\(configuration.cacheDirectory)/microvm-1",
                     programs: programs
                 ),
                 loop: loop,
                 time: time
             ),
         ]
+    }
+
+    private static func docker(_ configuration: Configuration, _ programs: InstancePrograms) -> DockerConfiguration {
+        var docker = DockerConfiguration(dataDirectory: configuration.dataDirectory, programs: programs)
+        docker.tools = newest("tools-", configuration)
+        if let socket = configuration.text("dockerSocket") { docker.socket = socket }
+        if let image = configuration.text("dockerImage") { docker.image = image }
+        return docker
     }
 
     /// Agents by name: each is a directory with a program of that name.
