@@ -5,6 +5,7 @@ enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
         + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + QuotaCommands.all
+        + TerminalCommands.all + SSHCommands.all
         + WorkspaceCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [

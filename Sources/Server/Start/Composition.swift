@@ -139,6 +139,7 @@ struct Composition: Sendable {
         let core = ServerCore(
             configuration: configuration,
             time: time,
+            ids: ids,
             startedAt: time.uptime,
             log: log,
             metrics: metrics,
