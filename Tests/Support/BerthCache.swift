@@ -12,5 +12,5 @@ public enum BerthCache {
     public static let baseRoot = directory + "/base-root-1"
 
     /// What micro virtual machines boot.
-    public static let microVM = directory + "/microvm-1"
+    public static let microVM = directory + "/microvm-2"
 }
