@@ -9,8 +9,8 @@ public enum BerthCache {
     }()
 
     /// The base root of local sandboxes.
-    public static let baseRoot = directory + "/base-root-1"
+    public static let baseRoot = directory + "/base-root-2"
 
     /// What micro virtual machines boot.
-    public static let microVM = directory + "/microvm-1"
+    public static let microVM = directory + "/microvm-2"
 }

@@ -22,18 +22,24 @@ struct ChannelRelay {
     private let port: Int32
     private var multiplexer: Multiplexer
     private var connections: [Connection] = []
+    /// Nothing is sent yet: the other side does not know the marker.
+    private var isHeld = false
 
     init(port: Int32, _ role: Multiplexer.Role) {
         self.port = port
         multiplexer = Multiplexer(role)
     }
 
-    /// A new link: what was open before is closed.
-    mutating func begin(_ marker: [UInt8]) {
+    /// A new link: what was open before is closed. The other side's marker is looked for from now on; where it is still
+    /// to hear of it, nothing is sent until ``release()``.
+    mutating func begin(_ marker: [UInt8], isHeld: Bool = false) {
+        self.isHeld = isHeld
         for connection in connections { close(connection.socket) }
         connections = []
         multiplexer.begin(marker)
     }
+
+    mutating func release() { isHeld = false }
 
     /// Takes over a connection made on this side; it is closed where the link cannot carry it.
     mutating func carry(_ socket: Int32, to target: UInt16) {
@@ -54,7 +60,8 @@ struct ChannelRelay {
 
     var watched: [pollfd] {
         let takes = multiplexer.output.count < Self.outputLimit
-        var list = [pollfd(fd: port, events: Int16(multiplexer.output.isEmpty ? POLLIN : POLLIN | POLLOUT), revents: 0)]
+        let sends = !isHeld && !multiplexer.output.isEmpty
+        var list = [pollfd(fd: port, events: Int16(sends ? POLLIN | POLLOUT : POLLIN), revents: 0)]
         for connection in connections {
             var events: Int32 = 0
             if takes, !connection.isReadEnded, multiplexer.credit(connection.channel) > 0 { events |= POLLIN }
@@ -88,7 +95,9 @@ struct ChannelRelay {
         var target: UInt16
     }
 
-    mutating func flush() { Port.write(&multiplexer.output, to: port) }
+    mutating func flush() {
+        if !isHeld { Port.write(&multiplexer.output, to: port) }
+    }
 
     // MARK: - Connections
 

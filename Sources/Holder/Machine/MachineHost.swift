@@ -117,6 +117,8 @@ struct MachineHost {
         // A guest that breaks the link again and again without reading is told once.
         guard control.output.count < ControlLine.maximumSize else { return }
         marker = ChildProgram.random(Multiplexer.markerSize)
+        // The guest's first bytes may be here before its `ready` is read.
+        relay.begin(marker, isHeld: true)
         control.output.append(0x0A)
         send(ControlLine("reset", ChildProgram.hexadecimal(marker)))
         sendMoment()
@@ -137,7 +139,7 @@ struct MachineHost {
     private mutating func handleControl() {
         for line in reader.receive((control.read() ?? [])[...]) {
             switch line.words[0] {
-            case "ready" where line.words.dropFirst().first == ChildProgram.hexadecimal(marker): relay.begin(marker)
+            case "ready" where line.words.dropFirst().first == ChildProgram.hexadecimal(marker): relay.release()
             case "running":
                 ChildProgram.replace(directory + "/ready", with: Array("\(instance)\n".utf8))
                 if isStopping { send(ControlLine("stop")) }
