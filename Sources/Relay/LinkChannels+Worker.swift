@@ -18,11 +18,11 @@ extension LinkChannels {
                 return channel
             }
             do {
-                let socket = try await socket(for: connect)
+                let place = try await place(connect)
                 try await loop.run { [self] in
-                    guard !channel.isOver else { return socket.close() }
+                    guard !channel.isOver else { return place.close() }
                     answer(.connected(.init(channel: number)))
-                    SocketEnd(socket, channel).begin()
+                    place.begin(channel)
                 }
             } catch {
                 let reason = BerthError(wrapping: error).message
@@ -35,12 +35,35 @@ extension LinkChannels {
         }
     }
 
-    private func socket(for connect: ServerMessage.Connect) async throws -> Socket {
-        guard let dial = connect.dial else { return try await socket(host: connect.host, port: connect.port) }
-        return try await loop.run { [self] in
-            guard let socket = takeDialling(dial) else { throw BerthError(.network, "the caller has gone") }
-            return socket
+    /// What the other end of a channel is going to be.
+    private enum Place: Sendable {
+        case socket(Socket)
+        case service(ServiceStart)
+
+        func begin(_ channel: TCPChannel) {
+            switch self {
+            case .socket(let socket): SocketEnd(socket, channel).begin()
+            case .service(let start): start(channel)
+            }
         }
+
+        func close() { if case .socket(let socket) = self { socket.close() } }
+    }
+
+    private func place(_ connect: ServerMessage.Connect) async throws -> Place {
+        if let dial = connect.dial {
+            return try await loop.run { [self] in
+                guard let socket = takeDialling(dial) else { throw BerthError(.network, "the caller has gone") }
+                return .socket(socket)
+            }
+        }
+        guard let service = connect.service else {
+            return .socket(try await socket(host: connect.host, port: connect.port))
+        }
+        guard let services else {
+            throw BerthError(.unsupported, "this worker has no services")
+        }
+        return .service(try await services.start(service))
     }
 
     /// Only where the worker runs: a link is no way into the network around it.

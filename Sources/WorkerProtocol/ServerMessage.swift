@@ -231,7 +231,7 @@ public enum ServerMessage: Sendable, Equatable {
 }
 
 extension ServerMessage {
-    /// Open a TCP connection where the worker runs, for the bytes of `channel`; answered by `connected` or `refused`.
+    /// Open a TCP connection where the worker runs, or a service of its own, for the bytes of `channel`; answered by `connected` or `refused`.
     public struct Connect: Sendable, Equatable, Codable {
         public var channel: UInt32
         /// 1 to 65535.
@@ -241,11 +241,21 @@ extension ServerMessage {
         /// No new connection, but the one that the worker's `dial` of this name was about: it leads out.
         public var dial: String?
 
-        public init(channel: UInt32, port: Int, host: String? = nil, dial: String? = nil) {
+        /// A service of the worker's own in place of a port, which then is 0.
+        public var service: ServiceRequest?
+
+        public init(
+            channel: UInt32,
+            port: Int,
+            host: String? = nil,
+            dial: String? = nil,
+            service: ServiceRequest? = nil
+        ) {
             self.channel = channel
             self.port = port
             self.host = host
             self.dial = dial
+            self.service = service
         }
     }
 

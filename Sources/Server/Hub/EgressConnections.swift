@@ -52,7 +52,7 @@ final class EgressConnections: Sendable {
         }
         let remote = try await Socket.connect(toFirstOf: allowed, loop: loop, until: deadline)
         do {
-            let channel = try await channels.connect(port: dial.port, dial: dial.dial, until: deadline)
+            let channel = try await channels.connect(to: .dial(dial.dial), until: deadline)
             try await loop.run { [self] in
                 remote.setNoDelay()
                 channel.serve(remote)
