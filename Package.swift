@@ -272,7 +272,7 @@ let package = Package(
                 "Executions", "EventBus", "EventBusKafka",
             ]
         ),
-        tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol", "OpenSSL"]),
+        tests("SystemTests", ["Client", "API", "Domain", "Transport", "EventLoop", "WorkerProtocol"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -139,15 +139,11 @@ public final class ChildProcess: Sendable {
 
     /// Waits for so many complete lines that contain `text`.
     @discardableResult
-    public func lines(
-        containing text: String,
-        atLeast count: Int,
-        on stream: Stream = .stdout,
-        within deadline: Duration = .seconds(30)
-    ) async throws -> [String] {
+    public func lines(containing text: String, atLeast count: Int, within deadline: Duration = .seconds(30))
+        async throws -> [String]
+    {
         try await wait(within: deadline, for: "\(count) lines with '\(text)'") { state in
-            let bytes = stream == .stdout ? state.output : state.errors
-            let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+            let lines = state.output.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
             let found = lines.lazy.map { String(decoding: $0, as: UTF8.self) }.filter { $0.contains(text) }
             return found.count >= count ? Array(found) : nil
         }

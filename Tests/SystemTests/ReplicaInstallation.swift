@@ -12,8 +12,6 @@ final class ReplicaInstallation: Sendable {
         let process: ChildProcess
         /// `http://127.0.0.1:PORT`
         let url: String
-        /// The certificate to trust on https.
-        let authority: String?
 
         var port: String { String(url.split(separator: ":").last ?? "") }
         var key: String { get throws { try String(contentsOfFile: place.data + "/api-key", encoding: .utf8).trimmed } }
@@ -43,42 +41,10 @@ final class ReplicaInstallation: Sendable {
     func serve(_ name: String, listen: String = "127.0.0.1:0", variables more: [String: String] = [:]) async throws
         -> Server
     {
-        try await serve(name, listen, flags: [], variables: more, authority: nil)
-    }
-
-    /// One that speaks TLS on an address of its own, which it advertises.
-    /// - Parameter trusts: whether it trusts the others.
-    func serveTLS(_ name: String, at address: String, trusts: Bool = true) async throws -> Server {
-        let certificate = folder.file("certificate.pem")
-        let trust = trusts ? ["BERTH_CA_FILE": certificate] : [:]
-        return try await serve(
-            name,
-            address,
-            flags: [
-                "--tls-certificate", certificate, "--tls-key", folder.file("key.pem"),
-                "--advertise", "https://\(address)",
-            ],
-            variables: trust,
-            authority: certificate
-        )
-    }
-
-    private func serve(
-        _ name: String,
-        _ listen: String,
-        flags: [String],
-        variables more: [String: String],
-        authority: String?
-    ) async throws -> Server {
         let place = try Installation(variables: variables.merging(more) { $1 }, data: folder.file(name))
-        let process = try await place.serve(listen: listen, flags: flags)
+        let process = try await place.serve(listen: listen)
         let line = try await process.line(containing: "berth is listening on ", on: .stderr)
-        return Server(
-            place: place,
-            process: process,
-            url: String(line.split(separator: " ").last ?? ""),
-            authority: authority
-        )
+        return Server(place: place, process: process, url: String(line.split(separator: " ").last ?? ""))
     }
 
     /// A worker on its own that is told of servers in this order. Its agent is `script`, which gets the task as `$task`.
@@ -103,11 +69,9 @@ final class ReplicaInstallation: Sendable {
                 "--state", folder.file("state"), "--holder", folder.file("hold.sock"),
                 "--workspaces", folder.file("workspaces"),
             ],
-            environment: ChildProcess.plainEnvironment.merging(
-                [
-                    "PATH": path, "BERTH_SERVER": servers.map(\.url).joined(separator: ","),
-                ].merging(servers.first?.authority.map { ["BERTH_CA_FILE": $0] } ?? [:]) { $1 }
-            ) { $1 }
+            environment: ChildProcess.plainEnvironment.merging([
+                "PATH": path, "BERTH_SERVER": servers.map(\.url).joined(separator: ","),
+            ]) { $1 }
         )
         _ = try await worker.line(containing: "link up", on: .stderr)
         return worker
@@ -127,7 +91,7 @@ final class ReplicaInstallation: Sendable {
     /// One call of the API; the answer's bytes.
     func fetch(_ path: String, _ body: String? = nil, method: String? = nil, at server: Server) async throws -> String {
         let sending = body.map { ["-H", "Content-Type: application/json", "--data-binary", $0] } ?? []
-        let method = (method.map { ["-X", $0] } ?? []) + (server.authority.map { ["--cacert", $0] } ?? [])
+        let method = method.map { ["-X", $0] } ?? []
         return try await check(
             ["curl", "-sS", "-H", "Authorization: Bearer \(try server.key)"] + method + sending + [server.url + path]
         )

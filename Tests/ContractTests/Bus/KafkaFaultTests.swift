@@ -48,21 +48,6 @@ import Testing
         await bus.close()
     }
 
-    @Test func `a topic that is not there is missed by name, and the others take their messages`() async throws {
-        let brokers = try await MockBrokers(1, topics: ["\(Self.topic):1"])
-        let bus = try Self.bus(brokers.address)
-        // Number 3 is Metadata, 3 UNKNOWN_TOPIC_OR_PARTITION: the mock cluster makes what it is asked for.
-        let absent = "persona.absent.v1"
-        let error = await #expect(throws: BerthError.self) {
-            try await bus.publish([OutgoingMessage(absent, "k", "v")])
-        }
-        #expect(error?.code == .notFound)
-        #expect(error?.message.contains(absent) == true)
-        try await bus.publish([OutgoingMessage(Self.topic, "k", "v")])
-        #expect(try await bus.all(of: Self.topic, count: 1).map(\.text) == ["v"])
-        await bus.close()
-    }
-
     @Test func `a peer that answers garbage is unavailable, by name`() async throws {
         let peer = try await ScriptedPeer("garbage.py", [])
         let bus = try Self.bus("127.0.0.1:\(peer.port)")
