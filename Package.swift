@@ -89,6 +89,10 @@ let package = Package(
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
         swiftTarget("Relay", ["Base", "EventLoop", "Transport", "WorkerProtocol"]),
+        swiftTarget(
+            "Terminals",
+            ["Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol"]
+        ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
         swiftTarget("API", ["Base", "Domain"]),
         swiftTarget(
@@ -142,7 +146,7 @@ let package = Package(
             "Worker",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-                "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain",
+                "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain", "Terminals",
             ]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),

@@ -121,6 +121,8 @@ public enum RouteID: String, Sendable, CaseIterable {
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel
+    case terminalCreate, terminalList, terminalGet, terminalEnd, terminalRemove, terminalAttach
+    case sshPrepare, sshConnect
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
     case busTopics, busGroups, busMessages, busPublish

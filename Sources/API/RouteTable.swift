@@ -1,8 +1,8 @@
 /// Every route of the server, declared once.
 public enum RouteTable {
     public static let all: [Route] =
-        executions + deadLetters + files + environments + environmentLife + environmentSurface + tunnels + workspaces
-        + jobs + server + bus + compatibility
+        executions + deadLetters + files + environments + environmentLife + environmentSurface + tunnels + terminals
+        + ssh + workspaces + jobs + server + bus + compatibility
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }
 

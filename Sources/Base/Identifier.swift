@@ -102,6 +102,7 @@ public enum RequestKind: IdentifierKind { public static let prefix = "req" }
 public enum UploadKind: IdentifierKind { public static let prefix = "up" }
 public enum ReplicaKind: IdentifierKind { public static let prefix = "srv" }
 public enum JobKind: IdentifierKind { public static let prefix = "job" }
+public enum TerminalKind: IdentifierKind { public static let prefix = "term" }
 
 public typealias OrganizationID = Identifier<OrganizationKind>
 public typealias UserID = Identifier<UserKind>
@@ -116,6 +117,7 @@ public typealias RequestID = Identifier<RequestKind>
 public typealias UploadID = Identifier<UploadKind>
 public typealias ReplicaID = Identifier<ReplicaKind>
 public typealias JobID = Identifier<JobKind>
+public typealias TerminalID = Identifier<TerminalKind>
 
 extension Identifier where Kind == ReplicaKind {
     /// A server that needs no name because no other uses its database.

@@ -99,10 +99,21 @@ public struct BerthClient: Sendable {
 
     /// A TCP connection to a port inside an environment: binary messages are its bytes, an empty one ends a direction.
     public func tunnel(environment: EnvironmentID, port: Int) async throws -> WebSocket {
-        guard let route = RouteTable.route(.environmentTunnel) else {
-            throw BerthError(.internal, "there is no route to tunnels")
+        try await webSocket(.environmentTunnel, ["environmentId": environment.text], [("port", "\(port)")])
+    }
+
+    /// A connection to the SSH server of an environment, by its name or id.
+    /// - Parameter publicKey: the line of a `.pub` file; of the key that the SSH client is going to show.
+    public func ssh(environment: String, publicKey: String) async throws -> WebSocket {
+        try await webSocket(.sshConnect, ["environmentId": environment], [("publicKey", publicKey)])
+    }
+
+    /// The WebSocket of a route, for bytes as they come.
+    func webSocket(_ id: RouteID, _ path: [String: String], _ query: [(String, String)]) async throws -> WebSocket {
+        guard let route = RouteTable.route(id) else {
+            throw BerthError(.internal, "there is no route \(id.rawValue)")
         }
-        let target = Self.target(route, ["environmentId": environment.text], [("port", "\(port)")])
+        let target = Self.target(route, path, query)
         var headers = HTTPHeaders()
         if let key { headers.set("authorization", "Bearer \(key.reveal())") }
         var configuration = WebSocketConfiguration()

@@ -1,5 +1,5 @@
-/// What lies at this side of a TCP channel: a socket, or a viewer's WebSocket. Called on the link's loop.
-protocol ChannelEnd: AnyObject {
+/// What lies at this side of a TCP channel: a socket, a viewer's WebSocket, a service. Called on the link's loop.
+public protocol ChannelEnd: AnyObject {
     /// `bytes` are valid only during the call; the end keeps what it cannot pass on yet.
     func receive(_ bytes: UnsafeRawBufferPointer)
     /// Bytes kept.
@@ -13,7 +13,7 @@ protocol ChannelEnd: AnyObject {
 }
 
 /// How a channel ended.
-enum ChannelEnding: Sendable {
+public enum ChannelEnding: Sendable {
     /// Both sides had said that they send no more.
     case finished
     /// The other side gave it up.

@@ -18,11 +18,11 @@ extension LinkChannels {
                 return channel
             }
             do {
-                let socket = try await socket(host: connect.host, port: connect.port)
+                let place = try await place(connect)
                 try await loop.run { [self] in
-                    guard !channel.isOver else { return socket.close() }
+                    guard !channel.isOver else { return place.close() }
                     answer(.connected(.init(channel: number)))
-                    SocketEnd(socket, channel).begin()
+                    place.begin(channel)
                 }
             } catch {
                 let reason = BerthError(wrapping: error).message
@@ -33,6 +33,31 @@ extension LinkChannels {
             let reason = String(BerthError(wrapping: error).message.prefix(200))
             loop.execute { [self] in answer(.refused(.init(channel: number, reason: reason))) }
         }
+    }
+
+    /// What the other end of a channel is going to be.
+    private enum Place: Sendable {
+        case socket(Socket)
+        case service(ServiceStart)
+
+        func begin(_ channel: TCPChannel) {
+            switch self {
+            case .socket(let socket): SocketEnd(socket, channel).begin()
+            case .service(let start): start(channel)
+            }
+        }
+
+        func close() { if case .socket(let socket) = self { socket.close() } }
+    }
+
+    private func place(_ connect: ServerMessage.Connect) async throws -> Place {
+        guard let service = connect.service else {
+            return .socket(try await socket(host: connect.host, port: connect.port))
+        }
+        guard let services else {
+            throw BerthError(.unsupported, "this worker has no services")
+        }
+        return .service(try await services.start(service))
     }
 
     /// Only where the worker runs: a link is no way into the network around it.

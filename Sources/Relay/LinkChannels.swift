@@ -21,6 +21,7 @@ public final class LinkChannels: @unchecked Sendable {
     private let socket: WebSocket
     private let maximum: Int
     private let observer: (any ChannelObserver)?
+    let services: (any ChannelServices)?
     private var channels: [UInt32: TCPChannel] = [:]
     /// The one that frames came for last: mostly they come in rows.
     private var last: TCPChannel?
@@ -34,9 +35,17 @@ public final class LinkChannels: @unchecked Sendable {
     private var earlierBytes: Int64 = 0
     private let head = UnsafeMutableRawPointer.allocate(byteCount: ChannelFrame.headerLength, alignment: 8)
 
-    /// - Parameter maximum: channels at a time.
-    public init(_ socket: WebSocket, maximum: Int, observer: (any ChannelObserver)? = nil) {
+    /// - Parameters:
+    ///   - maximum: channels at a time.
+    ///   - services: a worker's own; nil for one that has none.
+    public init(
+        _ socket: WebSocket,
+        maximum: Int,
+        observer: (any ChannelObserver)? = nil,
+        services: (any ChannelServices)? = nil
+    ) {
         self.socket = socket
+        self.services = services
         self.maximum = maximum
         self.observer = observer
         loop = socket.loop
@@ -74,14 +83,14 @@ public final class LinkChannels: @unchecked Sendable {
 
     // MARK: The server's side
 
-    /// Asks the worker for a connection to `port`. Throws `network` with its reason when it has none, `quotaExceeded`
+    /// Asks the worker for a connection. Throws `network` with its reason when it has none, `quotaExceeded`
     /// when the link has its number of channels, `unavailable` when the link is gone, `timedOut` at `deadline`.
-    public func connect(port: Int, until deadline: Uptime) async throws -> OpenChannel {
+    public func connect(to target: ChannelTarget, until deadline: Uptime) async throws -> OpenChannel {
         let opened = Opening()
         do {
-            try await loop.suspend(until: deadline, what: "the connection to port \(port)") { (waiter: Waiter<Void>) in
+            try await loop.suspend(until: deadline, what: "the connection to \(target)") { (waiter: Waiter<Void>) in
                 do {
-                    opened.channel = try self.ask(port: port, waiter)
+                    opened.channel = try self.ask(target, waiter)
                 } catch {
                     waiter.resume(throwing: error)
                 }
@@ -96,7 +105,7 @@ public final class LinkChannels: @unchecked Sendable {
         }
     }
 
-    private func ask(port: Int, _ waiter: Waiter<Void>) throws -> TCPChannel {
+    private func ask(_ target: ChannelTarget, _ waiter: Waiter<Void>) throws -> TCPChannel {
         guard isLive else { throw Self.lost }
         guard channels.count < maximum, next != .max else {
             throw BerthError(
@@ -107,7 +116,7 @@ public final class LinkChannels: @unchecked Sendable {
             )
         }
         let number = next
-        let text = try MessageCodec.encode(ServerMessage.connect(.init(channel: number, port: port)))
+        let text = try MessageCodec.encode(ServerMessage.connect(target.message(channel: number)))
         guard socket.put(text: String(decoding: text, as: UTF8.self)) else { throw Self.lost }
         next += 1
         let channel = add(number)

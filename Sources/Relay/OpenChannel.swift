@@ -3,8 +3,8 @@ public import Transport
 
 /// A connection in an environment that nobody uses yet. Let go unused, it is closed.
 public final class OpenChannel: Sendable {
-    private let channel: TCPChannel
-    private let link: LinkChannels
+    let channel: TCPChannel
+    let link: LinkChannels
 
     init(_ channel: TCPChannel, _ link: LinkChannels) {
         self.channel = channel

@@ -1,33 +1,33 @@
-internal import Base
-internal import EventLoop
+public import Base
+public import EventLoop
 
-/// A socket at the end of a channel: the worker's side.
+/// A socket at the end of a channel: the worker's side, of a TCP port or of a service's process.
 ///
 /// `@unchecked Sendable`: touched only on its loop, which is the link's.
-final class SocketEnd: ChannelEnd, @unchecked Sendable {
+public final class SocketEnd: ChannelEnd, @unchecked Sendable {
     private let socket: Socket
     private let channel: TCPChannel
     private var backlog = Backlog()
     private var isOver = false
 
-    init(_ socket: Socket, _ channel: TCPChannel) {
+    public init(_ socket: Socket, _ channel: TCPChannel) {
         self.socket = socket
         self.channel = channel
     }
 
-    func begin() {
+    public func begin() {
         socket.delegate = self
         channel.attach(self)
         socket.resumeReading()
     }
 
-    func receive(_ bytes: UnsafeRawBufferPointer) { socket.write(bytes) }
+    public func receive(_ bytes: UnsafeRawBufferPointer) { socket.write(bytes) }
 
-    var unsentBytes: Int { socket.unsentBytes }
+    public var unsentBytes: Int { socket.unsentBytes }
 
-    func receiveEnd() { socket.endOutput() }
+    public func receiveEnd() { socket.endOutput() }
 
-    func channelOver(_ ending: ChannelEnding) {
+    public func channelOver(_ ending: ChannelEnding) {
         isOver = true
         switch ending {
         case .finished, .reset(_, afterItsEnd: true): socket.closeAfterFlush()
@@ -35,7 +35,7 @@ final class SocketEnd: ChannelEnd, @unchecked Sendable {
         }
     }
 
-    func mayGoOn() {
+    public func mayGoOn() {
         backlog.drain { channel.send($0) }
         guard backlog.isEmpty else { return }
         if socket.hasInputEnded { channel.endOutput() } else { socket.resumeReading() }
@@ -43,7 +43,7 @@ final class SocketEnd: ChannelEnd, @unchecked Sendable {
 }
 
 extension SocketEnd: SocketDelegate {
-    func socketReceived(_ bytes: UnsafeRawBufferPointer) {
+    public func socketReceived(_ bytes: UnsafeRawBufferPointer) {
         guard !isOver else { return }
         let sent = backlog.isEmpty ? channel.send(bytes) : 0
         guard sent < bytes.count else { return }
@@ -51,11 +51,11 @@ extension SocketEnd: SocketDelegate {
         socket.pauseReading()
     }
 
-    func socketInputEnded() { if !isOver, backlog.isEmpty { channel.endOutput() } }
+    public func socketInputEnded() { if !isOver, backlog.isEmpty { channel.endOutput() } }
 
-    func socketProgressed() { channel.progressed() }
+    public func socketProgressed() { channel.progressed() }
 
-    func socketClosed(_ error: BerthError?) {
+    public func socketClosed(_ error: BerthError?) {
         guard !isOver else { return }
         isOver = true
         channel.reset(error?.message ?? "the connection is closed")

@@ -24,12 +24,12 @@ public final class TCPChannel: @unchecked Sendable {
         self.link = link
     }
 
-    var isOver: Bool { if case .over = state { true } else { false } }
+    public var isOver: Bool { if case .over = state { true } else { false } }
     /// Bytes towards the worker's peer and from it, as this side counts them.
     var traffic: (sent: Int64, received: Int64) { (flow.sent, flow.received) }
 
     /// From now on `end` gets the bytes, those that came before it first.
-    func attach(_ end: any ChannelEnd) {
+    public func attach(_ end: any ChannelEnd) {
         let before = state
         if case .over(let ending) = before { return end.channelOver(ending) }
         state = .attached(end)
@@ -43,7 +43,7 @@ public final class TCPChannel: @unchecked Sendable {
 
     /// Sends as much as credit and the link allow and returns how much that was; for the rest wait for
     /// ``ChannelEnd/mayGoOn()``.
-    func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+    public func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard !flow.hasEnded, case .attached = state else { return bytes.count }
         var sent = 0
         while sent < bytes.count {
@@ -62,14 +62,14 @@ public final class TCPChannel: @unchecked Sendable {
     }
 
     /// Nothing follows from this side.
-    func endOutput() {
+    public func endOutput() {
         guard !isOver, flow.end() else { return }
         link.put(ChannelHead(.end, channel: number, number: flow.sent))
         if flow.isOver { finish(.finished) }
     }
 
     /// This side is gone.
-    func reset(_ reason: String) {
+    public func reset(_ reason: String) {
         guard !isOver else { return }
         var words = ChannelFrame.cut(reason)
         words.withUTF8 { link.put(ChannelHead(.reset, channel: number, number: 0), UnsafeRawBufferPointer($0)) }
@@ -82,7 +82,7 @@ public final class TCPChannel: @unchecked Sendable {
     func closeUnused() { if case .waiting = state { reset("the viewer has gone") } }
 
     /// The end has passed on bytes that it had kept.
-    func progressed() { grant() }
+    public func progressed() { grant() }
 
     func linkProgressed() {
         isWaitingForLink = false

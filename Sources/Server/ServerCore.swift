@@ -15,6 +15,7 @@ import Workspaces
 struct ServerCore: Sendable {
     let configuration: Configuration
     let time: any TimeSource
+    let ids: IDSource
     let startedAt: Uptime
     let log: Log
     let metrics: Metrics
@@ -75,6 +76,13 @@ struct ServerCore: Sendable {
         case .workerList: try await workerList(context)
         case .environmentTunnel: try await environmentTunnel(context)
         case .workerTunnel: try await workerTunnel(context)
+        case .terminalCreate: try await terminalCreate(context)
+        case .terminalList: try await terminalList(context)
+        case .terminalGet: try await terminalGet(context)
+        case .terminalEnd, .terminalRemove: try await terminalEnd(context)
+        case .terminalAttach: try await terminalAttach(context)
+        case .sshPrepare: try await sshPrepare(context)
+        case .sshConnect: try await sshConnect(context)
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

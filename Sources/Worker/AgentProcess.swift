@@ -33,7 +33,8 @@ struct AgentProcess: Sendable {
         }
         let launch = try AgentAdapters.adapter(for: request.kind)
             .launch(request, variables: Set(order.variables.keys))
-        var environment = Self.base(layout, temporary: order.record.temporaryDirectory)
+        var environment = layout.baseVariables
+        environment["TMPDIR"] = order.record.temporaryDirectory
         environment.merge(launch.defaults) { _, new in new }
         environment.merge(order.variables) { _, new in new }
         for name in launch.removed { environment[name] = nil }
@@ -42,19 +43,6 @@ struct AgentProcess: Sendable {
         arguments = launch.arguments
         input = launch.input
         self.environment = environment
-    }
-
-    private static func base(_ layout: EnvironmentLayout, temporary: String) -> [String: String] {
-        var variables = [
-            "PATH": layout.path,
-            "HOME": layout.agent.home,
-            "USER": layout.agent.name,
-            "LOGNAME": layout.agent.name,
-            "LANG": "C.UTF-8",
-            "TMPDIR": temporary,
-        ]
-        variables["BERTH_ENVIRONMENT_ID"] = layout.environmentID?.text
-        return variables
     }
 
     func start(in directory: String, key: AttemptKey, services: Services) async throws -> Child {

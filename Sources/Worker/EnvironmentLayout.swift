@@ -10,7 +10,7 @@ struct EnvironmentLayout: Sendable {
     /// Mirrors of repositories; readable for the agent, written by the worker alone.
     let cache: String
     let temporary: String
-    let agent: Account
+    private(set) var agent: Account
     let path: String
     /// nil: agents run as the worker's own user.
     let agentIdentity: UserIdentity?
@@ -22,6 +22,9 @@ struct EnvironmentLayout: Sendable {
         var uid: UInt32
         var gid: UInt32
         var home: String
+        var shell = Self.standardShell
+
+        static let standardShell = "/bin/sh"
     }
 
     /// The link directory of a sandbox made by a provider.
@@ -41,6 +44,7 @@ struct EnvironmentLayout: Sendable {
             agentIdentity = UserIdentity(uid: account.uid, gid: account.gid)
         } else {
             agent = Account(name: own?.name ?? "user", uid: geteuid(), gid: getegid(), home: options.home)
+            if let shell = own?.shell { agent.shell = shell }
             agentIdentity = nil
         }
         agentPrivileges = isSandboxed ? .drop : .keep
@@ -69,12 +73,27 @@ struct EnvironmentLayout: Sendable {
     var workerRights: HolderRunner.Rights { .init(user: nil, privileges: .keep) }
     var agentRights: HolderRunner.Rights { .init(user: agentIdentity, privileges: agentPrivileges) }
 
+    /// What every process of the user's has.
+    var baseVariables: [String: String] {
+        var variables = [
+            "PATH": path,
+            "HOME": agent.home,
+            "USER": agent.name,
+            "LOGNAME": agent.name,
+            "LANG": "C.UTF-8",
+        ]
+        variables["BERTH_ENVIRONMENT_ID"] = environmentID?.text
+        return variables
+    }
+
     /// passwd(5).
     static func accounts(in text: String) -> [Account] {
         text.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: ":", omittingEmptySubsequences: false)
             guard fields.count >= 6, let uid = UInt32(fields[2]), let gid = UInt32(fields[3]) else { return nil }
-            return Account(name: String(fields[0]), uid: uid, gid: gid, home: String(fields[5]))
+            var account = Account(name: String(fields[0]), uid: uid, gid: gid, home: String(fields[5]))
+            if fields.count > 6, access(String(fields[6]), X_OK) == 0 { account.shell = String(fields[6]) }
+            return account
         }
     }
 

@@ -10,6 +10,7 @@ internal import WorkerProtocol
 /// comes back.
 struct Link: Sendable {
     let core: WorkerCore
+    let channelServices: EnvironmentServices
     let servers: ServerList
     let tokenFile: String
     let client: HTTPClient
@@ -54,7 +55,7 @@ struct Link: Sendable {
     /// One connection, from its opening to its end.
     private func session(_ target: String, _ isUp: () -> Void) async throws {
         let socket = try await open(target)
-        let connection = LinkConnection(socket)
+        let connection = LinkConnection(socket, services: channelServices)
         await connection.begin()
         // A server that refuses the worker has given it up, or may no longer act for it.
         var isTaken = false
@@ -156,7 +157,9 @@ struct Link: Sendable {
     /// Says that it lives and, to one who knows, what goes on.
     private func beat(_ connection: LinkConnection) async throws {
         let isDocumented = await connection.isDocumented
-        let activity = isDocumented ? nil : await core.activity(through: connection.tunnels)
+        let terminals = await channelServices.terminals.use
+        let activity =
+            isDocumented ? nil : await core.activity(through: connection.tunnels, terminals: terminals)
         try await connection.send(
             .heartbeat(.init(timestamp: services.time.now.milliseconds, activity: activity))
         )

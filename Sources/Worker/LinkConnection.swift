@@ -30,10 +30,10 @@ actor LinkConnection {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.serialExecutor.asUnownedSerialExecutor() }
 
-    init(_ socket: WebSocket) {
+    init(_ socket: WebSocket, services: any ChannelServices) {
         self.socket = socket
         loop = socket.loop
-        tunnels = LinkChannels(socket, maximum: Self.maximumTunnels)
+        tunnels = LinkChannels(socket, maximum: Self.maximumTunnels, services: services)
     }
 
     /// Before the first message.

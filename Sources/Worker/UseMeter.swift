@@ -9,6 +9,7 @@ final class UseMeter: Sendable {
         var seen: [UseKind: Uptime] = [:]
         var processor: (milliseconds: Int64, at: Uptime)?
         var traffic = LinkChannels.Traffic()
+        var terminalBytes: Int64 = 0
     }
 
     /// Processes that take less than this share of one processor only keep themselves alive.
@@ -23,13 +24,20 @@ final class UseMeter: Sendable {
 
     /// - Parameters:
     ///   - running: the agents of the attempts that have not ended.
+    ///   - terminals: those that run, and the bytes of all there ever were.
     ///   - traffic: of the connections through the present link.
     ///   - processor: milliseconds that the environment's processes have used in all.
-    func report(running: [AgentKind], traffic: LinkChannels.Traffic, processor: Int64) -> ActivityReport {
+    func report(
+        running: [AgentKind],
+        terminals: TerminalHouse.Use,
+        traffic: LinkChannels.Traffic,
+        processor: Int64
+    ) -> ActivityReport {
         let now = time.uptime
         let commands = running.count { $0 == .command }
         let open: [UseKind: Int] = [
-            .agentTurn: running.count - commands, .execution: commands, .connection: traffic.open,
+            .agentTurn: running.count - commands, .execution: commands, .terminal: terminals.open,
+            .connection: traffic.open,
         ]
         return state.withLock { state in
             for kind in UseKind.allCases where kind.holdsWhileOpen && (open[kind] ?? 0) > 0 { state.seen[kind] = now }
@@ -37,6 +45,8 @@ final class UseMeter: Sendable {
             let hasMoved = traffic.opened != state.traffic.opened || traffic.bytes != state.traffic.bytes
             if hasMoved, traffic.opened > 0 { state.seen[.connection] = now }
             state.traffic = traffic
+            if terminals.bytes != state.terminalBytes { state.seen[.terminal] = now }
+            state.terminalBytes = terminals.bytes
             look(at: processor, now, &state)
             return ActivityReport(
                 uses: UseKind.allCases.map { kind in

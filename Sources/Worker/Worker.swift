@@ -8,6 +8,8 @@ internal import Transport
 /// The worker, put together.
 struct Worker: Sendable {
     private let core: WorkerCore
+    private let terminals: TerminalHouse
+    private let ssh: SSHServer
     private let link: Link
     private let silence: Silence
 
@@ -19,6 +21,13 @@ struct Worker: Sendable {
         let layout = try EnvironmentLayout(options)
         let holder = try await HolderClient.connect(to: options.holderSocket, loop: loop)
         let store = try await WorkerStore.open(directory: layout.state, time: time)
+        let runner = HolderRunner(
+            holder: holder,
+            loop: loop,
+            ids: ids,
+            worker: layout.workerRights,
+            agent: layout.agentRights
+        )
         let git = Git(
             Git.Configuration(
                 path: layout.path,
@@ -26,13 +35,7 @@ struct Worker: Sendable {
                 cacheDirectory: layout.cache,
                 credentialHelper: "!'\(Self.ownProgram)' git-credential"
             ),
-            runner: HolderRunner(
-                holder: holder,
-                loop: loop,
-                ids: ids,
-                worker: layout.workerRights,
-                agent: layout.agentRights
-            )
+            runner: runner
         )
         try git.prepareCache()
         var configuration = HTTPClientConfiguration()
@@ -68,9 +71,15 @@ struct Worker: Sendable {
             instance: options.instance,
             slots: options.slots
         )
+        terminals = TerminalHouse(services)
+        ssh = SSHServer(services, runner: runner)
         silence = Silence(time: time, file: layout.state + "/heard")
         link = Link(
             core: core,
+            channelServices: EnvironmentServices(
+                terminals: terminals,
+                ssh: ssh
+            ),
             servers: servers,
             tokenFile: options.tokenFile,
             client: client,
@@ -89,9 +98,12 @@ struct Worker: Sendable {
     func run() async throws {
         let signals = try await SignalSource([SIGTERM, SIGINT], loop: core.services.loop)
         try await core.recover()
+        try await terminals.recover()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in signals { return } }
             group.addTask { for await _ in core.services.holder.events {} }
+            group.addTask { await terminals.run() }
+            group.addTask { await ssh.run() }
             group.addTask { await link.run() }
             group.addTask { await silence.watch(asking: { await link.live.lastConfirmed }) { await core.fence() } }
             group.addTask {

@@ -74,7 +74,7 @@ actor WorkerCore {
             }
         }
         let keys = Set(known.map { $0.key.description })
-        for child in children where !keys.contains(child.id) {
+        for child in children where !keys.contains(child.id) && !TerminalHouse.owns(child.id) {
             // A short program of a predecessor's, or an attempt that was forgotten in the moment of its death.
             try? await services.holder.terminate(child.id, grace: .zero)
             let id = child.id
@@ -96,7 +96,7 @@ actor WorkerCore {
         return .init(
             workerId: workerID,
             version: WorkerProgram.version,
-            capabilities: ["command", "claude", "git", ServerMessage.tcpCapability],
+            capabilities: ["command", "claude", "git", ServerMessage.tcpCapability, ServiceRequest.capability],
             protocol: ProtocolLimits.version,
             environmentId: services.layout.environmentID,
             instance: instance,
@@ -203,11 +203,11 @@ actor WorkerCore {
     func cancel(_ key: AttemptKey) async { await attempts[key]?.stop(.cancelled) }
 
     /// What goes on in this environment.
-    func activity(through tunnels: LinkChannels) async -> ActivityReport {
+    func activity(through tunnels: LinkChannels, terminals: TerminalHouse.Use) async -> ActivityReport {
         var running: [AgentKind] = []
         for attempt in all where await !attempt.hasEnded { running.append(await attempt.record.agent) }
         let processor = await TreeProcessorTime.read()
-        return meter.report(running: running, traffic: tunnels.traffic, processor: processor)
+        return meter.report(running: running, terminals: terminals, traffic: tunnels.traffic, processor: processor)
     }
 
     /// Ends what still runs after `grace`.

@@ -5,7 +5,7 @@ internal import Synchronization
 
 /// The worker's own database: which attempts it accepted and how they ended. Every call is durable when it returns.
 final class WorkerStore: Sendable {
-    private let database: SQLiteDatabase
+    let database: SQLiteDatabase
     /// Rows that nobody needs any more. They go with the next change, so that forgetting costs no write of its own; one
     /// that stays after the worker's death is offered to the server again and forgotten again.
     private let unneeded = Mutex<[AttemptKey]>([])
@@ -122,6 +122,7 @@ final class WorkerStore: Sendable {
                 ) STRICT;
                 CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;
                 """
-        )
+        ),
+        terminalMigration,
     ]
 }

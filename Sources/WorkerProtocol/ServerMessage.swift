@@ -219,18 +219,21 @@ public enum ServerMessage: Sendable, Equatable {
 }
 
 extension ServerMessage {
-    /// Open a TCP connection where the worker runs, for the bytes of `channel`; answered by `connected` or `refused`.
+    /// Open a TCP connection where the worker runs, or a service of its own, for the bytes of `channel`; answered by `connected` or `refused`.
     public struct Connect: Sendable, Equatable, Codable {
         public var channel: UInt32
         /// 1 to 65535.
         public var port: Int
         /// An address of the machine itself; nil: its loopback, IPv4 before IPv6.
         public var host: String?
+        /// A service of the worker's own in place of a port, which then is 0.
+        public var service: ServiceRequest?
 
-        public init(channel: UInt32, port: Int, host: String? = nil) {
+        public init(channel: UInt32, port: Int, host: String? = nil, service: ServiceRequest? = nil) {
             self.channel = channel
             self.port = port
             self.host = host
+            self.service = service
         }
     }
 }

@@ -28,7 +28,7 @@ struct Bench: Sendable {
             guard request.path == "/link" else {
                 guard let channels = link.withLock({ $0 }) else { throw BerthError(.unavailable, "no link") }
                 let port = Int(request.queryValue("port") ?? "") ?? 0
-                let channel = try await channels.connect(port: port, until: own.time.uptime + .seconds(10))
+                let channel = try await channels.connect(to: .port(port), until: own.time.uptime + .seconds(10))
                 return HTTPResponse(
                     status: 101,
                     body: .webSocketHandOver(to: channels.loop) { channel.serve($0) }

@@ -169,7 +169,7 @@ import Transport
             let deadline = bench.loop.time.uptime + .seconds(20)
             for _ in 0..<3 {
                 let error = await #expect(throws: BerthError.self) {
-                    _ = try await bench.server.connect(port: 1, until: deadline)
+                    _ = try await bench.server.connect(to: .port(1), until: deadline)
                 }
                 #expect(error?.code == .network)
                 #expect(error?.message.contains("refused") == true)
@@ -182,7 +182,10 @@ import Transport
             let program = try await Program(bench) { Conversation($0) }
             for _ in 0..<5 {
                 // Let go at once; the next one fits all the same.
-                _ = try await bench.server.connect(port: program.port, until: bench.loop.time.uptime + .seconds(10))
+                _ = try await bench.server.connect(
+                    to: .port(program.port),
+                    until: bench.loop.time.uptime + .seconds(10)
+                )
                 try await bench.server.loop.run {}
             }
         }

@@ -132,7 +132,7 @@ struct ArgumentParser: Sendable {
     }
 
     private static func checkOperands(_ parsed: ParsedArguments, of command: Command) throws(BerthError) {
-        let least = command.operands.filter { $0.count != .optional }.count
+        let least = command.operands.filter { $0.count == .one || $0.count == .rest }.count
         if parsed.operands.count < least {
             let missing = command.operands[parsed.operands.count]
             throw BerthError(
@@ -141,7 +141,7 @@ struct ArgumentParser: Sendable {
                 remedy: command.examples.first.map { "for example: \($0.line)" } ?? "see berth \(command.name) --help"
             )
         }
-        let hasRest = command.operands.contains { $0.count == .rest }
+        let hasRest = command.operands.contains { $0.count == .rest || $0.count == .any }
         if !hasRest, parsed.operands.count > command.operands.count {
             throw BerthError(
                 .usage,

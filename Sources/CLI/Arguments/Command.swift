@@ -27,7 +27,13 @@ struct Command: Sendable {
 }
 
 struct Operand: Sendable {
-    enum Count: Sendable { case one, optional, rest }
+    enum Count: Sendable {
+        case one, optional
+        /// One or more.
+        case rest
+        /// None or more.
+        case any
+    }
 
     var name: String
     var count: Count
@@ -38,6 +44,7 @@ struct Operand: Sendable {
         case .one: name
         case .optional: "[\(name)]"
         case .rest: "\(name)…"
+        case .any: "[\(name)…]"
         }
     }
 }

@@ -4,7 +4,9 @@ import Base
 enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
-        + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + WorkspaceCommands.all
+        + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + TerminalCommands.all
+        + SSHCommands.all
+        + WorkspaceCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, DoctorCommand.command, ConfigCommand.command,

@@ -1,7 +1,7 @@
 public import Base
 import Database
 import Domain
-import WorkerProtocol
+public import WorkerProtocol
 
 // The way to a worker, for those who pass bytes through its connection.
 extension WorkerService {
@@ -26,8 +26,12 @@ extension WorkerService {
     }
 
     /// As ``socket(of:)``, for the worker of an environment's incarnation.
-    public func socket(environment: EnvironmentID, instance: Int64) throws(BerthError) -> any LinkTransport {
-        try Self.socket(registry.entry(environment: environment, instance: instance))
+    public func socket(
+        environment: EnvironmentID,
+        instance: Int64,
+        having capability: String = ServerMessage.tcpCapability
+    ) throws(BerthError) -> any LinkTransport {
+        try Self.socket(registry.entry(environment: environment, instance: instance), having: capability)
     }
 
     /// The server that a worker is connected to, or was last; nil where it never was.
@@ -42,14 +46,17 @@ extension WorkerService {
         }
     }
 
-    private static func socket(_ entry: WorkerRegistry.Entry?) throws(BerthError) -> any LinkTransport {
+    private static func socket(
+        _ entry: WorkerRegistry.Entry?,
+        having capability: String = ServerMessage.tcpCapability
+    ) throws(BerthError) -> any LinkTransport {
         guard let entry, let link = entry.link else {
             throw BerthError(.unavailable, "its worker is away; it comes back by itself", isRetryable: true)
         }
-        guard entry.candidate.capabilities.contains(ServerMessage.tcpCapability) else {
+        guard entry.candidate.capabilities.contains(capability) else {
             throw BerthError(
                 .unsupported,
-                "its worker opens no TCP connections",
+                "its worker is older than this server and cannot do this",
                 remedy: "start the environment again: it then gets the worker of this server"
             )
         }

@@ -10,17 +10,11 @@ import Workers
 extension ServerCore {
     /// How long a worker has to connect to the port.
     private static let connectTime = Duration.seconds(15)
-    /// How long an environment that rests has to come up.
-    private static let wakeTime = Duration.seconds(90)
 
     func environmentTunnel(_ context: RequestContext) async throws -> HTTPResponse {
         let found = try await environment(context)
         let port = try Self.port(context)
-        let record = try await environments.visit(
-            found.id,
-            organization: found.organizationID,
-            within: Self.wakeTime
-        )
+        let record = try await reached(found)
         do {
             let link = try workers.socket(environment: record.id, instance: record.instance)
             return try await tunnel(through: link, to: port, context)
@@ -87,21 +81,13 @@ extension ServerCore {
         let deadline = time.uptime + Self.connectTime
         let channel: OpenChannel
         do {
-            channel = try await link.channels.connect(port: port, until: deadline)
+            channel = try await link.channels.connect(to: .port(port), until: deadline)
         } catch let error as BerthError where error.code == .network {
             var error = error
             error.message = "port \(port) took no connection: \(error.message)"
             error.remedy = "start the program that listens there, on its loopback address or on all addresses"
             throw error
         }
-        let key = try context.principal.keyID
-        return HTTPResponse(
-            status: 101,
-            body: .webSocketHandOver(to: link.channels.loop, configuration: OpenChannel.webSocket) {
-                [sessions] socket in
-                sessions.add(socket, key: key)
-                channel.serve(socket)
-            }
-        )
+        return try handOver(channel, of: link.channels, context)
     }
 }

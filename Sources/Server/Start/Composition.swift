@@ -138,6 +138,7 @@ struct Composition: Sendable {
         let core = ServerCore(
             configuration: configuration,
             time: time,
+            ids: ids,
             startedAt: time.uptime,
             log: log,
             metrics: metrics,

@@ -1,0 +1,33 @@
+internal import Base
+internal import Relay
+internal import WorkerProtocol
+
+/// What this worker offers on channels of the server's: one place that knows all names.
+struct EnvironmentServices: ChannelServices {
+    let terminals: TerminalHouse
+    let ssh: SSHServer
+
+    func start(_ request: ServiceRequest) async throws -> ServiceStart {
+        if let call = try request.as(TerminalCreation.self) { return await answer { try await terminals.create(call) } }
+        if try request.as(TerminalListing.self) != nil { return await answer { await terminals.list() } }
+        if let call = try request.as(TerminalEnding.self) { return await answer { try await terminals.end(call) } }
+        if let call = try request.as(TerminalAttachment.self) { return try await terminals.view(call) }
+        if try request.as(SSHPreparation.self) != nil { return await answer { try await ssh.prepare() } }
+        if let call = try request.as(SSHConnection.self) {
+            let socket = try await ssh.connect(call)
+            return { channel in SocketEnd(socket, channel).begin() }
+        }
+        throw BerthError(.unsupported, "this worker has no service '\(request.name)'")
+    }
+
+    private func answer<Value: Sendable & Codable>(_ body: () async throws -> Value) async -> ServiceStart {
+        let answer: ServiceAnswer<Value>
+        do {
+            answer = ServiceAnswer(value: try await body())
+        } catch {
+            answer = ServiceAnswer(refusal: ServiceRefusal(BerthError(wrapping: error)))
+        }
+        let bytes = (try? JSONText.encode(answer)) ?? []
+        return { channel in ReplyEnd(bytes, channel).begin() }
+    }
+}
