@@ -78,7 +78,11 @@ class Postgres:
         while True:
             log = open(self.directory / "log", "ab")
             self.process = subprocess.Popen(
-                self.as_user("postgres", "-D", str(self.directory / "data"), "-k", str(self.directory), "-c", "listen_addresses="),
+                self.as_user(
+                    "postgres", "-D", str(self.directory / "data"), "-k", str(self.directory), "-c", "listen_addresses=",
+                    # In its own directory, where a kill leaves nothing behind.
+                    "-c", "dynamic_shared_memory_type=mmap",
+                ),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.directory,
             )
             log.close()
@@ -338,10 +342,18 @@ class Field:
             self.broker.kill()
             time.sleep(pause)
             self.server.kill()
-            published = self.rows("SELECT seq FROM bus_positions")
-            self.broker.start(int(published[0]) if published else 0)
+            self.broker.start(self.published())
             self.server.variables["KAFKA_BROKERS"] = self.broker.address
         self.server.start()
+
+    def published(self):
+        """The server's position in the feed; waits for a database that is away."""
+        deadline = time.monotonic() + 60
+        while not (found := self.rows("SELECT seq FROM bus_positions")):
+            if time.monotonic() > deadline:
+                raise Failed("the database does not tell what was published")
+            time.sleep(0.1)
+        return int(found[0])
 
     def waiting(self):
         """How many changes of the feed are not published yet; nothing while the database is away."""
