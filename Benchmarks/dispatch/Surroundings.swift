@@ -10,6 +10,7 @@ struct Surroundings: EnvironmentWaking, InstanceBridge, WorkspaceObserver {
     func wake(_ environment: EnvironmentID, organization: OrganizationID) async throws -> FailureReason? { nil }
     func workerReady(_ environment: EnvironmentID, organization: OrganizationID, instance: Int64) async throws {}
     func workerGone(_ environment: EnvironmentID) async {}
+    func network(of environment: EnvironmentID, organization: OrganizationID) async throws -> NetworkPolicy { .none }
     func workerSaw(
         _ report: ActivityReport,
         in environment: EnvironmentID,
