@@ -1,4 +1,5 @@
 import Base
+import Domain
 
 @testable import API
 
@@ -26,6 +27,8 @@ enum BodyFuzz {
         case .terminalCreate: read(CreateTerminal.self, writer.text, schema, route)
         case .busPublish: read(PublishMessage.self, writer.text, schema, route)
         case .compatibilityExecute: read(CompatibilityExecute.self, writer.text, schema, route)
+        // Documented procedures read what they need themselves.
+        case _ where RouteTable.documentedMachines.contains { $0.id == route.id }: return
         default: Fuzz.check(false, "no type is known for the body of \(route.id)")
         }
     }

@@ -1,4 +1,5 @@
 import Base
+import Database
 import Domain
 import Environments
 import Synchronization
@@ -114,6 +115,7 @@ final class WalkProvider: InstanceProviding {
     }
 
     func providers() -> [ProviderKind] { [.local] }
+    func template(of provider: ProviderKind) -> String { "" }
 
     func removeOrphan(_ instance: ObservedInstance) async throws {
         try call("removeOrphan") { $0.instances[instance.environmentID] = nil }
@@ -140,6 +142,15 @@ final class WalkWorkers: WorkerAdmission {
     func isReady(environment: EnvironmentID, instance: Int64) -> Bool {
         ready.withLock { $0[environment] == instance }
     }
+    func setNetwork(_ policy: NetworkPolicy, environment: EnvironmentID, instance: Int64) async {}
+    func claim(environment: EnvironmentID, instance: Int64, within limit: Duration) async throws {}
+    func hand(
+        _ environment: EnvironmentID,
+        to organization: OrganizationID,
+        owner: UserID?,
+        in connection: any SQLConnection
+    ) throws {}
+    func handed(_ environment: EnvironmentID, instance: Int64, to organization: OrganizationID, owner: UserID?) async {}
     func heldCount(in environment: EnvironmentID) -> Int { 0 }
     func look(environment: EnvironmentID, instance: Int64) async -> Bool { false }
 }
