@@ -8,8 +8,10 @@ extension DockerProvider {
 
     @discardableResult
     public func start(_ instance: InstanceReference, _ launch: WorkerLaunch) async throws -> InstanceObservation {
-        let request = try request(instance.environmentID)
-        return try await lanes.run(instance.environmentID) { try await boot(instance, request, launch) }
+        try await lanes.run(instance.environmentID) {
+            let request = try request(instance.environmentID)
+            return try await boot(instance, request, launch)
+        }
     }
 
     private func boot(
