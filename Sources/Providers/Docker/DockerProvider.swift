@@ -121,9 +121,6 @@ public struct DockerProvider: Provider {
         try directory.checkSocketPath()
         _ = try await image(of: request)
         try directory.makeDirectories([directory.layer, directory.run, directory.state, directory.etc])
-        if let size = request.limits.diskBytes, host.makesFileSystems {
-            try await DiskImage.make(directory.disk, bytes: size, loop: loop)
-        }
         try directory.writeNames(request)
         try directory.write(EnvironmentDirectory.Kept(provider: kind, request: request))
         return description
