@@ -94,6 +94,7 @@ import Testing
             let found = try await fixture.provider.list(label: "test")
             #expect(found.map(\.environmentID) == [reference.environmentID])
             #expect(found.map(\.state) == [.running])
+            #expect(try await fixture.provider.inspect(reference.environmentID).state == .running)
             try await fixture.provider.destroy(reference)
             #expect(try await fixture.provider.list(label: "test").isEmpty)
         }

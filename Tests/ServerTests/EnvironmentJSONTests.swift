@@ -50,7 +50,8 @@ import Testing
                 provider: ProviderKind(rawValue: "fly\t"),
                 limits: ResourceLimits(cpus: cpus, memoryBytes: 1 << 30, diskBytes: .max, processes: 8),
                 limitsPolicy: .required,
-                network: try NetworkPolicy(.open, hostPorts: [1, 65535])
+                network: try NetworkPolicy(.open, hostPorts: [1, 65535]),
+                image: "debian:bookworm"
             )
             try expectSame(value)
         }

@@ -10,12 +10,14 @@ import Testing
         var model: ScriptedPeer
         var git: ScriptedPeer
         var requests: String
+        var provider: String
 
         var repository: String { "http://127.0.0.1:\(git.port)/app.git" }
 
         func run(_ more: String..., key: String = "sk-scripted") async throws -> CommandResult {
             try await TestSupport.run(
                 [ProgramLocation.path("berth"), "run", "--repo", repository, "--environment", "new"]
+                    + ["--provider", provider]
                     + ["--host-port", String(git.port), "--host-port", String(model.port)]
                     + ["--env", "ANTHROPIC_BASE_URL=http://127.0.0.1:\(model.port)"]
                     + ["--secret", "ANTHROPIC_API_KEY", "--git-secret", "GIT_TOKEN"]
@@ -34,8 +36,13 @@ import Testing
         }
     }
 
-    private func withScene(_ steps: String, _ body: (Scene) async throws -> Void) async throws {
-        try await withServer { berth, _ in
+    private func withScene(
+        _ steps: String,
+        provider: String = "local",
+        _ body: (Scene) async throws -> Void
+    ) async throws {
+        let variables = provider == "docker" ? ["BERTH_DOCKER_SOCKET": try await DockerEngine.shared().socket] : [:]
+        try await withServer(Installation(variables: variables)) { berth, _ in
             let folder = berth.directory
             let origin = folder.file("repositories/app.git")
             try folder.write("def add(a, b):\n    return a - b\n", to: "seed/app.py")
@@ -54,7 +61,7 @@ import Testing
                 "git_http_server.py",
                 [folder.file("repositories"), "x-access-token:tok-93b1f"]
             )
-            try await body(Scene(berth: berth, model: model, git: git, requests: requests))
+            try await body(Scene(berth: berth, model: model, git: git, requests: requests, provider: provider))
         }
     }
 
@@ -65,10 +72,10 @@ import Testing
          {"text":"The test passes now."}]
         """#
 
-    @Test(arguments: ["local", "microvm"])
+    @Test(arguments: ["local", "docker", "microvm"])
     func `a task becomes a pushed branch with the agent's commit`(_ provider: String) async throws {
-        try await withScene(Self.fix) { scene in
-            let result = try await scene.run("--provider", provider, "--push", "--branch", "berth/fix-add")
+        try await withScene(Self.fix, provider: provider) { scene in
+            let result = try await scene.run("--push", "--branch", "berth/fix-add")
             #expect(result.status == 0, "\(result.output)\n\(result.errors)")
             let text = result.output + result.errors
             #expect(text.contains("The test passes now."))

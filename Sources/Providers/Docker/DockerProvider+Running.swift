@@ -8,8 +8,9 @@ extension DockerProvider {
 
     @discardableResult
     public func start(_ instance: InstanceReference, _ launch: WorkerLaunch) async throws -> InstanceObservation {
-        let request = try request(instance.environmentID)
-        return try await lanes.run(instance.environmentID) { try await boot(instance, request, launch) }
+        try await lanes.run(instance.environmentID) {
+            try await boot(instance, try request(instance.environmentID), launch)
+        }
     }
 
     private func boot(
@@ -19,6 +20,7 @@ extension DockerProvider {
     ) async throws -> InstanceObservation {
         let directory = directory(instance.environmentID)
         let name = DockerPlan.name(instance.environmentID)
+        async let known = image(of: request)
         let found = try await engine.container(name)
         if let found, !isOurs(found) { throw Self.taken(name) }
         guard try mayBoot(instance, found) else {
@@ -37,7 +39,9 @@ extension DockerProvider {
             request: request,
             deployment: deployment
         )
-        let path = Self.path(of: try await image(of: request))
+        let path = Self.path(of: try await known)
+        // Needed only once the container runs.
+        async let disk: Void = makeDisk(request, directory)
         let body = try plan.body(instance.instance, launch, imagePath: path)
         let answer = try await engine.ask(.post, "/containers/create?name=\(name)", body, within: .seconds(60))
         guard answer.status < 400 else {
@@ -53,6 +57,7 @@ extension DockerProvider {
             guard let started = try await engine.container(name), started.isAlive, started.pid > 0 else {
                 throw BerthError(.unavailable, "the container ended before its worker could start", isRetryable: true)
             }
+            try await disk
             try await launcher.launch(plan.additions(instance.instance, to: started), logPath: directory.log)
             return observe(instance.environmentID, label: request.label, started)
         } catch {
@@ -60,6 +65,13 @@ extension DockerProvider {
             try? await engine.remove(name, time: time)
             throw cause
         }
+    }
+
+    private func makeDisk(_ request: InstanceRequest, _ directory: EnvironmentDirectory) async throws {
+        guard let size = request.limits.diskBytes, host.makesFileSystems, !SmallFile.exists(directory.disk) else {
+            return
+        }
+        try await DiskImage.make(directory.disk, bytes: size, loop: loop)
     }
 
     /// Whether `instance` is to be booted now; false when it already runs.

@@ -81,9 +81,13 @@ public struct DockerProvider: Provider {
 
     func request(_ environmentID: EnvironmentID) throws(BerthError) -> InstanceRequest {
         guard let request = try keptRequest(environmentID) else {
-            throw BerthError(.notFound, "there is no environment \(environmentID) on the provider '\(kind)'")
+            throw Self.unknown(environmentID)
         }
         return request
+    }
+
+    private static func unknown(_ environmentID: EnvironmentID) -> BerthError {
+        BerthError(.notFound, "there is no environment \(environmentID) on the provider '\(ProviderKind.docker)'")
     }
 
     /// The environment's container, if it has one now. Another's container of the same name is nobody's.
@@ -117,9 +121,6 @@ public struct DockerProvider: Provider {
         try directory.checkSocketPath()
         _ = try await image(of: request)
         try directory.makeDirectories([directory.layer, directory.run, directory.state, directory.etc])
-        if let size = request.limits.diskBytes, host.makesFileSystems {
-            try await DiskImage.make(directory.disk, bytes: size, loop: loop)
-        }
         try directory.writeNames(request)
         try directory.write(EnvironmentDirectory.Kept(provider: kind, request: request))
         return description
@@ -143,8 +144,23 @@ public struct DockerProvider: Provider {
     // MARK: - Looking
 
     public func inspect(_ environment: EnvironmentID) async throws -> InstanceObservation {
-        let request = try request(environment)
-        return observe(environment, label: request.label, try await container(environment))
+        if let request = try keptRequest(environment) {
+            return observe(environment, label: request.label, try await container(environment))
+        }
+        if let container = try await container(environment) { return orphan(environment, container) }
+        throw Self.unknown(environment)
+    }
+
+    /// A container whose environment is unknown here: what a server that was killed had asked for, and the Engine made
+    /// after the environment was destroyed. The container alone tells of it.
+    private func orphan(_ environment: EnvironmentID, _ container: DockerContainer) -> InstanceObservation {
+        InstanceObservation(
+            environmentID: environment,
+            instance: container.instance,
+            label: container.labels[DockerLabel.label] ?? "",
+            state: container.state,
+            words: container.words
+        )
     }
 
     /// What the container and the launcher's record say together.
@@ -189,13 +205,11 @@ public struct DockerProvider: Provider {
         var found: [InstanceObservation] = []
         for environment in Set(kept).union(labelled).sorted() {
             let container = labelled.contains(environment) ? try await container(environment) : nil
-            var observation = observe(environment, label: label, container)
-            // An orphan: its environment is unknown here, its container alone tells of it.
-            if try keptRequest(environment) == nil, let container {
-                observation.instance = container.instance
-                observation.state = container.state
+            if try keptRequest(environment) != nil {
+                found.append(observe(environment, label: label, container))
+            } else if let container {
+                found.append(orphan(environment, container))
             }
-            found.append(observation)
         }
         return found
     }

@@ -30,6 +30,7 @@ public enum Doctor {
         ]
         findings += certificate(configuration, now: loop.time.now)
         findings.append(await bus(configuration))
+        findings.append(await docker(configuration, loop))
         findings += agents(configuration)
         findings += sandbox(configuration, loop)
         return findings

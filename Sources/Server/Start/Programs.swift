@@ -45,7 +45,7 @@ enum Programs {
         return [
             try LocalProvider(local, loop: loop, time: time),
             try HostProvider(dataDirectory: data, programs: programs, loop: loop, time: time),
-            try DockerProvider(docker(configuration, programs), loop: loop, time: time),
+            try dockerProvider(configuration, loop: loop, time: time),
             try MicroVMProvider(
                 MicroVMConfiguration(
                     dataDirectory: data,
@@ -58,12 +58,16 @@ enum Programs {
         ]
     }
 
-    private static func docker(_ configuration: Configuration, _ programs: InstancePrograms) -> DockerConfiguration {
+    static func dockerProvider(_ configuration: Configuration, loop: EventLoop, time: any TimeSource) throws(BerthError)
+        -> DockerProvider
+    {
+        let directory = directory(configuration)
+        let programs = InstancePrograms(holder: "\(directory)/berth-hold", worker: "\(directory)/berth-worker")
         var docker = DockerConfiguration(dataDirectory: configuration.dataDirectory, programs: programs)
         docker.tools = newest("tools-", configuration)
         if let socket = configuration.text("dockerSocket") { docker.socket = socket }
         if let image = configuration.text("dockerImage") { docker.image = image }
-        return docker
+        return try DockerProvider(docker, loop: loop, time: time)
     }
 
     /// Agents by name: each is a directory with a program of that name.

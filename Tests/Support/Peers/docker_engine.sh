@@ -48,7 +48,7 @@ remove_containers() {
 # What an Engine that was killed leaves: its containerd, and the shims of containers that it knew no more.
 end_leftovers() {
     for status in /proc/[0-9]*/cmdline; do
-        case "$(tr '\0' ' ' <"$status" 2>/dev/null)" in
+        case "$({ tr '\0' ' ' <"$status"; } 2>/dev/null)" in
         *containerd*"$directory/exec"*) kill -KILL "$(basename "$(dirname "$status")")" 2>/dev/null || true ;;
         esac
     done
