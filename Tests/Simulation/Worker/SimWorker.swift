@@ -229,7 +229,7 @@ final class SimWorker {
             else { return }
             try stop(run, .cancelled)
         case .forget(let forget): try self.forget(AttemptKey(forget.executionId, forget.attempt))
-        case .shutdown, .connect, .look: break
+        case .shutdown, .connect, .look, .claim, .network, .undialled: break
         }
     }
 
