@@ -170,7 +170,13 @@ extension EnvironmentService {
                 guard try row.optionalTimestamp("deleted_at") != nil else { continue }
                 guard try row.optionalID("replica_id") == replica else { continue }
                 log.warning("leftovers of a destroyed environment", ["environment_id": id])
-                try await instances.removeOrphan(instance)
+                do {
+                    try await instances.removeOrphan(instance)
+                } catch {
+                    try Task.checkCancellation()
+                    // The next pass comes again; the others are not to wait for this one.
+                    log.warning("leftovers not removed", ["environment_id": id, "error": "\(error)"])
+                }
             } else if reported.isNew(id) {
                 log.warning("instance of an environment that is not in the database", ["environment_id": id])
             }

@@ -31,10 +31,11 @@ extension ServerCore {
     }
 
     func environmentExtend(_ context: RequestContext) async throws -> HTTPResponse {
-        let body: ExtendEnvironment = try await context.body(limit: configuration.maximumBodyBytes)
         let principal = try context.principal
+        let found = try await environment(context)
+        let body: ExtendEnvironment = try await context.body(limit: configuration.maximumBodyBytes)
         let record = try await environments.extend(
-            try await environment(context).id,
+            found.id,
             until: body.expiresAt,
             organization: principal.organizationID,
             by: principal.userID,

@@ -15,7 +15,7 @@ import Testing
     func `nothing sticks, nothing is orphaned, and the quota is exact at every step`(_ seed: UInt64) async throws {
         try await withDatabase { database in
             let walk = try await LifecycleWalk(seed: seed, database)
-            let faults = try await walk.run(steps: 1500)
+            let faults = try await walk.run(steps: 2500)
             #expect(faults > 50, "a walk without faults shows little")
         }
     }
