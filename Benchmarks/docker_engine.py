@@ -10,7 +10,7 @@ import urllib.parse
 
 from berth_server import ROOT, Failed
 
-IMAGE = "berth/worker-base:1"
+IMAGE = "berth/worker-base:2"
 
 
 class Engine:

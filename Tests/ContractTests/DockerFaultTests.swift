@@ -117,7 +117,7 @@ import Testing
             let request = fixture.request()
             let reference = InstanceReference(environmentID: request.environmentID, instance: 1)
             let engine = try await DockerEngine.shared()
-            let foreign: JSONValue = ["Image": "berth/worker-base:1", "Cmd": ["true"]]
+            let foreign: JSONValue = ["Image": "berth/worker-base:2", "Cmd": ["true"]]
             try await engine.api("POST", "/containers/create?name=\(Self.name(reference))", foreign)
             _ = try await fixture.provider.create(request)
             await expect(.conflict) { try await fixture.provider.start(reference, ProviderFixture.launch) }

@@ -11,7 +11,7 @@ import Testing
         let script = """
             echo "hostname $(hostname)"; echo "hosts $(cat /etc/hosts | tr '\\n' ' ')"
             echo "random $(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \\n')"
-            echo "now $(date +%s)"; echo "files $(ls -A /tmp /workspace | tr '\\n' ' ')"
+            echo "now $(date +%s)"; echo "files $(ls -A /tmp /workspace | grep -v ^berth-exec_ | tr '\\n' ' ')"
             echo "environment $(env | sort | tr '\\n' ' ')"
             echo "others $(cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ')"
             """

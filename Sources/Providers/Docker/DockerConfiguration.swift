@@ -16,7 +16,7 @@ public struct DockerConfiguration: Sendable {
 
     public static let defaultSocket = "/var/run/docker.sock"
     /// What scripts/images/docker imports.
-    public static let defaultImage = "berth/worker-base:1"
+    public static let defaultImage = "berth/worker-base:2"
 
     public init(
         dataDirectory: String,

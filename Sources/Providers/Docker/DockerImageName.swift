@@ -14,7 +14,7 @@ enum DockerImageName {
                 .invalidValue,
                 "'\(name.prefix(80))' is not the name of an image",
                 field: "image",
-                remedy: "such as berth/worker-base:1 or debian:bookworm"
+                remedy: "such as berth/worker-base:2 or debian:bookworm"
             )
         }
     }

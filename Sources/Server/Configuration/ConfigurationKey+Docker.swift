@@ -11,7 +11,7 @@ extension ConfigurationKey {
             "dockerImage",
             .text,
             ["BERTH_DOCKER_IMAGE"],
-            default: "berth/worker-base:1",
+            default: "berth/worker-base:2",
             "image of containers that name none; scripts/images/docker imports the default"
         ),
     ]

@@ -23,7 +23,7 @@ enum Programs {
     /// The newest that scripts/images/base-root has built: `base-root-VERSION` in the cache.
     static func baseRoot(_ configuration: Configuration) -> String {
         if let named = configuration.text("baseRoot") { return named }
-        return newest("base-root-", configuration) ?? "\(configuration.cacheDirectory)/base-root-1"
+        return newest("base-root-", configuration) ?? "\(configuration.cacheDirectory)/base-root-2"
     }
 
     /// The highest version of what scripts/images has built: `PREFIXVERSION` in the cache; nil: none yet.
