@@ -183,7 +183,9 @@ import Transport
             // topic that nobody named, and procedures of the documents without their input.
             let excused: Set<RouteID> = [
                 .environmentPause, .environmentRetry, .environmentResume, .deadLetterRetry, .deadLetterDrop, .jobRetry,
-                .busPublish, .environmentExecute, .environmentNetwork, .terminalCreate, .terminalEnd, .terminalRemove,
+                .busPublish, .environmentExecute, .environmentNetwork,
+                // Destroyed before, in the order of the table.
+                .environmentExtend, .terminalCreate, .terminalEnd, .terminalRemove,
                 .sshPrepare,
             ]
             let others = Set(refused).subtracting(excused)
