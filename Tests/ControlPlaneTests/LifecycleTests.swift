@@ -76,8 +76,11 @@ import Workers
                     try await plane.instances.called.wait(after: count)
                 }
             }
+            // A boot that the job is still at is the job's to judge.
+            try await withDeadline(.seconds(30), time: SystemTime(), what: "the end of the job") {
+                while try await plane.jobs.isOpen(id.text) { await Task.yield() }
+            }
             plane.instances.end(id, "its holder exited with status 3")
-            // Its job may still be at the boot: the reconciler comes again.
             try await withDeadline(.seconds(30), time: SystemTime(), what: "the error") {
                 while true {
                     try await plane.environments.reconcile()
