@@ -1,6 +1,7 @@
 import Base
 import Database
 import Domain
+import Jobs
 import Synchronization
 import Testing
 import Workers
