@@ -1,5 +1,5 @@
 internal import Base
-internal import EventLoop
+public import EventLoop
 internal import WorkerProtocol
 
 /// One TCP connection through a worker's link. Bytes are passed on in the call that brings them.
@@ -16,6 +16,8 @@ public final class TCPChannel: @unchecked Sendable {
     private unowned let link: LinkChannels
     private var flow = TCPFlow()
     private var state = State.waiting([])
+    /// Looks for credit to give behind the flush of what the end was given in this turn.
+    private var isToLook = false
     /// Is to be told when the link takes bytes again.
     var isWaitingForLink = false
 
@@ -136,9 +138,21 @@ public final class TCPChannel: @unchecked Sendable {
     }
 
     private func grant() {
-        guard case .attached(let end) = state, let limit = flow.grant(waiting: end.unsentBytes) else { return }
+        guard case .attached(let end) = state else { return }
+        guard let limit = flow.grant(waiting: end.unsentBytes) else { return lookAfterFlush() }
+        give(limit)
+    }
+
+    private func give(_ limit: Int64) {
         let passedOn = (limit - ChannelFrame.initialCredit).bigEndian
         withUnsafeBytes(of: passedOn) { link.put(ChannelHead(.credit, channel: number, number: limit), $0) }
+    }
+
+    /// What waits for the end of this turn, and then goes out at once, makes no progress that is told of.
+    private func lookAfterFlush() {
+        guard flow.mayGrant, !isToLook else { return }
+        isToLook = true
+        link.loop.flushLater(self)
     }
 
     /// The other side's doing.
@@ -148,5 +162,13 @@ public final class TCPChannel: @unchecked Sendable {
         state = .over(ending)
         link.forget(self, ending)
         if case .attached(let end) = before { end.channelOver(ending) }
+    }
+}
+
+extension TCPChannel: LoopFlushable {
+    public func flush() {
+        isToLook = false
+        guard case .attached(let end) = state, let limit = flow.grant(waiting: end.unsentBytes) else { return }
+        give(limit)
     }
 }
