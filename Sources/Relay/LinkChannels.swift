@@ -32,6 +32,8 @@ public final class LinkChannels: @unchecked Sendable {
     private var dialling: [String: Socket] = [:]
     private var dials: UInt64 = 0
     private var waitingForLink: [TCPChannel] = []
+    /// Looks for room behind the flush of this turn.
+    private var isToLook = false
     private var isLive = true
     private var opened = 0
     /// Bytes of channels that are over.
@@ -210,6 +212,10 @@ public final class LinkChannels: @unchecked Sendable {
         guard !channel.isWaitingForLink else { return }
         channel.isWaitingForLink = true
         waitingForLink.append(channel)
+        // What was put in this turn and goes out at once at its end makes no progress that is told of.
+        guard !isToLook else { return }
+        isToLook = true
+        loop.flushLater(self)
     }
 
     func forget(_ channel: TCPChannel, _ ending: ChannelEnding) {
@@ -224,6 +230,13 @@ public final class LinkChannels: @unchecked Sendable {
         let (sent, received) = channel.traffic
         earlierBytes += sent + received
         observer?.channelClosed(channel.number, sent: sent, received: received, reason: reason)
+    }
+}
+
+extension LinkChannels: LoopFlushable {
+    public func flush() {
+        isToLook = false
+        webSocketProgressed()
     }
 }
 
