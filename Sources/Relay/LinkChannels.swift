@@ -32,8 +32,7 @@ public final class LinkChannels: @unchecked Sendable {
     private var dialling: [String: Socket] = [:]
     private var dials: UInt64 = 0
     private var waitingForLink: [TCPChannel] = []
-    /// Looks for room behind the flush of this turn.
-    private var isToLook = false
+    private var look = LookAfterFlush()
     private var isLive = true
     private var opened = 0
     /// Bytes of channels that are over.
@@ -213,9 +212,7 @@ public final class LinkChannels: @unchecked Sendable {
         channel.isWaitingForLink = true
         waitingForLink.append(channel)
         // What was put in this turn and goes out at once at its end makes no progress that is told of.
-        guard !isToLook else { return }
-        isToLook = true
-        loop.flushLater(self)
+        if look.ask() { loop.flushLater(self) }
     }
 
     func forget(_ channel: TCPChannel, _ ending: ChannelEnding) {
@@ -235,8 +232,9 @@ public final class LinkChannels: @unchecked Sendable {
 
 extension LinkChannels: LoopFlushable {
     public func flush() {
-        isToLook = false
+        look.begin()
         webSocketProgressed()
+        if look.end(isSettled: waitingForLink.isEmpty) { loop.flushLater(self) }
     }
 }
 

@@ -16,8 +16,7 @@ public final class TCPChannel: @unchecked Sendable {
     private unowned let link: LinkChannels
     private var flow = TCPFlow()
     private var state = State.waiting([])
-    /// Looks for credit to give behind the flush of what the end was given in this turn.
-    private var isToLook = false
+    private var look = LookAfterFlush()
     /// Is to be told when the link takes bytes again.
     var isWaitingForLink = false
 
@@ -150,9 +149,7 @@ public final class TCPChannel: @unchecked Sendable {
 
     /// What waits for the end of this turn, and then goes out at once, makes no progress that is told of.
     private func lookAfterFlush() {
-        guard flow.mayGrant, !isToLook else { return }
-        isToLook = true
-        link.loop.flushLater(self)
+        if flow.mayGrant, look.ask() { link.loop.flushLater(self) }
     }
 
     /// The other side's doing.
@@ -167,8 +164,9 @@ public final class TCPChannel: @unchecked Sendable {
 
 extension TCPChannel: LoopFlushable {
     public func flush() {
-        isToLook = false
-        guard case .attached(let end) = state, let limit = flow.grant(waiting: end.unsentBytes) else { return }
-        give(limit)
+        look.begin()
+        guard case .attached(let end) = state else { return }
+        if let limit = flow.grant(waiting: end.unsentBytes) { give(limit) }
+        if look.end(isSettled: !flow.mayGrant) { link.loop.flushLater(self) }
     }
 }
