@@ -87,6 +87,44 @@ import Testing
         }
     }
 
+    @Test func `a viewer that reads nothing holds up neither the program nor the others`() async throws {
+        try await withServer { berth, _ in
+            _ = try await berth.json("env", "create", "build", "--provider", "host")
+            let opened = try await berth.berth(
+                "terminal",
+                "open",
+                "build",
+                "-d",
+                "--name",
+                "burst",
+                "--",
+                "sh",
+                "-c",
+                "echo ready; read line; stty raw; head -c 30000000 /dev/zero; echo; echo done-writing"
+            )
+            #expect(opened.status == 0, "\(opened.errors)")
+            let slow = try berth.starting("terminal", "attach", "build", "burst", "--from", "0")
+            _ = try await slow.line(containing: "ready")
+            slow.signal(19)
+            let typed = try await TestSupport.run(
+                [ProgramLocation.path("berth"), "terminal", "attach", "build", "burst", "--from", "0"],
+                environment: berth.environment,
+                input: "\n"
+            )
+            #expect(typed.status == 0, "\(typed.errors)")
+            #expect(typed.output.contains("done-writing"))
+            slow.signal(18)
+            do {
+                #expect(try await slow.exit(within: .seconds(60)) == 0)
+            } catch {
+                let state = try await berth.berth("terminal", "ls", "build", "--json").output
+                let told = String(decoding: slow.standardError, as: UTF8.self)
+                Issue.record("\(slow.standardOutput.count) bytes came; \(told); \(state)")
+            }
+            #expect(slow.standardOutput.count >= 30_000_000)
+        }
+    }
+
     @Test func `what cannot be is refused in words, and nothing is left of it`() async throws {
         try await withServer { berth, _ in
             _ = try await berth.json("env", "create", "build", "--provider", "host")
