@@ -1,5 +1,5 @@
 # The front door. `make help` lists the targets.
-.PHONY: help build test check fmt bench spec kafka fuzz asan tsan sim chaos walk soak clean
+.PHONY: help build test check fmt bench spec kafka microvm fuzz asan tsan sim chaos walk soak clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ bench: build ## processor time against Node with Express and ws in the same run 
 
 kafka: build ## only the tests of the bus on brokers that were not written here, with kcat, kafka-python and aiokafka
 	BERTH_BIN=$(CURDIR)/out/bin swift test --filter SystemTests.KafkaTests
+
+microvm: build ## the kit of all providers with micro virtual machines among them
+	BERTH_MICROVM_KIT=1 BERTH_BIN=$(CURDIR)/out/bin swift test --filter ContractTests.Provider
 
 fuzz: ## throw mutated input at the parsers (FUZZ_SECONDS=240)
 	Fuzz/run

@@ -28,7 +28,8 @@ import Testing
                 Issue.record("not stopped: \(try await fixture.state(first))")
                 return
             }
-            #expect(code == 0)
+            // A guest that has not booted yet hears nobody: its machine is switched off.
+            #expect(code == 0 || subject == .microvm && code == 143)
             #expect(!isAlive(holder))
             let second = InstanceReference(environmentID: request.environmentID, instance: 2)
             #expect(try await provider.start(second, ProviderFixture.launch).instance == 2)
