@@ -5,20 +5,11 @@ public struct Flavour: Sendable, Equatable {
     public var name: String
     public var limits: ResourceLimits
 
-    public static let all = [
-        Flavour(name: "free", cpus: 2, memory: 4 << 30, disk: 10 << 30),
-        Flavour(name: "pro", cpus: 4, memory: 8 << 30, disk: 50 << 30),
-        Flavour(name: "unlimited", cpus: 8, memory: 16 << 30, disk: 100 << 30),
-    ]
-
-    private init(name: String, cpus: Double, memory: Int64, disk: Int64) {
-        self.name = name
-        limits = ResourceLimits(
-            cpus: cpus,
-            memoryBytes: memory,
-            diskBytes: disk,
-            processes: ResourceLimits.standard.processes
-        )
+    /// Those of the tiers, each with the guard against fork bombs.
+    public static let all = Tier.all.map { tier in
+        var limits = tier.limits
+        limits.processes = ResourceLimits.standard.processes
+        return Flavour(name: tier.name, limits: limits)
     }
 
     public static func named(_ name: String) throws(BerthError) -> Flavour {

@@ -51,15 +51,8 @@ public struct Tier: Sendable, Equatable {
 
     /// The least of what is asked for, what the tier allows and what the machine has; nil where none of them says.
     public func granting(_ request: ResourceLimits, on machine: ResourceLimits?) -> ResourceLimits {
-        func least<Value: Comparable>(_ path: KeyPath<ResourceLimits, Value?>) -> Value? {
-            [request[keyPath: path], limits[keyPath: path], machine?[keyPath: path]].compactMap { $0 }.min()
-        }
-        return ResourceLimits(
-            cpus: least(\.cpus),
-            memoryBytes: least(\.memoryBytes),
-            diskBytes: least(\.diskBytes),
-            processes: least(\.processes)
-        )
+        let granted = request.capped(by: limits)
+        return machine.map { granted.capped(by: $0) } ?? granted
     }
 }
 

@@ -51,25 +51,9 @@ struct EnvironmentDirectory: Sendable {
     }
 
     /// nil where there is no environment.
-    func kept() throws(BerthError) -> Kept? {
-        guard let text = SmallFile.read(spec) else { return nil }
-        do {
-            return try JSONDecoder().decode(Kept.self, from: Data(text.utf8))
-        } catch {
-            throw BerthError(
-                .schemaMismatch,
-                "\(spec) cannot be read",
-                remedy: "it was written by another version of Berth; its files were left alone",
-                detail: "\(error)"
-            )
-        }
-    }
+    func kept() throws(BerthError) -> Kept? { try SmallFile.readJSON(Kept.self, from: spec) }
 
-    func write(_ kept: Kept) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        try SmallFile.replace(spec, with: String(decoding: encoder.encode(kept), as: UTF8.self), isDurable: true)
-    }
+    func write(_ kept: Kept) throws { try SmallFile.writeJSON(kept, to: spec) }
 
     func record() -> InstanceRecord? { SmallFile.read(path + "/instance").flatMap { InstanceRecord($0) } }
     func exit() -> ExitRecord? { SmallFile.read(path + "/exit").flatMap { ExitRecord($0) } }

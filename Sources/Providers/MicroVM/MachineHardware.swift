@@ -1,6 +1,5 @@
 internal import Base
 internal import Domain
-internal import FoundationEssentials
 
 /// What a machine consists of: memory goes on only on the very same hardware.
 struct MachineHardware: Sendable, Codable, Equatable {
@@ -29,24 +28,13 @@ struct MachineHardware: Sendable, Codable, Equatable {
     }
 
     init(readFrom path: String) throws(BerthError) {
-        guard let text = SmallFile.read(path) else { throw SmallFile.failure("read", path) }
-        do {
-            self = try JSONDecoder().decode(MachineHardware.self, from: Data(text.utf8))
-        } catch {
-            throw BerthError(
-                .schemaMismatch,
-                "\(path) cannot be read",
-                remedy: "it was written by another version of Berth; its files were left alone",
-                detail: "\(error)"
-            )
+        guard let kept = try SmallFile.readJSON(MachineHardware.self, from: path) else {
+            throw SmallFile.failure("read", path)
         }
+        self = kept
     }
 
-    func write(to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        try SmallFile.replace(path, with: String(decoding: encoder.encode(self), as: UTF8.self), isDurable: true)
-    }
+    func write(to path: String) throws { try SmallFile.writeJSON(self, to: path) }
 
     /// Refuses a request that asks for other hardware.
     func check(_ request: InstanceRequest, size wanted: MachineSize) throws(BerthError) {
