@@ -56,8 +56,9 @@ echo up
 while read -r command; do
     case $command in
     kill) kill -KILL $(everybody) 2>/dev/null || true; wait "$server" 2>/dev/null || true ;;
-    freeze) kill -STOP $(everybody) ;;
-    thaw) kill -CONT $(everybody) ;;
+    # A child on the list may end before its signal comes.
+    freeze) for process in $(everybody); do kill -STOP "$process" 2>/dev/null || true; done ;;
+    thaw) for process in $(everybody); do kill -CONT "$process" 2>/dev/null || true; done ;;
     start) start ;;
     esac
     echo "did $command"
