@@ -250,7 +250,7 @@ import Testing
                 echo $! >writer
                 """
             let home = try await inside.sh("mktemp -d")
-            #expect(try await inside.run("cd \(home) && \(writer)").status == 0)
+            #expect(try await inside.run("cd \(home) || exit\n\(writer)").status == 0)
             var before = 0
             for round in 1...5 {
                 let newest = "round \(round) \(String(repeating: "x", count: round * 1000))"
