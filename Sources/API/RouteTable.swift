@@ -1,7 +1,8 @@
 /// Every route of the server, declared once.
 public enum RouteTable {
     public static let all: [Route] =
-        executions + deadLetters + files + environments + environmentLife + environmentSurface + tunnels + terminals
+        executions + deadLetters + files + environments + environmentLife + environmentSurface + snapshots + tunnels
+        + terminals
         + ssh + workspaces + workspaceFiles + git + processes
         + jobs + server + servers + bus + compatibility + documentedMachines
 
