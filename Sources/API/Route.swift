@@ -129,6 +129,10 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentTunnel, workerTunnel
     case terminalCreate, terminalList, terminalGet, terminalEnd, terminalRemove, terminalAttach
     case sshPrepare, sshConnect
+    case fileList, fileStat, fileRead, fileWrite, fileRemove, fileMakeDirectory, fileMove, fileSearch, fileWatch
+    case treeDownload, treeUpload
+    case gitStatus, gitDiff, gitLog, gitCommit, gitBranchList, gitBranchCreate, gitSwitch, gitPush, gitPull
+    case processList, processSignal
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
     case serverList

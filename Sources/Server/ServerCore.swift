@@ -91,6 +91,13 @@ struct ServerCore: Sendable {
             try await documented(context)
         case .workspaceList: try await workspaceList(context)
         case .workspaceGet: try await workspaceGet(context)
+        case .fileList, .fileStat, .fileRead, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .fileSearch,
+            .fileWatch, .treeDownload, .treeUpload:
+            try await workspaceFiles(context)
+        case .gitStatus, .gitDiff, .gitLog, .gitCommit, .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush,
+            .gitPull:
+            try await workspaceGit(context)
+        case .processList, .processSignal: try await processes(context)
         case .repositoryCreate: try await repositoryCreate(context)
         case .repositoryList: try await repositoryList(context)
         case .repositoryGet: try await repositoryGet(context)
