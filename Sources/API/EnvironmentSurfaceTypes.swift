@@ -118,6 +118,10 @@ public struct Image: Sendable, Codable, Equatable {
     public var name: String
     public var provider: ProviderKind
     public var isAvailable: Bool
+    /// What environments are made from that name none.
+    public var isDefault = true
+    public var bytes: Int64?
+    public var createdAt: Timestamp?
 
     public init(name: String, provider: ProviderKind, isAvailable: Bool) {
         self.name = name

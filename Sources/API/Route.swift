@@ -117,7 +117,8 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentCreate, environmentList, environmentGet, environmentWhy, environmentStart, environmentStop
     case environmentPause, environmentResume, environmentRetry, environmentDestroy
     case environmentLog, environmentExecute, environmentMine, environmentProvision, environmentExecutions
-    case environmentTransitions, environmentNetwork, flavourList, imageList, adminOverview, adminDestroy
+    case environmentTransitions, environmentNetwork, flavourList, imageList, imageImport, imageRemove, adminOverview,
+        adminDestroy
     case vmListRegions, vmListFlavors, vmGetMine, vmGetLogs, vmProvision, vmStart, vmStop, vmDestroyMine, vmExecute
     case vmExecuteStream, vmGetAll, vmDestroy, vmCreate
     case cloudWorkspaceList, cloudWorkspaceGet, cloudWorkspaceCreate, cloudWorkspacePause, cloudWorkspaceResume

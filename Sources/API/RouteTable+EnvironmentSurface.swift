@@ -1,4 +1,9 @@
 extension RouteTable {
+    private static let imageNames: [Route.Parameter] = [
+        .init("name", .string(), "name and tag, such as team/tools:1"),
+        .init("provider", .string(), "whose; default docker"),
+    ]
+
     /// What can be seen of environments and done in them, beside their verbs.
     static let environmentSurface: [Route] = [
         Route(
@@ -91,6 +96,28 @@ extension RouteTable {
             answer: .json(.page("ImagePage", of: .image))
         ),
         Route(
+            .imageImport,
+            .post,
+            "/v1/images",
+            .manageOrganization,
+            "Take in a root file system, a tar archive, that environments can be made from. What had its name is replaced; "
+                + "environments that exist keep what they were made from.",
+            query: imageNames,
+            takesBytes: true,
+            answer: .json(.image, status: 201),
+            isAudited: true
+        ),
+        Route(
+            .imageRemove,
+            .delete,
+            "/v1/images",
+            .manageOrganization,
+            "Remove an image that no environment is made from.",
+            query: imageNames,
+            answer: .json(.image),
+            isAudited: true
+        ),
+        Route(
             .adminOverview,
             .get,
             "/v1/admin/environments",
@@ -160,6 +187,9 @@ extension Schema {
             .required("name", .string(), "for people"),
             .required("provider", .string(), "whose environments are made from it"),
             .required("isAvailable", .boolean, "whether it is there"),
+            .required("isDefault", .boolean, "what environments are made from that name none"),
+            .optional("bytes", .integer(), "where its provider says"),
+            .optional("createdAt", time, "where its provider says"),
         ]
     )
 

@@ -10,7 +10,22 @@ extension BerthClient {
     /// Sends an open file for an execution to come, from its first byte, in pieces.
     /// - Parameter bytes: its length.
     public func upload(_ file: CInt, bytes: Int64) async throws -> Upload {
-        let body = HTTPClientRequest.Body.stream(length: Int(bytes)) { writer in
+        let response = try await send(.uploadCreate, [:], [], stream: Self.pieces(of: file, bytes: bytes))
+        return try JSONBody.decode(Upload.self, from: try await response.body.collect(upTo: 1 << 20))
+    }
+
+    /// Sends an open archive of a root file system, from its first byte, in pieces.
+    /// - Parameter bytes: its length.
+    public func importImage(_ file: CInt, bytes: Int64, as name: String, of provider: ProviderKind) async throws
+        -> Image
+    {
+        let query = [("name", name), ("provider", provider.rawValue)]
+        let response = try await send(.imageImport, [:], query, stream: Self.pieces(of: file, bytes: bytes))
+        return try JSONBody.decode(Image.self, from: try await response.body.collect(upTo: 1 << 20))
+    }
+
+    private static func pieces(of file: CInt, bytes: Int64) -> HTTPClientRequest.Body {
+        .stream(length: Int(bytes)) { writer in
             var buffer = [UInt8](repeating: 0, count: 1 << 16)
             var offset = 0
             while case let count = pread(file, &buffer, buffer.count, offset), count > 0 {
@@ -18,8 +33,6 @@ extension BerthClient {
                 offset += count
             }
         }
-        let response = try await send(.uploadCreate, [:], [], stream: body)
-        return try JSONBody.decode(Upload.self, from: try await response.body.collect(upTo: 1 << 20))
     }
 
     /// Writes an execution's new commits to `path`, whole and with the digest of `mark`.

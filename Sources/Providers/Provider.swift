@@ -15,6 +15,15 @@ public protocol Provider: Sendable {
     /// Whose files its environments begin with; nil where they are this machine's own.
     var image: (name: String, isAvailable: Bool)? { get }
 
+    /// What its environments can be made of, the default one always among them, by name.
+    func images() async throws -> [ProviderImage]
+
+    /// Takes a root file system in under a name, in the place of what had it. Throws `unsupported` where it has but one.
+    func importImage(_ name: String, _ archive: ImageArchive) async throws -> ProviderImage
+
+    /// Throws `conflict` while an environment is made of it, and `unsupported` where there is but one.
+    func removeImage(_ name: String) async throws
+
     /// Makes the environment's place and keeps the request there. Starts nothing.
     /// Throws `conflict` for another request about an environment that exists, `unsupported` for what cannot be done.
     func create(_ request: InstanceRequest) async throws -> InstanceDescription
@@ -78,4 +87,14 @@ extension Provider {
 extension Provider {
     public var template: String { "" }
     public var image: (name: String, isAvailable: Bool)? { nil }
+
+    public func images() async throws -> [ProviderImage] {
+        image.map { [ProviderImage(name: $0.name, isAvailable: $0.isAvailable, isDefault: true)] } ?? []
+    }
+
+    public func importImage(_ name: String, _ archive: ImageArchive) async throws -> ProviderImage {
+        throw capabilities.unsupported("take an image in")
+    }
+
+    public func removeImage(_ name: String) async throws { throw capabilities.unsupported("remove an image") }
 }

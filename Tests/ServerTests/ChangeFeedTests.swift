@@ -186,6 +186,7 @@ import Transport
                 .busPublish, .environmentExecute, .environmentNetwork,
                 // Destroyed before, in the order of the table.
                 .environmentExtend, .snapshotCreate, .snapshotRemove, .environmentFork, .environmentRestore,
+                .imageImport, .imageRemove,
                 .terminalCreate, .terminalEnd, .terminalRemove,
                 .sshPrepare, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .treeUpload,
                 .gitCommit, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .processSignal,

@@ -18,6 +18,36 @@ import Testing
         }
     }
 
+    /// With musl's C library beside busybox, or with busybox alone: neither has a loader for Debian's programs.
+    @Test(arguments: [true, false])
+    func `Berth's git, gh and SSH work in a root that has none of them`(hasMusl: Bool) async throws {
+        let directory = try TemporaryDirectory("bare")
+        let root = directory.file("root")
+        try await BusyboxRoot.make(root, owner: 0, firstID: 1)
+        if hasMusl {
+            try await check(["sh", "-c", "mkdir -p '\(root)/lib' && cp -L /lib/ld-musl-x86_64.so.1 '\(root)/lib/'"])
+        }
+        let place = try Installation(
+            variables: ["BERTH_BASE_ROOT": root, "XDG_CONFIG_HOME": directory.file("home")],
+            directory: directory
+        )
+        try await withServer(place) { berth, _ in
+            let made = try await berth.berth("env", "create", "bare")
+            #expect(made.status == 0, "\(made.errors)")
+            let script = """
+                ls /lib64 2>/dev/null; /lib/ld-musl-x86_64.so.1 2>&1 | head -n 1
+                cd && git init -q -b main a && cd a && echo x >x && git add x
+                git -c user.name=t -c user.email=t@localhost commit -qm one && git clone -q ~/a ~/b && cat ~/b/x
+                ssh -V 2>&1 | cut -c 1-8; gh --version | cut -c 1-10 | head -n 1
+                """
+            let result = try await berth.berth("exec", "-e", "bare", "--", "sh", "-c", script)
+            let first = hasMusl ? "musl libc (x86_64)\n" : "sh: /lib/ld-musl-x86_64.so.1: not found\n"
+            #expect(result.output == first + "x\nOpenSSH_\ngh version\n", "\(result.output)\(result.errors)")
+            let login = try await berth.berth("ssh", "bare", "id -un; cat a/x")
+            #expect(login.output == "agent\nx\n", "\(login.errors)")
+        }
+    }
+
     @Test func `a worker that stands alone says hello from a root that holds busybox alone`() async throws {
         let directory = try TemporaryDirectory("bare")
         let root = directory.file("root")

@@ -71,7 +71,7 @@ import Testing
         try await BusyboxRoot.make(root, owner: 0, firstID: 1)
         try await check(["sed", "-i", "/^agent:/d", "\(root)/etc/passwd", "\(root)/etc/group"])
         try await DockerEngine.shared().importImage("test/busybox:1", from: root)
-        try await withServer(Self.place()) { berth, _ in
+        try await withServer(Self.place(["XDG_CONFIG_HOME": folder.file("config")])) { berth, _ in
             let script = """
                 id -u; id -un; cd && git init -q -b main a && cd a && echo x >x && git add x
                 git -c user.name=t -c user.email=t@localhost commit -qm one && git clone -q ~/a ~/b && cat ~/b/x
@@ -80,6 +80,51 @@ import Testing
                 ["exec", "-e", "new", "--provider", "docker", "--image", "test/busybox:1", "--", "sh", "-c", script]
             )
             #expect(result.output == "1000\nagent\nx\n", "\(result.errors)")
+            let made = try await berth.berth(
+                "env",
+                "create",
+                "bare",
+                "--provider",
+                "docker",
+                "--image",
+                "test/busybox:1"
+            )
+            #expect(made.status == 0, "\(made.errors)")
+            #expect(try await berth.berth("ssh", "bare", "id -un").output == "agent\n")
+        }
+    }
+
+    @Test func `an image is imported, made into an environment, kept while that lives and then removed`() async throws {
+        let folder = try TemporaryDirectory("images")
+        let root = folder.file("root")
+        try await BusyboxRoot.make(root, owner: 0, firstID: 1)
+        let archive = folder.file("root.tar")
+        try await check(["tar", "cf", archive, "-C", root, "."])
+        try await withServer(Self.place()) { berth, _ in
+            let name = "test/imported:1"
+            let made = try await berth.berth("images", "import", name, archive)
+            #expect(made.status == 0, "\(made.errors)")
+            let listed = try await berth.json("images", "ls")["items"]?.array ?? []
+            let image = listed.first { $0["name"]?.string == name }
+            #expect(image?["isAvailable"]?.bool == true && (image?["bytes"]?.integer ?? 0) > 0, "\(listed)")
+            #expect(listed.contains { $0["provider"]?.string == "local" }, "\(listed)")
+            let box = try await berth.berth("env", "create", "box", "--provider", "docker", "--image", name)
+            #expect(box.status == 0, "\(box.errors)")
+            let refused = try await berth.berth("images", "rm", name)
+            #expect(refused.status != 0)
+            #expect(refused.errors.contains("is in use"), "\(refused.errors)")
+            #expect(try await berth.berth("env", "destroy", "box").status == 0)
+            let removed = try await berth.berth("images", "rm", name)
+            #expect(removed.status == 0, "\(removed.errors)")
+            let gone = try await berth.berth("env", "create", "late", "--provider", "docker", "--image", name)
+            #expect(gone.status != 0)
+            #expect(gone.errors.contains("no image '\(name)'") || gone.output.contains("no image '\(name)'"))
+            let broken = try folder.write("this is no archive", to: "broken.tar")
+            let wrong = try await berth.berth("images", "import", "test/broken:1", broken)
+            #expect(wrong.status != 0)
+            #expect(wrong.errors.contains("the Docker Engine refused to import the image"), "\(wrong.errors)")
+            let other = try await berth.berth("images", "import", "x:1", archive, "--provider", "local")
+            #expect(other.errors.contains("cannot take an image in"), "\(other.errors)")
         }
     }
 

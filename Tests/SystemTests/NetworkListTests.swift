@@ -2,8 +2,20 @@ import Base
 import TestSupport
 import Testing
 
-/// Allow-lists of real sandboxes, seen from inside.
+/// Allow-lists of real environments, seen from inside: the way out is the worker's, so it is the same in every provider.
 @Suite struct NetworkListTests {
+    private static let providers = ["local", "docker", "microvm"]
+
+    private static func place(_ provider: String, _ variables: [String: String] = [:]) async throws -> Installation {
+        var variables = variables
+        if provider == "docker" { variables["BERTH_DOCKER_SOCKET"] = try await DockerEngine.shared().socket }
+        return try Installation(variables: variables)
+    }
+
+    private static func create(_ name: String, _ provider: String) -> [String] {
+        ["env", "create", name, "--provider", provider, "--cpus", "1", "--memory", "256M", "--disk", "256M"]
+    }
+
     /// This machine by its own name, which its hosts file knows.
     private static func host() async throws -> (name: String, address: String) {
         let name = try await check(["hostname"]).lowercased()
@@ -15,13 +27,16 @@ import Testing
         try await berth.berth("env", "exec", "listed", "--", "curl", "-sS", "-m", "15", "http://\(name):\(port)/")
     }
 
-    @Test func `a sandbox reaches the names and ports of its list, and its changes hold at once`() async throws {
+    @Test(arguments: providers)
+    func `an environment reaches the names and ports of its list, and changes hold at once`(_ provider: String)
+        async throws
+    {
         let (name, address) = try await Self.host()
-        let berth = try Installation(variables: ["BERTH_EGRESS_PRIVATE": address])
+        let berth = try await Self.place(provider, ["BERTH_EGRESS_PRIVATE": address])
         try await withServer(berth) { berth, _ in
             let server = try await ScriptedPeer("hello_server.py", ["0.0.0.0"])
             let other = try await ScriptedPeer("hello_server.py", ["0.0.0.0"])
-            let made = try await berth.berth("env", "create", "listed", "--allow", "\(name):\(server.port)")
+            let made = try await berth.run(Self.create("listed", provider) + ["--allow", "\(name):\(server.port)"])
             #expect(made.status == 0, "\(made.errors)")
             let found = try await Self.fetch(berth, name, server.port)
             #expect(found.status == 0, "\(found.errors)")
@@ -44,17 +59,29 @@ import Testing
         }
     }
 
-    @Test func `a name on the list leads to no private address, and an open network has no list`() async throws {
-        let (name, _) = try await Self.host()
-        try await withServer { berth, _ in
+    @Test(arguments: providers)
+    func `a name on the list leads to no private address, and an open network has no list`(_ provider: String)
+        async throws
+    {
+        let (name, address) = try await Self.host()
+        try await withServer(try await Self.place(provider)) { berth, _ in
             let server = try await ScriptedPeer("hello_server.py", ["0.0.0.0"])
             let rules = ["--allow", "\(name):\(server.port)", "--allow", "metadata.localhost:\(server.port)"]
-            let made = try await berth.run(["env", "create", "listed"] + rules)
+            let made = try await berth.run(Self.create("listed", provider) + rules)
             #expect(made.status == 0, "\(made.errors)")
             #expect(try await Self.fetch(berth, name, server.port).status != 0)
             #expect(try await Self.fetch(berth, "metadata.localhost", server.port).status != 0)
-            let open = try await berth.berth("env", "create", "open")
+            for host in [address, "127.0.0.1", "10.0.2.2", "169.254.169.254"] {
+                #expect(try await Self.fetch(berth, host, server.port).status != 0, "\(host)")
+            }
+            let open = try await berth.run(Self.create("open", provider))
             #expect(open.status == 0, "\(open.errors)")
+            // Nor with the whole internet: the host's services, by every name that they have inside.
+            for host in [address, "127.0.0.1", "10.0.2.2", "169.254.169.254"] {
+                let url = "http://\(host):\(server.port)/"
+                let found = try await berth.berth("env", "exec", "open", "--", "curl", "-sS", "-m", "3", url)
+                #expect(found.status != 0, "\(host)")
+            }
             let refused = try await berth.berth("env", "network", "open", "--allow", "example.com:443")
             #expect(refused.status != 0)
             #expect(refused.errors.contains("cannot become 'allow'"))

@@ -6,10 +6,12 @@ import Testing
 /// The stock OpenSSH client, scp, sftp, rsync and git, through `berth config-ssh`: with the environment's own server, as
 /// its user, without a question.
 @Suite struct SSHTests {
-    @Test(arguments: ["local", "host"])
+    @Test(arguments: ["local", "host", "docker"])
     func `OpenSSH's programs reach an environment by its name`(provider: String) async throws {
         let home = try TemporaryDirectory("ssh-home")
-        let berth = try Installation(variables: ["XDG_CONFIG_HOME": home.path])
+        var variables = ["XDG_CONFIG_HOME": home.path]
+        if provider == "docker" { variables["BERTH_DOCKER_SOCKET"] = try await DockerEngine.shared().socket }
+        let berth = try Installation(variables: variables)
         try await withServer(berth) { berth, _ in
             _ = try await berth.json("env", "create", "build", "--provider", provider)
             let config = home.file("config")
@@ -26,7 +28,7 @@ import Testing
             }
             let user = try await client("ssh", "build.berth", "id -un; mkdir -p \(place); exit 7")
             #expect(user.status == 7, "\(user.errors)")
-            #expect(user.output.trimmed == (provider == "local" ? "agent" : try await check(["id", "-un"])))
+            #expect(user.output.trimmed == (provider != "host" ? "agent" : try await check(["id", "-un"])))
             let terminal = try await client("ssh", "-tt", "build.berth", "tty")
             #expect(terminal.output.hasPrefix("/dev/pts/"), "\(terminal.output) \(terminal.errors)")
 

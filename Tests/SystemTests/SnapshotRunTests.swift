@@ -19,10 +19,10 @@ import Testing
         try await withServer(Installation()) { berth, _ in
             let made = try await berth.run(["env", "create", "source", "--provider", "microvm"] + Self.limits)
             #expect(made.status == 0, "\(made.errors)")
-            let start = """
-                echo before >$HOME/file; setsid sleep 1000 >/dev/null 2>&1 & echo $! >$HOME/pid; sync
-                """
-            _ = try await Self.sh(berth, "source", start)
+            let shell = "echo before >$HOME/file; sync; echo $$ >$HOME/pid; exec sleep 1000"
+            let opened = try await berth.berth("terminal", "open", "source", "--detach", "--", "sh", "-c", shell)
+            #expect(opened.status == 0, "\(opened.errors)")
+            _ = try await Self.sh(berth, "source", "until [ -s $HOME/pid ]; do :; done")
             let kept = try await berth.berth("env", "snapshot", "source")
             #expect(kept.status == 0, "\(kept.errors)")
             _ = try await Self.sh(berth, "source", "echo after >$HOME/file")
@@ -34,7 +34,7 @@ import Testing
             let back = try await berth.berth("env", "restore", "source")
             #expect(back.status == 0, "\(back.errors)")
             let look = """
-                cat $HOME/file; kill -0 $(cat $HOME/pid) && hostname; cat /proc/sys/kernel/random/uuid; date +%s
+                cat $HOME/file; hostname; cat /proc/sys/kernel/random/uuid; date +%s
                 """
             var ids: Set<Substring> = []
             for name in ["source", "twin"] {
@@ -48,6 +48,10 @@ import Testing
                 #expect(abs(clock - now) < 30)
             }
             #expect(ids.count == 2)
+            // The program on the terminal has gone on, and its worker knows it.
+            #expect(try await Self.sh(berth, "source", "cat /proc/$(cat $HOME/pid)/comm") == "sleep\n")
+            let terminals = try await berth.json("terminal", "ls", "source")
+            #expect(terminals["items"]?.array?.compactMap { $0["status"]?.string } == ["running"], "\(terminals)")
             // What happens in one of them happens in no other.
             _ = try await Self.sh(berth, "twin", "echo twin >$HOME/file")
             #expect(try await Self.sh(berth, "source", "cat $HOME/file") == "before\n")

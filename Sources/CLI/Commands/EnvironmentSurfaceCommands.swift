@@ -7,7 +7,7 @@ import Domain
 enum EnvironmentSurfaceCommands {
     private static let operand = Operand(name: "ENVIRONMENT", count: .one, about: "name or id of an environment")
 
-    static let all = [mine, provision, executions, transitions, flavours, images, overview]
+    static let all = [mine, provision, executions, transitions, flavours, overview]
 
     private static let mine = Command(
         path: ["env", "mine"],
@@ -112,24 +112,6 @@ enum EnvironmentSurfaceCommands {
                         limits.memoryBytes.map { SizeText.text($0) } ?? "-",
                         limits.diskBytes.map { SizeText.text($0) } ?? "-", EnvironmentText.limits(flavour.granted),
                     ])
-                }
-                return terminal.text(table)
-            }
-            return 0
-        }
-    }
-
-    private static let images = Command(
-        path: ["env", "images"],
-        summary: "List what environments can be made from.",
-        examples: [Example(line: "berth env images", about: "A table")]
-    ) { arguments, terminal in
-        try await ServerSession.with(arguments, terminal) { session in
-            let page: Page<Image> = try await session.client.call(.imageList)
-            try session.print(page) {
-                var table = Table(header: ["PROVIDER", "NAME", "AVAILABLE"])
-                for image in page.items {
-                    table.rows.append([image.provider.rawValue, image.name, image.isAvailable ? "yes" : "no"])
                 }
                 return terminal.text(table)
             }

@@ -10,7 +10,7 @@ struct DockerEngine: Sendable {
     static let version = "v1.41"
 
     let socket: String
-    private let client: HTTPClient
+    let client: HTTPClient
 
     init(socket: String, loop: EventLoop) {
         self.socket = socket

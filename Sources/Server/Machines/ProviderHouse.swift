@@ -29,10 +29,18 @@ struct ProviderHouse: InstanceProviding {
     }
 
     /// What environments can be made from.
-    func images() -> [Image] {
-        providers().compactMap { kind in
-            all[kind]?.image.map { Image(name: $0.name, provider: kind, isAvailable: $0.isAvailable) }
-        }
+    func images() async throws -> [Image] {
+        var found: [Image] = []
+        for kind in providers() { found += try await find(kind).images().map { Image($0, of: kind) } }
+        return found
+    }
+
+    func importImage(_ name: String, of provider: ProviderKind, _ archive: ImageArchive) async throws -> Image {
+        Image(try await find(provider).importImage(name, archive), of: provider)
+    }
+
+    func removeImage(_ name: String, of provider: ProviderKind) async throws {
+        try await find(provider).removeImage(name)
     }
 
     func capabilities(of provider: ProviderKind) throws(BerthError) -> ProviderCapabilities {
@@ -160,6 +168,15 @@ struct ProviderHouse: InstanceProviding {
             )
         }
         return provider
+    }
+}
+
+extension Image {
+    init(_ image: ProviderImage, of provider: ProviderKind) {
+        self.init(name: image.name, provider: provider, isAvailable: image.isAvailable)
+        isDefault = image.isDefault
+        bytes = image.bytes
+        createdAt = image.createdAt
     }
 }
 

@@ -100,8 +100,6 @@ extension ServerCore {
         )
     }
 
-    func imageList(_ context: RequestContext) throws -> HTTPResponse { try Self.json(Page(items: providers.images())) }
-
     func adminOverview(_ context: RequestContext) async throws -> HTTPResponse {
         try Self.json(try await overview(of: try context.principal.organizationID))
     }

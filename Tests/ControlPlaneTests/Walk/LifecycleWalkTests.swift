@@ -2,6 +2,7 @@ import Accounts
 import Base
 import Database
 import Domain
+import Glibc
 import TestSupport
 import Testing
 
@@ -11,11 +12,15 @@ import Testing
 /// and faults of the provider in any order. After every step the quota is what the rows say; after every calm pass of the
 /// reconciler nothing is past its deadline and the provider has nothing that no row has.
 @Suite struct LifecycleWalkTests {
-    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    private static let steps = 2500
+    /// As many walks as `BERTH_WALKS` says: 40 are 100,000 operations.
+    private static let seeds = 1...max(1, getenv("BERTH_WALKS").flatMap { UInt64(String(cString: $0)) } ?? 8)
+
+    @Test(arguments: seeds)
     func `nothing sticks, nothing is orphaned, and the quota is exact at every step`(_ seed: UInt64) async throws {
         try await withDatabase { database in
             let walk = try await LifecycleWalk(seed: seed, database)
-            let faults = try await walk.run(steps: 2500)
+            let faults = try await walk.run(steps: Self.steps)
             #expect(faults > 50, "a walk without faults shows little")
         }
     }
