@@ -79,7 +79,7 @@ import Testing
     @Test(arguments: DatabaseEngine.allCases)
     func `marks of streams and events outlive the tables that held them`(engine: DatabaseEngine) async throws {
         try await withEmptyDatabase(on: engine) { database in
-            try await Migrator(Array(ServerSchema.migrations.prefix(12)), time: SystemTime()).migrate(database)
+            try await Migrator(Array(ServerSchema.migrations.prefix(13)), time: SystemTime()).migrate(database)
             try await database.write { connection in
                 for statement in Self.before { try connection.run(statement) }
             }
