@@ -94,6 +94,11 @@ let package = Package(
             ["Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol"]
         ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
+        swiftTarget("AgentSessions", ["Base", "Domain"]),
+        swiftTarget(
+            "SessionHost",
+            ["Base", "EventLoop", "Domain", "AgentSessions", "OutputStore", "Relay", "WorkerProtocol"]
+        ),
         swiftTarget("API", ["Base", "Domain"]),
         swiftTarget(
             "BerthCore",
@@ -147,7 +152,8 @@ let package = Package(
             "Worker",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-                "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain", "Terminals",
+                "WorkerProtocol", "Relay", "AgentProtocol", "AgentSessions", "HolderProtocol", "BerthCore", "Domain",
+                "SessionHost", "Terminals",
             ]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),

@@ -9,6 +9,7 @@ internal import Transport
 struct Worker: Sendable {
     private let core: WorkerCore
     private let terminals: TerminalHouse
+    private let sessions: AgentSessionHouse
     private let ssh: SSHServer
     private let link: Link
     private let silence: Silence
@@ -72,12 +73,14 @@ struct Worker: Sendable {
             slots: options.slots
         )
         terminals = TerminalHouse(services)
+        sessions = AgentSessionHouse(services)
         ssh = SSHServer(services, runner: runner)
         silence = Silence(time: time, file: layout.state + "/heard")
         link = Link(
             core: core,
             channelServices: EnvironmentServices(
                 terminals: terminals,
+                sessions: sessions,
                 ssh: ssh
             ),
             servers: servers,
@@ -100,10 +103,12 @@ struct Worker: Sendable {
         let signals = try await SignalSource([SIGTERM, SIGINT], loop: core.services.loop)
         try await core.recover()
         try await terminals.recover()
+        try await sessions.recover()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in signals { return } }
             group.addTask { for await _ in core.services.holder.events {} }
             group.addTask { await terminals.run() }
+            group.addTask { await sessions.run() }
             group.addTask { await ssh.run() }
             group.addTask { await link.run() }
             group.addTask { await silence.watch(asking: { await link.live.lastConfirmed }) { await core.fence() } }
