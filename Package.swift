@@ -123,6 +123,7 @@ let package = Package(
                 .embedInCode("0008-provisioning-log.sql"),
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
                 .embedInCode("0012-bus-topics.sql"),
+                .embedInCode("0013-snapshots.sql"),
             ],
             swiftSettings: strict
         ),
