@@ -232,6 +232,13 @@ let package = Package(
         tests("MachineLinkTests", ["MachineLink"]),
         tests("ProvidersTests", ["Providers", "Domain"]),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
+        .testTarget(
+            name: "AgentSessionsTests",
+            dependencies: ["TestSupport", "Base", "AgentSessions", "Domain"],
+            path: "Tests/AgentSessionsTests",
+            exclude: ["Recorded"],
+            swiftSettings: strict
+        ),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
         tests(
             "WorkerTests",

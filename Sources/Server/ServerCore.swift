@@ -104,6 +104,13 @@ struct ServerCore: Sendable {
         case .terminalAttach: try await terminalAttach(context)
         case .sshPrepare: try await sshPrepare(context)
         case .sshConnect: try await sshConnect(context)
+        case .agentSessionCreate: try await agentSessionCreate(context)
+        case .agentSessionList: try await agentSessionList(context)
+        case .agentSessionGet: try await agentSessionGet(context)
+        case .agentSessionSend, .agentSessionWithdraw, .agentSessionAnswer, .agentSessionInterrupt,
+            .agentSessionChange, .agentSessionStop, .agentSessionRemove:
+            try await agentSessionDo(context)
+        case .agentSessionEvents: try await agentSessionEvents(context)
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)
