@@ -132,6 +132,10 @@ public enum RouteID: String, Sendable, CaseIterable {
     case agentSessionCreate, agentSessionList, agentSessionGet, agentSessionSend, agentSessionWithdraw
     case agentSessionAnswer, agentSessionInterrupt, agentSessionChange, agentSessionStop, agentSessionRemove
     case agentSessionEvents
+    case fileList, fileStat, fileRead, fileWrite, fileRemove, fileMakeDirectory, fileMove, fileSearch, fileWatch
+    case treeDownload, treeUpload
+    case gitStatus, gitDiff, gitLog, gitCommit, gitBranchList, gitBranchCreate, gitSwitch, gitPush, gitPull
+    case processList, processSignal
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
     case serverList

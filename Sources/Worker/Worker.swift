@@ -11,6 +11,7 @@ struct Worker: Sendable {
     private let terminals: TerminalHouse
     private let sessions: AgentSessionHouse
     private let ssh: SSHServer
+    private let files: FileHouse
     private let link: Link
     private let silence: Silence
 
@@ -69,19 +70,23 @@ struct Worker: Sendable {
             services: services,
             workerID: options.workerID ?? kept,
             stateID: kept,
-            instance: options.instance,
+            incarnation: Incarnation(options),
             slots: options.slots
         )
         terminals = TerminalHouse(services)
         sessions = AgentSessionHouse(services)
         ssh = SSHServer(services, runner: runner)
+        files = FileHouse(services, program: Self.ownProgram)
         silence = Silence(time: time, file: layout.state + "/heard")
         link = Link(
             core: core,
             channelServices: EnvironmentServices(
                 terminals: terminals,
                 sessions: sessions,
-                ssh: ssh
+                ssh: ssh,
+                files: files,
+                repositories: RepositoryHouse(services),
+                processes: ProcessHouse(services)
             ),
             servers: servers,
             tokenFile: options.tokenFile,
@@ -110,6 +115,7 @@ struct Worker: Sendable {
             group.addTask { await terminals.run() }
             group.addTask { await sessions.run() }
             group.addTask { await ssh.run() }
+            group.addTask { await files.run() }
             group.addTask { await link.run() }
             group.addTask { await silence.watch(asking: { await link.live.lastConfirmed }) { await core.fence() } }
             group.addTask {

@@ -187,7 +187,8 @@ import Transport
                 // Destroyed before, in the order of the table.
                 .environmentExtend, .snapshotCreate, .snapshotRemove, .environmentFork, .environmentRestore,
                 .terminalCreate, .terminalEnd, .terminalRemove,
-                .sshPrepare,
+                .sshPrepare, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .treeUpload,
+                .gitCommit, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .processSignal,
             ]
             let others = Set(refused).subtracting(excused)
             #expect(others.allSatisfy { ["vm", "cl"].contains($0.rawValue.prefix(2)) }, "\(others)")

@@ -13,26 +13,10 @@ extension ServerCore {
     /// An agent has to be started within it.
     private static let callTime = Duration.seconds(30)
 
-    /// The workspace of the path, for who may see it.
-    private func sessionPlace(_ context: RequestContext) async throws -> (WorkspaceRecord, EnvironmentRecord) {
-        let principal = try context.principal
-        let workspace = try await workspaces.get(
-            try context.id("workspaceId"),
-            organization: principal.organizationID,
-            visibleTo: principal.visibleUser
-        )
-        let environment = try await environments.get(
-            workspace.environmentID,
-            organization: principal.organizationID,
-            visibleTo: principal.visibleUser
-        )
-        return (workspace, environment)
-    }
-
     /// - Parameter wakes: an environment that rests is brought up.
     private func sessionLink(_ context: RequestContext, wakes: Bool) async throws -> (WorkspaceRecord, LinkChannels) {
-        let (workspace, found) = try await sessionPlace(context)
-        return (workspace, try channels(of: wakes ? try await reached(found) : found))
+        let found = try await housed(context)
+        return (found.workspace, wakes ? try await channels(of: found) : try channels(of: found.environment))
     }
 
     func agentSessionCreate(_ context: RequestContext) async throws -> HTTPResponse {
@@ -160,8 +144,8 @@ extension ServerCore {
         // Who follows wants it to run; who reads what is there does not.
         let (workspace, link) = try await sessionLink(context, wakes: follows)
         let known = try await session(context, workspace, link)
-        let channel = try await link.connect(
-            to: .service(try ServiceRequest(SessionAttachment(id: known.id, after: after, follows: follows))),
+        let stream = try await link.stream(
+            SessionAttachment(id: known.id, after: after, follows: follows),
             until: time.uptime + Self.callTime
         )
         let key = try context.principal.keyID
@@ -170,10 +154,8 @@ extension ServerCore {
                 headers: ["cache-control": "no-store"],
                 body: .events { [self] writer in
                     sessions.add(writer, key: key)
-                    let reader = try await channel.reader()
-                    defer { reader.close() }
                     var lines = SessionLines()
-                    while let bytes = try await reader.next() {
+                    while let bytes = try await stream.read() {
                         let block = lines.events(bytes)
                         if !block.isEmpty { try await writer.write(block) }
                     }
@@ -187,14 +169,12 @@ extension ServerCore {
             status: 101,
             body: .webSocket(subprotocol: nil, configuration: settings) { [self] socket in
                 sessions.add(socket, key: key)
-                let reader = try await channel.reader()
-                defer { reader.close() }
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     // What it says is dropped; its end is the end.
                     group.addTask { while try await socket.receive() != nil {} }
                     group.addTask {
                         var lines = SessionLines()
-                        while let bytes = try await reader.next() {
+                        while let bytes = try await stream.read() {
                             for message in lines.messages(bytes) { try await socket.send(text: message) }
                         }
                         socket.close()
