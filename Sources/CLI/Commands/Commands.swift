@@ -7,7 +7,7 @@ enum Commands {
         + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + SnapshotCommands.all
         + ImageCommands.all
         + QuotaCommands.all
-        + TerminalCommands.all + SSHCommands.all
+        + TerminalCommands.all + SessionCommands.all + SSHCommands.all
         + WorkspaceCommands.all + FileCommands.all + GitCommands.all + ProcessCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
