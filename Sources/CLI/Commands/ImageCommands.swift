@@ -49,10 +49,11 @@ enum ImageCommands {
             throw BerthError(.notFound, "\(path) is no file that can be read", field: "ARCHIVE")
         }
         defer { close(file) }
+        let bytes = Int64(status.st_size)
         return try await ServerSession.with(arguments, terminal) { session in
             let made = try await session.client.importImage(
                 file,
-                bytes: Int64(status.st_size),
+                bytes: bytes,
                 as: arguments.operands[0],
                 of: ProviderKind(rawValue: arguments.text("provider") ?? ProviderKind.docker.rawValue)
             )
