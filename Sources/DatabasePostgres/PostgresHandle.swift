@@ -48,6 +48,9 @@ final class PostgresHandle {
     private var prepared: [SQL: Prepared] = [:]
     private var named = 0
     private var valueCounts: [SQL: Int] = [:]
+    /// Rows that went many to a statement, and at how many its plans are made anew.
+    private var sharedRows = 0
+    private var replanAt = 64
     /// How long the server may take to answer.
     private var patience: Duration
     /// Which run of the server this is; nil where nobody asks. See ``TransactionMark``.
@@ -66,6 +69,16 @@ final class PostgresHandle {
     var processID: Int32 { PQbackendPID(pointer) }
     var isUp: Bool { PQstatus(pointer) == CONNECTION_OK }
     var hasManyStatements: Bool { prepared.count >= configuration.statements }
+
+    func countSharedRows(_ count: Int) { sharedRows += count }
+
+    /// True when twice as many rows have been written as when it was true last. A plan is made for the tables of its moment
+    /// and kept: for a table that was small then, one that reads all of it.
+    func plansAreOld() -> Bool {
+        guard sharedRows >= replanAt else { return false }
+        replanAt = 2 * sharedRows
+        return true
+    }
 
     /// The one text that a query answers with.
     func text(_ sql: SQL, _ values: String...) throws -> String? {

@@ -23,6 +23,7 @@ final class PostgresSession {
             _ = try handle.exchange([PostgresCommand(sql: "DEALLOCATE ALL")])
             handle.forgetStatements()
         }
+        if handle.plansAreOld() { _ = try handle.exchange([PostgresCommand(sql: "DISCARD PLANS")]) }
         if !isLookup {
             pending.append(PostgresCommand(sql: "BEGIN"))
             hasBegun = true
@@ -42,7 +43,11 @@ final class PostgresSession {
         rows.add(row, values, isFenced: isFenced)
     }
 
-    private func gatherRows() { if !rows.isEmpty { pending += rows.take() } }
+    private func gatherRows() {
+        guard !rows.isEmpty else { return }
+        handle.countSharedRows(rows.count)
+        pending += rows.take()
+    }
 
     /// Runs what waits and then `command`; returns its result.
     func run(_ command: PostgresCommand, watch: PostgresWatch?) throws -> PostgresResult {

@@ -19,6 +19,7 @@ struct WaitingRows {
     private var places: [Key: Int] = [:]
 
     var isEmpty: Bool { kinds.isEmpty }
+    var count: Int { kinds.reduce(0) { $0 + $1.values.count } }
 
     /// - Parameter isFenced: the row has to be changed.
     mutating func add(_ statement: RowStatement, _ values: PostgresValues, isFenced: Bool) {

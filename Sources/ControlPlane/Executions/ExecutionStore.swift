@@ -86,12 +86,15 @@ enum ExecutionStore {
         [.text, .text]
     )
     /// The fence is in the statement: attempt and version as they were read.
+    /// That it has not ended is said so that no index of what is open serves it: a planner that believes that little is
+    /// open would read all of that, where each row is found by its key.
     static let update = RowStatement(
         updating: """
             UPDATE executions
             SET state = $5, attempt = $6, cancel_requested_at = $7, cancelled_by = $8, assigned_at = $9, started_at = $10,
                 deadline_at = $11, state_entered_at = $12, failures = $13, not_before = $14, version = version + 1
-            WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4 AND ended_at IS NULL
+            WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4
+                AND COALESCE(ended_at, 0) = 0
             """,
         [
             .text, .text, .integer, .integer, .text, .integer, .integer, .text, .integer, .integer, .integer, .integer,
@@ -106,7 +109,8 @@ enum ExecutionStore {
                 not_before = NULL, version = version + 1, exit_code = $10, failure_code = $11, failure_message = $12,
                 agent_session_id = $13, model = COALESCE($14, model), input_tokens = $15, output_tokens = $16,
                 cost_usd_micros = $17, turns = $18, duration_ms = $19, result = $20, ended_at = $21
-            WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4 AND ended_at IS NULL
+            WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4
+                AND COALESCE(ended_at, 0) = 0
             """,
         [
             .text, .text, .integer, .integer, .text, .text, .integer, .integer, .integer, .integer, .text, .text, .text,
@@ -123,7 +127,7 @@ enum ExecutionStore {
     static let startAttempt = RowStatement(
         updating: """
             UPDATE execution_attempts SET started_at = $3
-            WHERE execution_id = $1 AND attempt = $2 AND started_at IS NULL AND ended_at IS NULL
+            WHERE execution_id = $1 AND attempt = $2 AND started_at IS NULL AND COALESCE(ended_at, 0) = 0
             """,
         [.text, .integer, .integer]
     )
@@ -135,7 +139,7 @@ enum ExecutionStore {
                 failure_message = $7, stdout_total = $9, stdout_head = $10, stdout_tail = $11, stdout_digest = $12,
                 stderr_total = $13, stderr_head = $14, stderr_tail = $15, stderr_digest = $16,
                 stdout_stored_digest = $17, stderr_stored_digest = $18
-            WHERE execution_id = $1 AND attempt = $2 AND ended_at IS NULL
+            WHERE execution_id = $1 AND attempt = $2 AND COALESCE(ended_at, 0) = 0
             """,
         [
             .text, .integer, .integer, .text, .integer, .text, .text, .integer, .integer, .integer, .integer, .text,

@@ -39,8 +39,8 @@ package final class SQLiteHandle: @unchecked Sendable {
             "cache_size = -\(cacheKiB)", "journal_size_limit = \(configuration.logLimitBytes)",
             "trusted_schema = OFF",
             // The log begins again before it outgrows its limit: cut back, it would grow anew with every commit, and a
-            // commit that makes a file longer takes half as long again.
-            "wal_autocheckpoint = \(min(1000, max(64, configuration.logLimitBytes / 4120)))",
+            // commit that makes a file longer takes half as long again. Seldom, because it brings two files to the disk.
+            "wal_autocheckpoint = \(min(3000, max(64, configuration.logLimitBytes / 4120)))",
         ] {
             try script("PRAGMA \(pragma)")
         }
