@@ -122,8 +122,11 @@ extension SessionMachine {
         let isWell = codec.hasProcessPerTurn && exit == .code(0)
         if record.turn != nil {
             endTurn(isWell || wasTold ? nil : codec.explain(exit, errors: errors))
-        } else if !wasTold, exit != .lost, !hasBegun || exit != .code(0) {
+        } else if !wasTold, !hasBegun, exit != .lost {
             fail(codec.explain(exit, errors: errors))
+        } else if !wasTold, !exit.isQuiet {
+            // Between turns nothing is lost: the next message takes the conversation up again.
+            log(.words(.notice, codec.explain(exit, errors: errors).message))
         }
         advance()
     }
@@ -176,6 +179,11 @@ extension SessionMachine {
 
     /// What a pipe takes whole or not at all (PIPE_BUF, pipe(7)).
     private static let wholeBytes = 4096
+}
+
+extension AgentExit {
+    /// As a program ends that was told to, or whose environment goes.
+    var isQuiet: Bool { [.code(0), .code(143), .code(129), .signal(15), .signal(1), .lost].contains(self) }
 }
 
 // Hand-over.

@@ -127,7 +127,8 @@ import Testing
         #expect(request.title == "rm -r /" && !request.allowsAlways)
         _ = try bench.said()
         try bench.happens { try $0.answer(request.id, SessionAnswer(.deny)) }
-        let answer = try #require(try bench.said().first)
+        let said = try bench.said()
+        let answer = try #require(said.first)
         #expect(answer["id"]?.integer == 7)
         #expect(answer["result"]?["outcome"]?["optionId"]?.string == "b")
     }

@@ -48,9 +48,8 @@ struct Bench {
     @discardableResult
     mutating func send(_ text: String) throws -> SessionMessage? {
         messages += 1
-        let id = try SessionMessageID(
-            "msg_" + String(repeating: "0", count: 24) + (messages < 10 ? "0" : "") + "\(messages)"
-        )
+        let digits = "\(messages)"
+        let id = try SessionMessageID("msg_" + String(repeating: "0", count: 26 - digits.count) + digits)
         return try happens { try $0.send(text, id: id) }
     }
 

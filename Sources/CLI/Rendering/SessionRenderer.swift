@@ -20,6 +20,7 @@ struct SessionRenderer {
         case .permission, .question, .plan: return event.request.map(request)
         case .answer: return event.answer.map { style.dim("  ↳ " + Self.answer($0)) + "\n" }
         case .status: return event.failure.map(failure)
+        case .setting where event.name == "agentSessionId": return nil
         case .setting: return style.dim("● \(event.name ?? ""): \(event.text ?? "")") + "\n"
         case .notice: return event.text.map { style.dim("! " + clipped(Self.firstLine($0), 2)) + "\n" }
         default: return nil

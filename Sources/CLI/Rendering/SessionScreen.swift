@@ -86,7 +86,7 @@ struct SessionScreen: Sendable {
     ) async throws {
         let renderer = SessionRenderer(style: server.terminal.style, width: server.terminal.width)
         var news = server.client.sessionEvents(workspace: workspace, session: session, from: start) {
-            server.say("\r\u{1B}[Kconnection lost, trying again…")
+            server.say((hasLine ? "\r\u{1B}[K" : "") + "connection lost, trying again…")
         }
         while let one = try await news.next() {
             var text: String?

@@ -54,7 +54,11 @@ actor AgentSessionHouse {
                 session.files = try? SessionFiles(run: record.run, directory: directory(of: record.id))
                 session.put(.output(run: record.run))
             }
-            session.put(.step { $0.recover(hasChild: hasChild) })
+            if record.process == .none || hasChild {
+                session.put(.step { $0.recover(hasChild: hasChild) })
+            } else {
+                session.put(.exit(run: record.run, .lost))
+            }
             if hasChild { later { [self] in await watch(session, record.run) } }
         }
         let known = Set(sessions.values.map(\.record.child))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A scripted model endpoint (Anthropic Messages API) on loopback.
+"""A scripted model endpoint (Anthropic Messages API, and OpenAI Responses API as far as Codex uses it) on loopback.
 
 usage: model_endpoint.py SCRIPT REQUESTS [PORT]
 
@@ -75,6 +75,29 @@ def stream(model, blocks, usage, stop_reason):
     return sse(events)
 
 
+def response_stream(blocks, usage):
+    """The events of OpenAI's Responses API for the same blocks."""
+    items = []
+    for index, block in enumerate(blocks):
+        if block["type"] == "text":
+            content = [{"type": "output_text", "text": block["text"], "annotations": []}]
+            items.append({"type": "message", "id": f"msg_{time.time_ns()}_{index}", "role": "assistant",
+                          "status": "completed", "content": content})
+        else:
+            items.append({"type": "function_call", "id": f"fc_{block['id']}", "call_id": f"call_{time.time_ns()}_{index}",
+                          "name": block["name"], "arguments": json.dumps(block["input"]), "status": "completed"})
+    events = [{"type": "response.created", "response": {"id": "resp_1"}}]
+    for index, item in enumerate(items):
+        events.append({"type": "response.output_item.added", "output_index": index,
+                       "item": {**item, "status": "in_progress"}})
+        events.append({"type": "response.output_item.done", "output_index": index, "item": item})
+    counts = {"input_tokens": usage["input_tokens"], "input_tokens_details": None,
+              "output_tokens": usage["output_tokens"], "output_tokens_details": None,
+              "total_tokens": usage["input_tokens"] + usage["output_tokens"]}
+    events.append({"type": "response.completed", "response": {"id": "resp_1", "output": items, "usage": counts}})
+    return sse(events)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -107,14 +130,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except ValueError:
             request = {}
         path = self.path.partition("?")[0]
-        is_turn = path.endswith("/v1/messages") and bool(request.get("tools"))
+        is_response = path.endswith("/v1/responses")
+        is_turn = is_response or path.endswith("/v1/messages") and bool(request.get("tools"))
         index, step = next_step() if is_turn else (None, {"text": "ok"})
         with lock, open(requests_path, "a") as file:
             record = {"path": self.path, "headers": dict(self.headers), "body": request, "step": index}
             file.write(json.dumps(record) + "\n")
         if path.endswith("/count_tokens"):
             return self.answer(200, b'{"input_tokens":10}')
-        if not path.endswith("/v1/messages"):
+        if not is_response and not path.endswith("/v1/messages"):
             return self.answer(404, b'{"type":"error","error":{"type":"not_found_error","message":"no such path"}}')
         time.sleep(step.get("delayMs", 0) / 1000)
         while step.get("hang"):
@@ -126,6 +150,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         model = request.get("model", "scripted")
         usage = {"input_tokens": 10, "output_tokens": 5, **step.get("usage", {})}
         blocks = blocks_of(step, index or 0)
+        if is_response:
+            return self.answer(200, response_stream(blocks, usage), "text/event-stream", cut=step.get("cut"))
         stop_reason = "tool_use" if step.get("tools") else "end_turn"
         if request.get("stream"):
             body = stream(model, blocks, usage, stop_reason)
