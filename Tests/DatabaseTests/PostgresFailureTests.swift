@@ -44,6 +44,9 @@ import Testing
         async throws
     {
         try await withCluster { cluster, configuration in
+            var configuration = configuration
+            // A busy machine takes long to start it again, and no outcome may be left open here.
+            configuration.settleLimit = .seconds(120)
             let database = try PostgresDatabase(configuration, time: SystemTime())
             let organizations: [OrganizationID] = (0..<4).map { _ in
                 IDSource(time: SystemTime(), randomness: SystemRandomness()).make()
