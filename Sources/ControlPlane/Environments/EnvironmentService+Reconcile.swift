@@ -51,6 +51,7 @@ extension EnvironmentService {
         try await observe()
         try await lapse()
         try await repair()
+        try await reconcileSnapshots()
         try await database.write { [provisioningLog] in try provisioningLog.expire(in: $0) }
         let times = times
         let replica = replica
@@ -135,11 +136,13 @@ extension EnvironmentService {
         }
     }
 
-    private func believe(_ found: ObservedInstance, of record: EnvironmentRecord) async throws {
+    /// - Parameter isJobs: asked by the job that is at it.
+    func believe(_ found: ObservedInstance, of record: EnvironmentRecord, isJobs: Bool = false) async throws {
         let condition = found.condition
         // A provider that has yet to boot this number shows the one before.
         guard condition == .absent || found.instance == nil || found.instance == record.instance else { return }
-        guard differs(found, from: record), try await !isBooting(record) else { return }
+        guard differs(found, from: record) else { return }
+        if !isJobs, try await isBooting(record) { return }
         let number = record.instance
         do {
             let after = try await change(
