@@ -37,6 +37,9 @@ public struct RouteMatcher: Sendable {
         /// The path exists, with these methods.
         case methodNotAllowed([Method])
         case notFound
+        /// What stands in the path is no text: escapes that are broken, do not stand for UTF-8 or stand for NUL. `field` is
+        /// the parameter in whose place it stands, or `path`.
+        case broken(field: String)
     }
 
     private struct Node {
@@ -110,14 +113,23 @@ public struct RouteMatcher: Sendable {
         var bytes: [UInt8] = []
         var ranges = Ranges(repeating: 0..<0)
         var count = 0
+        var broken: [Int] = []
         for segment in path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).dropFirst() {
             guard count < Self.maximumDepth else { return .notFound }
-            let text = PercentEncoding.decode(String(decoding: segment, as: UTF8.self)) ?? ""
-            ranges[count] = bytes.count..<(bytes.count + text.utf8.count)
-            bytes.append(contentsOf: text.utf8)
+            let raw = String(decoding: segment, as: UTF8.self)
+            var text = PercentEncoding.decode(raw)
+            if text?.utf8.contains(0) == true { text = nil }
+            if text == nil { broken.append(count) }
+            // As it stands it is no literal of any route, but may stand where a parameter does.
+            let shown = text ?? raw
+            ranges[count] = bytes.count..<(bytes.count + shown.utf8.count)
+            bytes.append(contentsOf: shown.utf8)
             count += 1
         }
-        return bytes.withUnsafeBufferPointer { search(method, $0, ranges, count) }
+        let match = bytes.withUnsafeBufferPointer { search(method, $0, ranges, count) }
+        if broken.isEmpty { return match }
+        guard case .found(let place, _) = match else { return .broken(field: "path") }
+        return .broken(field: place.parameters.first { broken.contains($0.segment) }?.name ?? "path")
     }
 
     private func search(_ method: String, _ bytes: UnsafeBufferPointer<UInt8>, _ ranges: Ranges, _ count: Int) -> Match

@@ -11,6 +11,7 @@ public final class PostgresDatabase: SQLDatabase {
     private let places: WriterLanes
     private let reads = JobQueue(threads: 0)
     private let notices: PostgresWakeUps
+    private let runs = ServerRuns()
 
     public let dialect: any SQLDialect = PostgresDialect()
     public var wakeUps: (any WakeUps)? { notices }
@@ -85,9 +86,9 @@ public final class PostgresDatabase: SQLDatabase {
     }
 
     private func enqueue(_ job: any DatabaseJob, lane: Int) {
-        let (configuration, time) = (configuration, time)
+        let (configuration, time, runs) = (configuration, time, runs)
         push(job, to: lanes[lane], threadLimit: 1) { queue in
-            PostgresWriter(configuration: configuration, queue: queue, time: time).run()
+            PostgresWriter(configuration: configuration, queue: queue, time: time, runs: runs).run()
         }
     }
 

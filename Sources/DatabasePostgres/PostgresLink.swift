@@ -7,12 +7,20 @@ final class PostgresLink {
     private let configuration: PostgresConfiguration
     private let role: PostgresHandle.Role
     private let time: any TimeSource
+    let runs: ServerRuns
     private var handle: PostgresHandle?
     private var failures = 0
     private var failure: BerthError?
     private var nextTry = Uptime(nanoseconds: 0)
 
-    init(_ configuration: PostgresConfiguration, _ role: PostgresHandle.Role, time: any TimeSource) {
+    /// - Parameter runs: where the runs of the server that this connection meets are entered, if it writes.
+    init(
+        _ configuration: PostgresConfiguration,
+        _ role: PostgresHandle.Role,
+        time: any TimeSource,
+        runs: ServerRuns = ServerRuns()
+    ) {
+        self.runs = runs
         self.configuration = configuration
         self.role = role
         self.time = time
@@ -24,6 +32,7 @@ final class PostgresLink {
         if let failure, time.uptime < nextTry { throw failure }
         do {
             let fresh = try PostgresHandle.connect(configuration, role, time: time)
+            if let run = fresh.serverRun { try runs.met(run) { try fresh.text(TransactionMark.recoveredQuery) } }
             handle = fresh
             failures = 0
             failure = nil

@@ -93,10 +93,10 @@ struct PostgresLoneWriter {
     private func status(of mark: TransactionMark) throws -> String? {
         let handle = try link.open()
         if handle.serverRun != mark.run {
-            switch try handle.text(TransactionMark.recoveredQuery, mark.position) {
-            case "known": break
-            case "lost": return "aborted"
-            default: return nil
+            switch link.runs.verdict(on: mark) {
+            case .known: break
+            case .lost: return "aborted"
+            case .unknown: return nil
             }
         }
         return try handle.text(TransactionMark.statusQuery, mark.id)

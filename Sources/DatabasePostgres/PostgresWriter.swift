@@ -13,12 +13,13 @@ struct PostgresWriter {
     let configuration: PostgresConfiguration
     let queue: JobQueue
     let time: any TimeSource
+    let runs: ServerRuns
 
     /// How long a group may still take in newcomers, so that the first in it is not kept waiting.
     private static let gatheringTime = Duration.milliseconds(5)
 
     func run() {
-        let link = PostgresLink(configuration, .writer, time: time)
+        let link = PostgresLink(configuration, .writer, time: time, runs: runs)
         let alone = PostgresLoneWriter(configuration: configuration, link: link, time: time)
         var gathering = Gathering()
         while let job = queue.next() {

@@ -6,6 +6,7 @@ import Database
 /// given out, and recovery gives it out again, to a transaction that commits. The position in the log decides: the
 /// transaction had written what it bears its number in before `position`, and its COMMIT comes behind it. Where the
 /// log was recovered up to `position` or further, the number is known and tells the truth; else the COMMIT is not in it.
+/// ``ServerRuns`` remembers how far that was, each time.
 struct TransactionMark: Equatable {
     /// `xid8`.
     var id: String
@@ -29,12 +30,18 @@ struct TransactionMark: Equatable {
         SELECT pg_xact_status(CAST(CAST($1 AS TEXT) AS xid8)) AS answer
         """
 
-    /// Recovery ends with a checkpoint right behind the log that it found; one taken later begins before itself.
+    /// Recovery ends with a checkpoint right behind the log that it found; one taken later begins before itself, and
+    /// then nothing is answered.
     static let recoveredQuery: SQL = """
-        SELECT CASE WHEN redo_lsn <> checkpoint_lsn THEN 'unknown'
-            WHEN CAST(CAST($1 AS TEXT) AS pg_lsn) <= checkpoint_lsn THEN 'known' ELSE 'lost' END AS answer
+        SELECT CASE WHEN redo_lsn = checkpoint_lsn THEN CAST(checkpoint_lsn AS TEXT) END AS answer
         FROM pg_control_checkpoint()
         """
+
+    init(id: String, position: String, run: String) {
+        self.id = id
+        self.position = position
+        self.run = run
+    }
 
     init?(_ row: Row, run: String?) throws {
         guard let id = try row.optionalText("id"), let run else { return nil }

@@ -14,8 +14,8 @@ public final class Socket: @unchecked Sendable {
     /// `timedOut`. nil: for ever.
     public var writeStallLimit: Duration?
     public var writeStallBytes = 1
-    /// The most that one reading takes; up to ``EventLoop/readBufferSize``.
-    public var readSize = 64 * 1024
+    /// The most that one reading takes; up to ``EventLoop/readBufferSize``. A message of 64 KiB fits, encrypted too.
+    public var readSize = 80 * 1024
     /// When bytes last came in.
     public private(set) var lastReceived: Uptime
     /// Since when the kernel has not been able to take all that was written; nil while it keeps up.
@@ -27,6 +27,9 @@ public final class Socket: @unchecked Sendable {
     private var wantsInput = false
     private var inputEnded = false
     private var filledLastReading = false
+    private var mark = ReadMark()
+    /// What the delegate has said in this reading.
+    private var expected = 0
     private var isUnflushed = false
     private var isBlocked = false {
         didSet { if isBlocked != oldValue { blockedSince = isBlocked ? loop.now : nil } }
@@ -88,19 +91,31 @@ public final class Socket: @unchecked Sendable {
         updateWatch()
     }
 
+    /// Called while bytes are received: nothing needs to be done before `count` more have come. The loop is woken then,
+    /// or a millisecond later. Holds until the next reading.
+    public func expect(_ count: Int) { expected = count }
+
     private func updateWatch() {
         handle?.watch(reading: wantsInput && !inputEnded, writing: isBlocked)
     }
 
     private func readOnce() {
         let buffer = loop.readBuffer
-        let size = filledLastReading && loop.isTurnLong ? Self.smallRead : min(readSize, buffer.count)
+        let most = min(max(readSize, mark.bytes), buffer.count)
+        let size = filledLastReading && loop.isTurnLong ? Self.smallRead : most
         let count = recv(descriptor, buffer.baseAddress, size, 0)
         filledLastReading = count == size
         if count > 0 {
             lastReceived = loop.now
             loop.meter.received(count)
+            expected = 0
             if ending != .lingering { delegate?.socketReceived(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
+            guard isOpen else { return }
+            // More than fits one reading is there already.
+            if filledLastReading { expected = 0 }
+            mark.set(expected, on: descriptor) {
+                LoopTimer(loop: loop) { [unowned self] in mark.lift(on: descriptor) }
+            }
         } else if count == 0 {
             inputEnded = true
             updateWatch()
@@ -271,6 +286,8 @@ public final class Socket: @unchecked Sendable {
     public func detach() -> (descriptor: CInt, unsent: [UInt8])? {
         loop.preconditionCurrent()
         guard let handle, ending == .none else { return nil }
+        mark.lift(on: descriptor)
+        mark.close()
         let given = (descriptor, Array(output.bytes))
         self.handle = nil
         handle.close()
@@ -289,6 +306,7 @@ public final class Socket: @unchecked Sendable {
         guard let handle else { return }
         self.handle = nil
         loop.meter.closed()
+        mark.close()
         handle.close()
         Glibc.close(descriptor)
         descriptor = -1

@@ -18,6 +18,10 @@ public final class TLSSession {
     private var session: OpaquePointer?
     /// What ``receive(_:_:)`` was given and OpenSSL has not read yet. Empty outside that call.
     private var input = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// Bytes of a record that OpenSSL keeps because the record is not whole, and whether its head is: OpenSSL reads a
+    /// record by its head, then the rest.
+    private var held = 0
+    private var hasHead = false
     private let now: @Sendable () -> Timestamp
 
     /// The server's end of a connection.
@@ -126,6 +130,16 @@ public final class TLSSession {
         }
     }
 
+    /// How many bytes of the wire must come before `count` more of what they carry can be there: a close guess, since
+    /// the peer chooses its records.
+    public func wireBytes(for count: Int) -> Int {
+        max(0, count + (count + Self.recordBytes - 1) / Self.recordBytes * Self.recordOverhead - held)
+    }
+
+    private static let recordBytes = 16 * 1024
+    /// Of TLS 1.3: a head of 5 bytes, the kind, a tag of 16 bytes.
+    private static let recordOverhead = 22
+
     /// Says that we send no more.
     public func close() {
         ERR_clear_error()
@@ -183,6 +197,11 @@ extension TLSSession {
     func takeInput(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
         let count = min(buffer.count, input.count)
         guard count > 0 else { return 0 }
+        held += count
+        if count == buffer.count {
+            if hasHead { held = 0 }
+            hasHead.toggle()
+        }
         buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: input[..<count]))
         input = UnsafeRawBufferPointer(rebasing: input[count...])
         return count

@@ -122,6 +122,9 @@ final class ByteStream: @unchecked Sendable {
     func resumeReading() { socket.resumeReading() }
     func pauseReading() { socket.pauseReading() }
 
+    /// Called while bytes are received: nothing needs to be done before `count` more have come. See ``Socket/expect(_:)``.
+    func expect(_ count: Int) { socket.expect(tls?.wireBytes(for: count) ?? count) }
+
     /// A client's handshake, until the server is known to be the right one.
     func handshake(until deadline: Uptime) async throws {
         guard let tls else { return }

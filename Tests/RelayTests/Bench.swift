@@ -28,7 +28,7 @@ struct Bench: Sendable {
             guard request.path == "/link" else {
                 guard let channels = link.withLock({ $0 }) else { throw BerthError(.unavailable, "no link") }
                 let port = Int(request.queryValue("port") ?? "") ?? 0
-                let channel = try await channels.connect(to: .port(port), until: own.time.uptime + .seconds(10))
+                let channel = try await channels.connect(to: .port(port), until: own.time.uptime + .seconds(60))
                 return HTTPResponse(
                     status: 101,
                     body: .webSocketHandOver(to: channels.loop) { channel.serve($0) }
@@ -69,7 +69,7 @@ struct Bench: Sendable {
                     }
                 }
             }
-            try await isUp.wait(after: 0, until: own.time.uptime + .seconds(10), time: own.time)
+            try await isUp.wait(after: 0, until: own.time.uptime + .seconds(60), time: own.time)
             let channels = try #require(link.withLock { $0 })
             try await body(Bench(server: channels, viewers: HTTPClient(loop: own), port: address.port, loop: own))
             worker.close()

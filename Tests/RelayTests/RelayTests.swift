@@ -184,7 +184,7 @@ import Transport
                 // Let go at once; the next one fits all the same.
                 _ = try await bench.server.connect(
                     to: .port(program.port),
-                    until: bench.loop.time.uptime + .seconds(10)
+                    until: bench.loop.time.uptime + .seconds(60)
                 )
                 try await bench.server.loop.run {}
             }

@@ -111,14 +111,50 @@ import Transport
     }
 
     @Test(arguments: ["%00", "a%00b", "%C3%28", "%FF", "%ED%A0%80"])
-    func `in a path it names nothing`(text: String) async throws {
+    func `in a path it is refused with the name of the parameter`(text: String) async throws {
         try await RunningServer.with { server in
-            for route in RouteTable.all where route.access != .worker && !route.parameters.isEmpty {
+            for route in RouteTable.all where !route.parameters.isEmpty {
                 let body = route.body.map { Array(Self.sample($0).text.utf8) }
                 let answer = try await server.send(route, Self.path(route, text), body)
-                #expect([400, 404].contains(answer.status), "\(route.id): \(answer)")
+                #expect(answer.status == 400, "\(route.id): \(answer)")
+                #expect(answer.body?["code"]?.string == "invalid_value", "\(route.id): \(answer)")
+                #expect(answer.body?["field"]?.string == route.parameters.first, "\(route.id): \(answer)")
+            }
+            let elsewhere = try await server.request("GET", "/v1/nowhere/\(text)")
+            #expect(elsewhere.status == 400 && elsewhere.body?["field"]?.string == "path", "\(elsewhere)")
+            #expect(try await server.request("GET", "/readyz").status == 200)
+        }
+    }
+
+    @Test(arguments: ["%00", "%C3%28", "%FF", "%ED%A0%80", "%", "%4", "%zz"])
+    func `in a query it is refused with the name of the parameter`(text: String) async throws {
+        try await RunningServer.with { server in
+            for route in RouteTable.all {
+                let body = route.body.map { Array(Self.sample($0).text.utf8) }
+                for parameter in route.query {
+                    let answer = try await server.send(route, "\(Self.path(route))?\(parameter.name)=\(text)", body)
+                    #expect(answer.status == 400, "\(route.id) \(parameter.name): \(answer)")
+                    #expect(answer.body?["code"]?.string == "invalid_value", "\(route.id) \(parameter.name): \(answer)")
+                    #expect(answer.body?["field"]?.string == parameter.name, "\(route.id): \(answer)")
+                }
+                // As a name it is refused too, where the route takes parameters and where it takes none.
+                let answer = try await server.send(route, "\(Self.path(route))?\(text)=1", body)
+                #expect(answer.status == 400, "\(route.id): \(answer)")
+                #expect(answer.body?["field"]?.string?.isEmpty == false, "\(route.id): \(answer)")
             }
             #expect(try await server.request("GET", "/readyz").status == 200)
+        }
+    }
+
+    @Test func `in the key of a repeated request it is refused, as two such keys would be one`() async throws {
+        try await RunningServer.with { server in
+            // What is read for bytes that are none.
+            let headers = HTTPHeaders([("idempotency-key", "a\u{FFFD}")])
+            let route = try #require(RouteTable.all.first { $0.id == .executionCreate })
+            let body = #"{"command":["true"]}"#
+            let answer = try await server.request("POST", route.path, body: body, headers: headers)
+            #expect(answer.status == 400)
+            #expect(answer.body?["field"]?.string == "Idempotency-Key", "\(answer)")
         }
     }
 

@@ -25,7 +25,7 @@ import Transport
             ("GET /%68ealthz HTTP/1.1\r\nhost: x\r\n" + close, 200),
             ("GET /healthz HTTP/1.1\r\n\r\n", 400),
             ("GET /healthz HTTP/1.1\nhost: x\n\n", 400),
-            ("GET /healthz%00 HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+            ("GET /healthz%00 HTTP/1.1\r\nhost: x\r\n" + close, 400),
             ("GET /healthz HTTP/2.0\r\nhost: x\r\n\r\n", 505),
             ("TRACE /healthz HTTP/1.1\r\nhost: x\r\n\r\n", 501),
             ("POST /v1/executions HTTP/1.1\r\nhost: x\r\ncontent-length: 5, 6\r\n\r\nhello", 400),

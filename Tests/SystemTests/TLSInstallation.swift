@@ -77,6 +77,17 @@ struct TLSInstallation {
         )
     }
 
+    /// As ``remote(_:trusting:)``, to be watched while it runs.
+    func starting(_ arguments: String..., trusting variables: [String: String]) throws -> ChildProcess {
+        let elsewhere = [
+            "BERTH_DATA": place.directory.file("elsewhere"), "BERTH_URL": url, "BERTH_API_KEY": try apiKey,
+        ]
+        return try ChildProcess(
+            [ProgramLocation.path("berth")] + arguments,
+            environment: place.environment.merging(elsewhere) { $1 }.merging(variables) { $1 }
+        )
+    }
+
     /// One call of the API; the answer.
     func call(_ path: String, _ body: String? = nil) async throws -> JSONValue {
         let sending = body.map { ["-H", "Content-Type: application/json", "--data-binary", $0] } ?? []

@@ -52,6 +52,46 @@ import Testing
         }
     }
 
+    @Test func `the token of a machine that was destroyed is refused by TLS, and both sides say why`() async throws {
+        try await TLSInstallation.with { tls in
+            let ran = try await tls.place.berth("exec", "-e", "new", "--provider", "host", "--", "true")
+            #expect(ran.status == 0, "\(ran)")
+            let id = try #require(try await tls.place.json("env", "ls")["items"]?.array?.first?["id"]?.string)
+            let found = try await check(["find", tls.place.data, "-name", "token", "-path", "*\(id)*"])
+            try await check(["cp", found.trimmed, tls.place.directory.file("token")])
+            let gone = try await tls.place.berth("env", "destroy", id)
+            #expect(gone.status == 0, "\(gone)")
+            let worker = try tls.worker(["--server-pin", tls.pin])
+            let line = try await worker.line(containing: "link lost", on: .stderr)
+            #expect(line.contains("unauthenticated") && line.contains("was revoked"), "\(line)")
+            let said = try await tls.server.line(containing: "worker refused", on: .stderr)
+            #expect(said.contains("was revoked") && said.contains("127.0.0.1"), "\(said)")
+            worker.signal(15)
+            _ = try await worker.exit(within: .seconds(20))
+        }
+    }
+
+    @Test func `links and streams live on while the certificate changes, and new ones meet the new key`() async throws {
+        try await TLSInstallation.with { tls in
+            let worker = try tls.worker(["--ca-file", tls.certificate])
+            _ = try await worker.line(containing: "link up", on: .stderr)
+            let script = "for i in $(seq 200); do echo line $i; sleep 0.05; done"
+            let follower = try tls.starting("exec", "--", "sh", "-c", script, trusting: ["BERTH_SERVER_PIN": tls.pin])
+            _ = try await follower.line(containing: "line 20")
+            try await TLSInstallation.makeCertificate(in: tls.place.directory.path)
+            _ = try await tls.server.line(containing: "certificate loaded", on: .stderr)
+            let stale = try await tls.remote("ls", trusting: ["BERTH_SERVER_PIN": tls.pin])
+            #expect(stale.status == 77 && stale.errors.contains("has another key than the one pinned"), "\(stale)")
+            // What was open before saw nothing of it.
+            #expect(try await follower.exit(within: .seconds(90)) == 0)
+            let lines = String(decoding: follower.standardOutput, as: UTF8.self).split(separator: "\n")
+            #expect(lines.count == 200 && lines.last == "line 200")
+            #expect(!String(decoding: worker.standardError, as: UTF8.self).contains("link lost"))
+            worker.signal(15)
+            _ = try await worker.exit(within: .seconds(20))
+        }
+    }
+
     @Test func `a run on a standing worker goes there and back by TLS`() async throws {
         try await TLSInstallation.with { tls in
             let folder = tls.place.directory

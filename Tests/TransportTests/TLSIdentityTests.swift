@@ -93,6 +93,8 @@ import Testing
         #expect(certificate.subject == "many")
         #expect(certificate.issuer == "ca")
         #expect(certificate.names == ["*.example.com", "a.example", "10.1.2.3", "2001:db8::1"])
-        #expect(certificate.notAfter - certificate.notBefore == .seconds(14 * 86400))
+        // Whoever makes it looks at the clock twice.
+        let life = certificate.notAfter - certificate.notBefore
+        #expect((Duration.seconds(14 * 86400)...Duration.seconds(14 * 86400 + 60)).contains(life), "\(life)")
     }
 }

@@ -23,6 +23,7 @@ enum WorkerStore {
         SELECT id, organization_id, owner_id, environment_id, instance FROM workers
         WHERE token_hash = $1 AND revoked_at IS NULL
         """
+    static let revokedByToken: SQL = "SELECT id FROM workers WHERE token_hash = $1 AND revoked_at IS NOT NULL"
     static let insertAlone: SQL = """
         INSERT INTO workers (id, organization_id, name, created_at) VALUES ($1, $2, $3, $4)
         ON CONFLICT (organization_id, name) WHERE environment_id IS NULL DO UPDATE SET name = excluded.name
@@ -68,7 +69,8 @@ enum WorkerStore {
 
     /// For the test that prepares every statement.
     static let statements = [
-        insertForInstance, revokeEarlier, byToken, insertAlone, books, connect, disconnect, list, byID, standing,
+        insertForInstance, revokeEarlier, byToken, revokedByToken, insertAlone, books, connect, disconnect, list, byID,
+        standing,
         ready, openAttempts, replicaOf, replicaIn, hand,
     ]
 

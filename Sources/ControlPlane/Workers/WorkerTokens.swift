@@ -112,6 +112,13 @@ public struct WorkerTokens: Sendable {
         if let match = standing.first(where: { $0.hash == hash }) {
             return WorkerIdentity(organizationID: match.organization, ownerID: nil, place: .alone)
         }
+        if let row = try await database.read({ try $0.first(WorkerStore.revokedByToken, hash) }) {
+            throw BerthError(
+                .unauthenticated,
+                "the token of worker \(try row.text("id")) was revoked: its machine has been stopped or destroyed",
+                remedy: "start the environment again; its worker gets a new token"
+            )
+        }
         throw BerthError(
             .unauthenticated,
             "the worker token is not valid",

@@ -62,6 +62,7 @@ struct FrontDoor: Sendable {
                 "there is no \(request.path.prefix(200))",
                 remedy: "see /openapi.json for all paths"
             )
+        case .broken(let field): throw HTTPRequest.brokenEscapes("what the path names", field: field)
         }
     }
 

@@ -55,7 +55,7 @@ struct RequestContext: Sendable {
 
     /// Checks the query against the route's own declaration: unknown names are refused, like unknown fields.
     func checkQuery() throws(BerthError) {
-        for (name, value) in request.query {
+        for (name, value) in try request.query {
             guard let parameter = route.query.first(where: { $0.name == name }) else {
                 let known = route.query.map(\.name)
                 throw BerthError(
@@ -105,6 +105,10 @@ struct RequestContext: Sendable {
             guard let key = request.headers["idempotency-key"] else { return nil }
             guard (1...200).contains(key.utf8.count) else {
                 throw BerthError(.invalidValue, "the key must have 1 to 200 bytes", field: "Idempotency-Key")
+            }
+            // What stands for bytes that were no UTF-8: two such keys would be one.
+            guard !key.unicodeScalars.contains("\u{FFFD}") else {
+                throw BerthError(.invalidValue, "the key is not UTF-8", field: "Idempotency-Key")
             }
             return key
         }

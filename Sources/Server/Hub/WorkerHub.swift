@@ -1,6 +1,8 @@
 import API
 import Base
+import EventLoop
 import Relay
+import Synchronization
 import Transport
 import WorkerProtocol
 import Workers
@@ -17,6 +19,7 @@ final class WorkerHub: Sendable {
     /// Where allow-lists may lead.
     let reach: EgressReach
     let log: Log
+    private let refusals = Mutex(LogRate())
 
     init(
         workers: WorkerService,
@@ -68,7 +71,7 @@ final class WorkerHub: Sendable {
                 remedy: "send 'Authorization: Bearer TOKEN'"
             )
         }
-        let identity = try await tokens.authenticate(token: token)
+        let identity = try await authenticate(token, request)
         guard request.asksForWebSocket else {
             throw BerthError(
                 .invalidRequest,
@@ -82,6 +85,21 @@ final class WorkerHub: Sendable {
                 serve(socket, identity)
             }
         )
+    }
+
+    private func authenticate(_ token: Secret<String>, _ request: HTTPRequest) async throws -> WorkerIdentity {
+        do {
+            return try await tokens.authenticate(token: token)
+        } catch let error as BerthError where error.code == .unauthenticated {
+            // Whoever is refused comes again and again.
+            if let unlogged = refusals.withLock({ $0.admit(at: request.loop.time.uptime) }) {
+                log.warning(
+                    "worker refused",
+                    ["peer": request.peerName, "reason": error.message, "unlogged": unlogged]
+                )
+            }
+            throw error
+        }
     }
 
     private func serve(_ socket: WebSocket, _ identity: WorkerIdentity) {

@@ -28,6 +28,11 @@ enum RequestRules {
                 return RequestRefusal(400, "a body without an end")
             }
             guard codings.count == 1 else { return RequestRefusal(501, "unknown transfer coding") }
+            // Empty members of the list: who forgives them (RFC 9110, section 5.6.1) and who does not would see two
+            // different messages.
+            guard headers["transfer-encoding"]?.lowercased() == "chunked" else {
+                return RequestRefusal(400, "an empty transfer coding")
+            }
             guard head.contentLength == nil, !headers.contains("content-length") else {
                 return RequestRefusal(400, "content-length and transfer-encoding")
             }
@@ -72,7 +77,8 @@ enum RequestRules {
         return String(target[slashes...].dropFirst(2).prefix { $0 != "/" && $0 != "?" })
     }
 
-    /// Path and query of a request target in origin form, absolute form or `*`; nil if it is none of them.
+    /// Path and query of a request target in origin form, absolute form or `*`; nil if it is none of them. What their
+    /// escapes stand for, if anything, is for the handler to judge, which can say what is wrong with it.
     static func target(_ text: String, method: HTTPMethod) -> (path: String, query: String)? {
         // By bytes, and what most requests are without a copy: this is done for every one.
         var isPlain = text.utf8.first == UInt8(ascii: "/")
@@ -94,10 +100,19 @@ enum RequestRules {
         }
         let end = rest.utf8.firstIndex(of: UInt8(ascii: "?"))
         let path = rest[..<(end ?? rest.endIndex)]
-        if path.utf8.contains(UInt8(ascii: "%")) {
-            guard let decoded = PercentEncoding.decode(path), !decoded.utf8.contains(0) else { return nil }
-        }
+        guard hasWholeEscapes(path) else { return nil }
         return (path.isEmpty ? "/" : String(path), end.map { String(rest[rest.utf8.index(after: $0)...]) } ?? "")
+    }
+
+    /// `%` and two hexadecimal digits, as the grammar of a path has it (RFC 3986, section 3.3).
+    private static func hasWholeEscapes(_ path: Substring) -> Bool {
+        var rest = Array(path.utf8)[...]
+        while let start = rest.firstIndex(of: UInt8(ascii: "%")) {
+            let digits = rest[(start + 1)...].prefix(2)
+            guard digits.count == 2, digits.allSatisfy(isHexDigit) else { return false }
+            rest = rest[(start + 3)...]
+        }
+        return true
     }
 
     /// `uri-host [":" port]` of RFC 3986: a name, an IPv4 address or a bracketed IPv6 address. May be empty.

@@ -1,4 +1,4 @@
-internal import Base
+public import Base
 internal import Synchronization
 
 /// Why a server refused a client or cut it off.
@@ -67,7 +67,7 @@ final class ClientFaults: Sendable {
 }
 
 /// A token bucket for lines of a log: ``burst`` at once, then one in each ``interval``.
-struct LogRate {
+public struct LogRate: Sendable {
     static let burst = 5
     static let interval = Duration.seconds(10)
 
@@ -75,8 +75,10 @@ struct LogRate {
     private var fullAt = Uptime(nanoseconds: 0)
     private var unlogged = 0
 
+    public init() {}
+
     /// nil: not this one. Otherwise the number of those left out since the last that was logged.
-    mutating func admit(at now: Uptime) -> Int? {
+    public mutating func admit(at now: Uptime) -> Int? {
         guard fullAt - now <= Self.interval * (Self.burst - 1) else {
             unlogged += 1
             return nil

@@ -56,18 +56,48 @@ public final class HTTPRequest: Sendable {
             .trimmingRoot()
     }
 
-    /// The parameters in order, decoded (`+` is a space); broken escapes are taken as they are.
+    /// The parameters in order, decoded (`+` is a space). Throws `invalidValue` with the name of the first one whose
+    /// escapes are broken or do not stand for UTF-8.
     public var query: [(name: String, value: String)] {
-        rawQuery.split(separator: "&").map { pair in
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let name = PercentEncoding.decode(parts[0], plusIsSpace: true) ?? String(parts[0])
-            let value = parts.count > 1 ? parts[1] : ""
-            return (name, PercentEncoding.decode(value, plusIsSpace: true) ?? String(value))
+        get throws(BerthError) {
+            var members: [(name: String, value: String)] = []
+            for pair in rawQuery.split(separator: "&") {
+                let (name, value) = Self.parts(pair)
+                guard let decoded = PercentEncoding.decode(name, plusIsSpace: true) else {
+                    throw Self.brokenEscapes("a parameter's name", field: String(name.prefix(80)))
+                }
+                guard let value = PercentEncoding.decode(value, plusIsSpace: true) else {
+                    throw Self.brokenEscapes("the value", field: decoded)
+                }
+                members.append((decoded, value))
+            }
+            return members
         }
     }
 
+    /// The value of the first parameter of this name; nil also for one that ``query`` refuses.
     public func queryValue(_ name: String) -> String? {
-        rawQuery.isEmpty ? nil : query.first { $0.name == name }?.value
+        for pair in rawQuery.split(separator: "&") {
+            let parts = Self.parts(pair)
+            guard PercentEncoding.decode(parts.name, plusIsSpace: true) == name else { continue }
+            return PercentEncoding.decode(parts.value, plusIsSpace: true)
+        }
+        return nil
+    }
+
+    private static func parts(_ pair: Substring) -> (name: Substring, value: Substring) {
+        let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        return (parts[0], parts.count > 1 ? parts[1] : "")
+    }
+
+    /// What is said of `what` when it cannot be decoded.
+    public static func brokenEscapes(_ what: String, field: String) -> BerthError {
+        BerthError(
+            .invalidValue,
+            "\(what) is not percent-encoded text, which is UTF-8 without NUL",
+            field: field,
+            remedy: "write each byte that is no letter, digit or one of '-._~' as '%' and two hexadecimal digits"
+        )
     }
 
     /// A WebSocket handshake that a `.webSocket` response can accept.

@@ -114,7 +114,9 @@ extension WebSocket {
     private func handle(_ event: WebSocketParser.Event) {
         switch event {
         case .text(let text): deliver(.text(text))
-        case .binary(let bytes): deliver(.binary(bytes))
+        case .binary(let bytes):
+            flow.took(bytes.count, at: loop.now)
+            deliver(.binary(bytes))
         case .ping(let payload): answer(ping: payload)
         case .pong(let payload): if let sentAt = Self.moment(payload), sentAt <= loop.now { confirmedAt = sentAt }
         case .close(let code, let reason): closed(code, reason: reason)
@@ -145,6 +147,7 @@ extension WebSocket: ByteStreamSink {
             // A few compressed bytes can be a large message, so the limit counts within one reading too.
             while !mustPause {
                 if let sink, let bytes = parser.nextWhole(&input) {
+                    flow.took(bytes.count, at: loop.now)
                     guard case .open = state, !sink.webSocketReceived(binary: bytes) else { continue }
                     deliver(.binary(Array(bytes)))
                 } else if let event = try parser.next(&input) {
@@ -156,7 +159,11 @@ extension WebSocket: ByteStreamSink {
         } catch {
             violated(error)
         }
-        guard mustPause else { return }
+        guard mustPause else {
+            // What is heard of a frame before its end goes nowhere.
+            if sink != nil { stream.expect(flow.expected(missing: parser.missing)) }
+            return
+        }
         isPaused = true
         backlog.append(contentsOf: input)
         stream.pauseReading()

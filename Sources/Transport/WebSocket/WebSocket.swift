@@ -51,6 +51,7 @@ public final class WebSocket: @unchecked Sendable {
     var receiver: Waiter<WebSocketMessage?>?
     /// Gets messages before ``receive()`` does; let go at the end.
     var sink: (any WebSocketSink)?
+    var flow = MessageFlow()
     // Sending.
     /// The newest ping that is answered when the peer has taken what waits for it.
     var unansweredPing: [UInt8]?

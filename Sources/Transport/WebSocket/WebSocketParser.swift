@@ -48,6 +48,11 @@ struct WebSocketParser {
         if case .header = state { header.isEmpty && !message.isUnderWay } else { false }
     }
 
+    /// Bytes that the frame under way still lacks; nil where none is.
+    var missing: Int? {
+        if case .payload(let frame) = state { frame.length - frame.received } else { nil }
+    }
+
     var isClosed: Bool {
         if case .closed = state { true } else { false }
     }

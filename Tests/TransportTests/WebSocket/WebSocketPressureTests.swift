@@ -86,20 +86,20 @@ import Testing
 
     @Test func `a slow reader gets everything that was sent before the close, however long it takes`() async throws {
         var configuration = HTTPServerConfiguration()
-        configuration.webSocket.closeTimeout = .seconds(1)
+        configuration.webSocket.closeTimeout = .seconds(3)
         let blocks = 8
         try await withUnixServer(configuration) { socket in
             for _ in 0..<blocks { try await socket.send(binary: Self.block) }
         } _: { loop, path, handled in
             let peer = try await RawPeer.connect(.unix(path), on: loop, reading: false)
             try await peer.send(RawFrame.handshake)
-            // Sixteen readings, a tenth of a second apart: longer than a silent peer would get.
+            // Sixteen readings, a quarter of a second apart: longer than a silent peer would get.
             let start = loop.time.uptime
             while try await peer.receivedCount() < blocks * Self.framed {
                 try await peer.readOnce(atMost: 32 * 1024)
-                try await loop.time.wait(for: .milliseconds(100))
+                try await loop.time.wait(for: .milliseconds(250))
             }
-            #expect(loop.time.uptime - start > .seconds(1))
+            #expect(loop.time.uptime - start > .seconds(3))
             try await peer.resumeReading()
             let frames = try await peer.receive(frames: blocks + 1)
             #expect(frames.count == blocks + 1 && frames.last?.first == 0x88)
