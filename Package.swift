@@ -94,7 +94,10 @@ let package = Package(
         swiftTarget("Relay", ["Base", "EventLoop", "Transport", "WorkerProtocol"]),
         swiftTarget(
             "Terminals",
-            ["Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol"]
+            [
+                "Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol",
+                "WorkspaceTypes",
+            ]
         ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
         swiftTarget("API", ["Base", "Domain", "WorkspaceTypes"]),
@@ -121,7 +124,7 @@ let package = Package(
                 .embedInCode("0008-provisioning-log.sql"),
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
                 .embedInCode("0012-bus-topics.sql"),
-                .embedInCode("0013-snapshots.sql"),
+                .embedInCode("0013-snapshots.sql"), .embedInCode("0014-presence.sql"),
             ],
             swiftSettings: strict
         ),
@@ -134,6 +137,7 @@ let package = Package(
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
+        controlPlane("Presence", []),
         controlPlane("Replicas", []),
         controlPlane("Bus", ["EventBus", "OpenSSL"]),
 
@@ -144,7 +148,8 @@ let package = Package(
                 "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
-                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "WorkspaceCalls", "WorkspaceTypes",
+                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "Presence", "WorkspaceCalls",
+                "WorkspaceTypes",
             ]
         ),
         swiftTarget(
@@ -237,7 +242,11 @@ let package = Package(
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop", "WorkspaceTypes"]),
         tests(
             "WorkerTests",
-            ["Worker", "WorkerProtocol", "BerthCore", "Domain", "Transport", "EventLoop", "OutputStore", "Subprocess"]
+            [
+                "Worker", "WorkerProtocol", "BerthCore", "Domain", "Transport", "EventLoop", "OutputStore",
+                "Subprocess",
+                "Terminals",
+            ]
         ),
         tests(
             "ControlPlaneTests",
@@ -245,7 +254,7 @@ let package = Package(
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces", "Replicas",
                 "Uploads",
                 "Domain", "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus",
-                "EventBus",
+                "EventBus", "Presence",
             ]
         ),
         tests(

@@ -6,6 +6,7 @@ import Domain
 import Environments
 import Executions
 import Jobs
+import Presence
 import Replicas
 import Transport
 import Workers
@@ -27,6 +28,7 @@ struct ServerCore: Sendable {
     let jobs: JobService
     let providers: ProviderHouse
     let workspaces: WorkspaceService
+    let presences: PresenceService
     let workers: WorkerService
     let replicas: ReplicaService
     let forward: ReplicaForward
@@ -97,6 +99,10 @@ struct ServerCore: Sendable {
         case .gitStatus, .gitDiff, .gitLog, .gitCommit, .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush,
             .gitPull:
             try await workspaceGit(context)
+        case .presenceJoin, .presenceList, .presenceHeartbeat, .presenceLeave: try await presence(context)
+        case .cloudWorkspaceJoin, .cloudWorkspaceLeave, .cloudWorkspaceHeartbeat, .cloudWorkspaceGetSessions,
+            .cloudWorkspaceGetActiveSessions:
+            try await documentedPresence(context)
         case .processList, .processSignal: try await processes(context)
         case .repositoryCreate: try await repositoryCreate(context)
         case .repositoryList: try await repositoryList(context)
@@ -108,6 +114,7 @@ struct ServerCore: Sendable {
         case .terminalList: try await terminalList(context)
         case .terminalGet: try await terminalGet(context)
         case .terminalEnd, .terminalRemove: try await terminalEnd(context)
+        case .terminalRecording: try await terminalRecording(context)
         case .terminalAttach: try await terminalAttach(context)
         case .sshPrepare: try await sshPrepare(context)
         case .sshConnect: try await sshConnect(context)
