@@ -1,6 +1,5 @@
 public import Base
 internal import Database
-public import Domain
 
 public enum PresenceKind: IdentifierKind { public static let prefix = "pres" }
 public typealias PresenceID = Identifier<PresenceKind>

@@ -1,6 +1,5 @@
 public import Base
 public import Database
-public import Domain
 
 /// Who is connected to which workspace. Rows and no connections: clients come and go by themselves, and whoever is silent
 /// for a minute has gone.
