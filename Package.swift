@@ -100,6 +100,11 @@ let package = Package(
             ]
         ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
+        swiftTarget("AgentSessions", ["Base", "Domain"]),
+        swiftTarget(
+            "SessionHost",
+            ["Base", "EventLoop", "Domain", "AgentSessions", "OutputStore", "Relay", "WorkerProtocol"]
+        ),
         swiftTarget("API", ["Base", "Domain", "WorkspaceTypes"]),
         swiftTarget(
             "BerthCore",
@@ -124,7 +129,9 @@ let package = Package(
                 .embedInCode("0008-provisioning-log.sql"),
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
                 .embedInCode("0012-bus-topics.sql"),
-                .embedInCode("0013-snapshots.sql"), .embedInCode("0014-presence.sql"),
+                .embedInCode("0013-snapshots.sql"),
+                .embedInCode("0014-fewer-writes.sql"), .embedInCode("0015-job-losses.sql"),
+                .embedInCode("0016-presence.sql"),
             ],
             swiftSettings: strict
         ),
@@ -156,7 +163,8 @@ let package = Package(
             "Worker",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-                "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain", "Terminals",
+                "WorkerProtocol", "Relay", "AgentProtocol", "AgentSessions", "HolderProtocol", "BerthCore", "Domain",
+                "SessionHost", "Terminals",
                 "WorkspaceCalls", "WorkspaceFiles", "WorkspaceTypes",
             ]
         ),
@@ -239,6 +247,13 @@ let package = Package(
             ["WorkspaceFiles", "WorkspaceCalls", "WorkspaceTypes", "WorkerProtocol"]
         ),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
+        .testTarget(
+            name: "AgentSessionsTests",
+            dependencies: ["TestSupport", "Base", "AgentSessions", "Domain"],
+            path: "Tests/AgentSessionsTests",
+            exclude: ["Recorded"],
+            swiftSettings: strict
+        ),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop", "WorkspaceTypes"]),
         tests(
             "WorkerTests",
