@@ -1,5 +1,4 @@
 public import Base
-public import Domain
 
 /// `POST /v1/workspaces/{workspaceId}/presences`.
 public struct JoinWorkspace: Sendable, Codable, Equatable {
