@@ -94,7 +94,10 @@ let package = Package(
         swiftTarget("Relay", ["Base", "EventLoop", "Transport", "WorkerProtocol"]),
         swiftTarget(
             "Terminals",
-            ["Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol"]
+            [
+                "Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol",
+                "WorkspaceTypes",
+            ]
         ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
         swiftTarget("AgentSessions", ["Base", "Domain"]),
@@ -128,6 +131,7 @@ let package = Package(
                 .embedInCode("0012-bus-topics.sql"),
                 .embedInCode("0013-snapshots.sql"),
                 .embedInCode("0014-fewer-writes.sql"), .embedInCode("0015-job-losses.sql"),
+                .embedInCode("0016-presence.sql"),
             ],
             swiftSettings: strict
         ),
@@ -140,6 +144,7 @@ let package = Package(
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
+        controlPlane("Presence", []),
         controlPlane("Replicas", []),
         controlPlane("Bus", ["EventBus", "OpenSSL"]),
 
@@ -150,7 +155,8 @@ let package = Package(
                 "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
-                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "WorkspaceCalls", "WorkspaceTypes",
+                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "Presence", "WorkspaceCalls",
+                "WorkspaceTypes",
             ]
         ),
         swiftTarget(
@@ -251,7 +257,11 @@ let package = Package(
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop", "WorkspaceTypes"]),
         tests(
             "WorkerTests",
-            ["Worker", "WorkerProtocol", "BerthCore", "Domain", "Transport", "EventLoop", "OutputStore", "Subprocess"]
+            [
+                "Worker", "WorkerProtocol", "BerthCore", "Domain", "Transport", "EventLoop", "OutputStore",
+                "Subprocess",
+                "Terminals",
+            ]
         ),
         tests(
             "ControlPlaneTests",
@@ -259,7 +269,7 @@ let package = Package(
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces", "Replicas",
                 "Uploads",
                 "Domain", "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus",
-                "EventBus",
+                "EventBus", "Presence",
             ]
         ),
         tests(

@@ -26,6 +26,7 @@ enum BodyFuzz {
         case .quotaSet: read(SetTier.self, writer.text, schema, route)
         case .fileMakeDirectory: read(MakeDirectory.self, writer.text, schema, route)
         case .fileMove: read(MoveFile.self, writer.text, schema, route)
+        case .presenceJoin: read(JoinWorkspace.self, writer.text, schema, route)
         case .gitCommit: read(CommitChanges.self, writer.text, schema, route)
         case .gitBranchCreate: read(CreateBranch.self, writer.text, schema, route)
         case .gitSwitch: read(SwitchBranch.self, writer.text, schema, route)

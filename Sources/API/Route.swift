@@ -137,6 +137,10 @@ public enum RouteID: String, Sendable, CaseIterable {
     case treeDownload, treeUpload
     case gitStatus, gitDiff, gitLog, gitCommit, gitBranchList, gitBranchCreate, gitSwitch, gitPush, gitPull
     case processList, processSignal
+    case terminalRecording
+    case presenceJoin, presenceList, presenceHeartbeat, presenceLeave
+    case cloudWorkspaceJoin, cloudWorkspaceLeave, cloudWorkspaceHeartbeat, cloudWorkspaceGetSessions
+    case cloudWorkspaceGetActiveSessions
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
     case serverList

@@ -30,6 +30,11 @@ extension RouteTable {
         mutation(.cloudWorkspacePause, "cloudWorkspace.pause", .manageEnvironments, "Freeze it."),
         mutation(.cloudWorkspaceResume, "cloudWorkspace.resume", .manageEnvironments, "Let it go on."),
         mutation(.cloudWorkspaceStop, "cloudWorkspace.stop", .manageEnvironments, "Stop it."),
+        mutation(.cloudWorkspaceJoin, "cloudWorkspace.join", .run, "Connect to it, woken if need be."),
+        mutation(.cloudWorkspaceLeave, "cloudWorkspace.leave", .run, "Go, by `sessionId`."),
+        mutation(.cloudWorkspaceHeartbeat, "cloudWorkspace.heartbeat", .run, "Still there, by `sessionId`."),
+        query(.cloudWorkspaceGetSessions, "cloudWorkspace.getSessions", .read, "Who was connected of late."),
+        query(.cloudWorkspaceGetActiveSessions, "cloudWorkspace.getActiveSessions", .read, "Who is connected."),
         mutation(.cloudWorkspaceDelete, "cloudWorkspace.delete", .manageEnvironments, "Destroy it."),
     ]
 

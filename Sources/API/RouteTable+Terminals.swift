@@ -45,6 +45,15 @@ extension RouteTable {
             isAudited: true
         ),
         Route(
+            .terminalRecording,
+            .get,
+            "/v1/environments/{environmentId}/terminals/{terminalId}/recording",
+            .run,
+            "What a terminal showed and when, as far as it is kept: asciicast version 2, for asciinema and other players.",
+            answer: .bytes,
+            isAudited: true
+        ),
+        Route(
             .terminalAttach,
             .get,
             "/v1/environments/{environmentId}/terminals/{terminalId}/attach",

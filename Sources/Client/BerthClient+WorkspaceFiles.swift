@@ -68,6 +68,16 @@ extension BerthClient {
         return try JSONBody.decode(Answer.self, from: try await response.body.collect(upTo: 1 << 20))
     }
 
+    /// Hands over a terminal's recording as it comes.
+    public func recording(environment: String, terminal: String, _ take: ([UInt8]) async throws -> Void) async throws {
+        let response = try await send(
+            .terminalRecording,
+            ["environmentId": environment, "terminalId": terminal],
+            []
+        )
+        while let bytes = try await response.body.next() { try await take(bytes) }
+    }
+
     /// Hands over changes below a directory until cancelled, or the server ends; the first list, empty, says that
     /// everything is watched.
     public func watchFiles(

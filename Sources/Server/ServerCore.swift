@@ -6,6 +6,7 @@ import Domain
 import Environments
 import Executions
 import Jobs
+import Presence
 import Replicas
 import Transport
 import Workers
@@ -27,6 +28,7 @@ struct ServerCore: Sendable {
     let jobs: JobService
     let providers: ProviderHouse
     let workspaces: WorkspaceService
+    let presences: PresenceService
     let workers: WorkerService
     let replicas: ReplicaService
     let forward: ReplicaForward
@@ -98,8 +100,12 @@ struct ServerCore: Sendable {
             try await workspaceFiles(context)
         case .gitStatus, .gitDiff, .gitLog, .gitCommit, .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush,
             .gitPull:
-            try await workspaceGit(context)
-        case .processList, .processSignal: try await processes(context)
+            try await atItsWorker(context, of: { try await housed($0).environment }, workspaceGit)
+        case .presenceJoin, .presenceList, .presenceHeartbeat, .presenceLeave: try await presence(context)
+        case .cloudWorkspaceJoin, .cloudWorkspaceLeave, .cloudWorkspaceHeartbeat, .cloudWorkspaceGetSessions,
+            .cloudWorkspaceGetActiveSessions:
+            try await documentedPresence(context)
+        case .processList, .processSignal: try await atItsWorker(context, processes)
         case .repositoryCreate: try await repositoryCreate(context)
         case .repositoryList: try await repositoryList(context)
         case .repositoryGet: try await repositoryGet(context)
@@ -110,6 +116,7 @@ struct ServerCore: Sendable {
         case .terminalList: try await atItsWorker(context, terminalList)
         case .terminalGet: try await atItsWorker(context, terminalGet)
         case .terminalEnd, .terminalRemove: try await atItsWorker(context, terminalEnd)
+        case .terminalRecording: try await terminalRecording(context)
         case .terminalAttach: try await atItsWorker(context, terminalAttach)
         case .sshPrepare: try await atItsWorker(context, sshPrepare)
         case .sshConnect: try await atItsWorker(context, sshConnect)

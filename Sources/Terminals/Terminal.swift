@@ -14,6 +14,7 @@ public import WorkerProtocol
 public final class Terminal: @unchecked Sendable {
     public private(set) var record: TerminalRecord
     public let scrollback: Scrollback
+    private let times: TimeIndex
     private var viewers: [TerminalViewer] = []
     private var typedBytes: Int64 = 0
     private var state: State = .starting
@@ -30,9 +31,10 @@ public final class Terminal: @unchecked Sendable {
         case ended
     }
 
-    public init(_ record: TerminalRecord, scrollback: Scrollback, loop: EventLoop) {
+    public init(_ record: TerminalRecord, scrollback: Scrollback, times: TimeIndex, loop: EventLoop) {
         self.record = record
         self.scrollback = scrollback
+        self.times = times
         self.loop = loop
         if record.endedAt != nil { state = .ended }
         (inputCame, tellInput) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -77,6 +79,7 @@ public final class Terminal: @unchecked Sendable {
         // The kernel tells the program by SIGWINCH.
         guard ioctl(watched.fileDescriptor, UInt(TIOCSWINSZ), &window) == 0 else { return }
         record.size = size
+        times.note(columns: size.columns, rows: size.rows, from: scrollback.kept.upperBound)
         for viewer in viewers { viewer.show(size) }
     }
 
@@ -129,10 +132,12 @@ public final class Terminal: @unchecked Sendable {
         } else {
             watched = Descriptor(master, loop: loop)
             state = .live(watched, descriptors)
+            if times.isEmpty { times.note(columns: record.size.columns, rows: record.size.rows, from: 0) }
         }
         while true {
             switch try scrollback.receive(fromTerminal: master, tunnelIn: tunnelIn, tunnelOut: tunnelOut) {
             case .moved:
+                times.note(end: scrollback.kept.upperBound, at: loop.time.now)
                 for viewer in viewers { viewer.pump() }
                 try Task.checkCancellation()
                 await Task.yield()
@@ -152,6 +157,20 @@ public final class Terminal: @unchecked Sendable {
         tellInput.finish()
         if case .live(let watched, _) = before { await watched.close() }
         for viewer in viewers { viewer.pump() }
+    }
+
+    /// The kept bytes with their times, as a recording.
+    var recording: RecordingReader {
+        RecordingReader(
+            title: record.name,
+            command: record.command.joined(separator: " "),
+            size: (record.size.columns, record.size.rows),
+            startedAt: record.createdAt,
+            kept: scrollback.kept,
+            entries: times.entries
+        ) { [scrollback] offset, count in
+            try scrollback.read(from: offset, upTo: count)
+        }
     }
 
     /// Its bytes are about to go.

@@ -5,7 +5,7 @@ internal import WorkspaceCalls
 internal import WorkspaceTypes
 
 extension EnvironmentServices {
-    /// Files, git and processes; nil for another service.
+    /// Files, git, processes and recordings; nil for another service.
     func work(_ request: ServiceRequest) async throws -> ServiceStart? {
         if let call = try request.as(FileRequest.self) { return try await files.start(call) }
         if let call = try request.as(GitStatusCall.self) {
@@ -26,6 +26,7 @@ extension EnvironmentServices {
         if let call = try request.as(GitPullCall.self) { return await answer { try await repositories.pull(call) } }
         if try request.as(ProcessListing.self) != nil { return await answer { try await processes.list() } }
         if let call = try request.as(ProcessSignal.self) { return await answer { try await processes.signal(call) } }
+        if let call = try request.as(TerminalRecordingCall.self) { return try await terminals.record(call) }
         return nil
     }
 }

@@ -13,6 +13,8 @@ internal import WorkspaceFiles
 actor FileHouse {
     /// Programs at a time; followers of changes hold one each.
     private static let maximum = 128
+    /// An argument of a program has at most 128 KiB.
+    private static let longestAction = 64 << 10
 
     private let services: Services
     private let program: String
@@ -67,6 +69,9 @@ actor FileHouse {
 
     private func spawn(_ request: FileRequest) async throws -> (Socket, String) {
         let action = String(decoding: try JSONText.encode(request.action), as: UTF8.self)
+        guard action.utf8.count <= Self.longestAction else {
+            throw BerthError(.invalidPath, "a path or a search is too long", remedy: "a path has at most 4,096 bytes")
+        }
         var pair: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
             throw BerthError(.internal, "no descriptor is left", detail: String(cString: strerror(errno)))

@@ -43,6 +43,11 @@ import Testing
             let refused = try await run(["curl", "-s", "-m", "20", "http://\(other)/"])
             #expect(refused.status != 0)
             _ = try await forward.line(containing: "port 9 took no connection", on: .stderr)
+            // A port that somebody has already.
+            let taken = try #require(address.split(separator: ":").last)
+            let second = try await berth.berth("forward", name, "\(taken):8123")
+            #expect(second.status != 0)
+            #expect(second.errors.contains("0:8123"), "\(second.errors)")
             forward.signal(2)
             #expect(try await forward.exit(within: .seconds(20)) == 0)
             inside.signal(2)

@@ -8,7 +8,7 @@ enum Commands {
         + ImageCommands.all
         + QuotaCommands.all
         + TerminalCommands.all + SessionCommands.all + SSHCommands.all
-        + WorkspaceCommands.all + FileCommands.all + GitCommands.all + ProcessCommands.all
+        + WorkspaceCommands.all + FileCommands.all + GitCommands.all + ProcessCommands.all + PresenceCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, ServersCommand.command, DoctorCommand.command,

@@ -76,13 +76,20 @@ extension ServerSession {
         defer { for listener in listeners { loop.execute { listener.close() } } }
         var forwarded: [Forwarded] = []
         for pair in ports {
-            let listener = try await loop.run {
-                guard let address = SocketAddress(numericHost: "127.0.0.1", port: pair.local) else {
-                    throw BerthError(.internal, "there is no loopback")
+            let listener: ListeningSocket
+            do {
+                listener = try await loop.run {
+                    guard let address = SocketAddress(numericHost: "127.0.0.1", port: pair.local) else {
+                        throw BerthError(.internal, "there is no loopback")
+                    }
+                    return try ListeningSocket(tcp: address, loop: loop) { descriptor, _ in
+                        continuation.yield((descriptor, pair.remote))
+                    }
                 }
-                return try ListeningSocket(tcp: address, loop: loop) { descriptor, _ in
-                    continuation.yield((descriptor, pair.remote))
-                }
+            } catch var error as BerthError where pair.local != 0 {
+                error.field = "PORTS"
+                error.remedy = "take another local port, such as 0:\(pair.remote) for a free one"
+                throw error
             }
             listeners.append(listener)
             forwarded.append(Forwarded(address: listener.address.description, port: pair.remote))

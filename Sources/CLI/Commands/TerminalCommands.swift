@@ -5,7 +5,7 @@ import Domain
 
 /// `terminal …`: programs on terminals in environments.
 enum TerminalCommands {
-    static let all = [open, attach, list, end, remove, output]
+    static let all = [open, attach, list, end, remove, output, export]
 
     private static let environment = Operand(name: "ENVIRONMENT", count: .one, about: "name or id of an environment")
     private static let terminal = Operand(name: "TERMINAL", count: .one, about: "its name or id, term_…")
@@ -161,6 +161,21 @@ enum TerminalCommands {
                 default: break
                 }
             }
+            return 0
+        }
+    }
+
+    private static let export = Command(
+        path: ["terminal", "export"],
+        summary: "Write what a terminal showed, and when, as an asciicast (version 2) to standard output.",
+        operands: [environment, terminal],
+        examples: [Example(line: "berth terminal export build watch > watch.cast", about: "For 'asciinema play'")]
+    ) { arguments, terminal in
+        try await ServerSession.with(arguments, terminal) { session in
+            try await session.client.recording(
+                environment: arguments.operands[0],
+                terminal: arguments.operands[1]
+            ) { terminal.writeBytes($0, toError: false) }
             return 0
         }
     }

@@ -59,16 +59,23 @@ extension ReplicaForward {
 // Routes whose answer comes from an environment's worker.
 extension ServerCore {
     /// Served as it comes where the worker is connected to this server, or to none; else that server's answer.
-    func atItsWorker(_ context: RequestContext, _ serve: (RequestContext) async throws -> HTTPResponse) async throws
-        -> HTTPResponse
-    {
-        guard let far = try await farAnswer(context) else { return try await serve(context) }
+    /// - Parameter environment: the one that the request is about; nil: its path names it.
+    func atItsWorker(
+        _ context: RequestContext,
+        of environment: ((RequestContext) async throws -> EnvironmentRecord)? = nil,
+        _ serve: (RequestContext) async throws -> HTTPResponse
+    ) async throws -> HTTPResponse {
+        guard let far = try await farAnswer(context, of: environment) else { return try await serve(context) }
         return far
     }
 
-    private func farAnswer(_ context: RequestContext) async throws -> HTTPResponse? {
+    private func farAnswer(
+        _ context: RequestContext,
+        of named: ((RequestContext) async throws -> EnvironmentRecord)?
+    ) async throws -> HTTPResponse? {
         guard database.dialect.isShared, !context.request.headers.contains(ForwardedCaller.header) else { return nil }
-        var record = try await environment(context)
+        var record: EnvironmentRecord
+        if let named { record = try await named(context) } else { record = try await environment(context) }
         if Self.waking.contains(context.route.id) { record = try await reached(record) }
         guard record.state == .running,
             (try? workers.socket(environment: record.id, instance: record.instance)) == nil,
@@ -81,5 +88,8 @@ extension ServerCore {
     }
 
     /// These do not answer before the environment runs.
-    private static let waking: Set<RouteID> = [.terminalCreate, .terminalAttach, .sshPrepare, .sshConnect]
+    private static let waking: Set<RouteID> = [
+        .terminalCreate, .terminalAttach, .sshPrepare, .sshConnect, .gitStatus, .gitDiff, .gitLog, .gitCommit,
+        .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull,
+    ]
 }

@@ -90,7 +90,7 @@ extension ServerCore {
     }
 
     /// By its id, or the name of one that runs; else the newest of that name.
-    private func terminal(_ context: RequestContext, _ link: LinkChannels) async throws -> TerminalStatus {
+    func terminal(_ context: RequestContext, _ link: LinkChannels) async throws -> TerminalStatus {
         let wanted = context.parameter("terminalId")
         let all = try await terminals(link)
         let found =

@@ -137,7 +137,18 @@ extension ServerCore {
     ) async throws -> Answer {
         let body = context.request.body
         do {
-            while let bytes = try await body.next() { try await exchange.send(bytes) }
+            var count: Int64 = 0
+            while let bytes = try await body.next() {
+                count += Int64(bytes.count)
+                guard count <= configuration.maximumUploadBytes else {
+                    throw BerthError(
+                        .tooLarge,
+                        "what is sent is longer than \(configuration.maximumUploadBytes) bytes",
+                        remedy: "raise maxUploadBytes in the server's configuration, or use rsync over 'berth ssh'"
+                    )
+                }
+                try await exchange.send(bytes)
+            }
             try await exchange.sendEnd()
         } catch let error as BerthError where error.code == .network {
             // A full disk, a condition that does not hold: it says why, and reads no more.

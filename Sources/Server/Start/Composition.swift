@@ -153,6 +153,7 @@ struct Composition: Sendable {
             jobs: jobs,
             providers: house,
             workspaces: workspaces,
+            presences: presences(database, feed, ids, time: time, log: log),
             workers: workers,
             replicas: replicas,
             forward: ReplicaForward(
@@ -250,6 +251,7 @@ struct Composition: Sendable {
         }
         group.addTask { [self] in try await keeping("executions") { try await core.executions.run() } }
         addReplicaServices(to: &group)
+        addPresence(to: &group)
         group.addTask { [self] in try await keeping("workers") { try await core.workers.run() } }
         let retention = ChangeRetention(
             feed: core.feed,

@@ -7,6 +7,7 @@ internal import Relay
 internal import Subprocess
 internal import Terminals
 internal import WorkerProtocol
+internal import WorkspaceCalls
 
 /// Owns the terminals of an environment. Their programs live in the holder, so they outlive this process; what belongs
 /// to a terminal is its row, its scrollback and the holder's child of its id. Lives on the loop.
@@ -51,6 +52,7 @@ actor TerminalHouse {
             let terminal = Terminal(
                 record,
                 scrollback: try Scrollback(path: path(of: record.id)),
+                times: times(of: record.id),
                 loop: services.loop
             )
             terminals[record.id] = terminal
@@ -73,6 +75,9 @@ actor TerminalHouse {
     }
 
     private func path(of id: TerminalID) -> String { "\(services.layout.state)/terminals/\(id)" }
+
+    /// Beside the segments, which makes it go with them.
+    private func times(of id: TerminalID) -> TimeIndex { TimeIndex(path: path(of: id) + "/times") }
 
     private var inOrder: [Terminal] {
         terminals.values.sorted { ($0.record.createdAt, $0.record.id) < ($1.record.createdAt, $1.record.id) }
@@ -116,7 +121,12 @@ extension TerminalHouse {
             size: wish.size.isUsable ? wish.size : .standard,
             createdAt: services.time.now
         )
-        let terminal = Terminal(record, scrollback: try Scrollback(path: path(of: wish.id)), loop: services.loop)
+        let terminal = Terminal(
+            record,
+            scrollback: try Scrollback(path: path(of: wish.id)),
+            times: times(of: wish.id),
+            loop: services.loop
+        )
         // Before the first suspension, so that the same wish cannot come in between.
         terminals[wish.id] = terminal
         do {
@@ -225,6 +235,11 @@ extension TerminalHouse {
     }
 
     func list() -> [TerminalStatus] { inOrder.map(\.status) }
+
+    func record(_ call: TerminalRecordingCall) throws(BerthError) -> ServiceStart {
+        let terminal = try terminal(call.id)
+        return { channel in RecordingEnd(terminal, channel).begin() }
+    }
 
     func view(_ attachment: TerminalAttachment) throws(BerthError) -> ServiceStart {
         let terminal = try terminal(attachment.id)
