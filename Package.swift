@@ -117,7 +117,7 @@ let package = Package(
                 .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
                 .embedInCode("0008-provisioning-log.sql"),
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
-                .embedInCode("0012-bus-topics.sql"),
+                .embedInCode("0012-bus-topics.sql"), .embedInCode("0013-workspaces.sql"),
             ],
             swiftSettings: strict
         ),
@@ -128,7 +128,7 @@ let package = Package(
         controlPlane("Jobs", []),
         controlPlane("Executions", ["Crypto", "OpenSSL", "OutputStore", "WorkerProtocol"]),
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
-        controlPlane("Workspaces", []),
+        controlPlane("Workspaces", ["Crypto"]),
         controlPlane("Uploads", []),
         controlPlane("Replicas", []),
         controlPlane("Bus", ["EventBus", "OpenSSL"]),

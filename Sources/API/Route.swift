@@ -123,6 +123,9 @@ public enum RouteID: String, Sendable, CaseIterable {
     case cloudWorkspaceList, cloudWorkspaceGet, cloudWorkspaceCreate, cloudWorkspacePause, cloudWorkspaceResume
     case cloudWorkspaceStop, cloudWorkspaceDelete
     case environmentActivity, environmentHealth, environmentExtend, quotaGet, quotaSet
+    case workspaceCreate, workspaceUpdate, workspaceRetry, workspaceArchive, workspaceUnarchive, workspaceDelete
+    case workspaceVariables, workspaceVariablesSet, workspaceVariableRemove, workspaceSync, workspaceFiles
+    case workspaceRunStart, workspaceRunStop, workspaceRun
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel

@@ -5,6 +5,7 @@ internal import WorkerProtocol
 /// What this worker offers on channels of the server's: one place that knows all names.
 struct EnvironmentServices: ChannelServices {
     let terminals: TerminalHouse
+    let workspaces: WorkspaceHouse
     let ssh: SSHServer
 
     func start(_ request: ServiceRequest) async throws -> ServiceStart {
@@ -17,17 +18,11 @@ struct EnvironmentServices: ChannelServices {
             let socket = try await ssh.connect(call)
             return { channel in SocketEnd(socket, channel).begin() }
         }
+        if let start = try await workspaces.start(request) { return start }
         throw BerthError(.unsupported, "this worker has no service '\(request.name)'")
     }
 
     private func answer<Value: Sendable & Codable>(_ body: () async throws -> Value) async -> ServiceStart {
-        let answer: ServiceAnswer<Value>
-        do {
-            answer = ServiceAnswer(value: try await body())
-        } catch {
-            answer = ServiceAnswer(refusal: ServiceRefusal(BerthError(wrapping: error)))
-        }
-        let bytes = (try? JSONText.encode(answer)) ?? []
-        return { channel in ReplyEnd(bytes, channel).begin() }
+        await ServiceReply.make(body)
     }
 }

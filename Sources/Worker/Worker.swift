@@ -54,6 +54,7 @@ struct Worker: Sendable {
             holder: holder,
             holderIdentity: HolderIdentity.ofParent(),
             git: git,
+            runner: runner,
             files: ServerFiles(
                 servers: servers,
                 tokenFile: options.tokenFile,
@@ -78,6 +79,7 @@ struct Worker: Sendable {
             core: core,
             channelServices: EnvironmentServices(
                 terminals: terminals,
+                workspaces: WorkspaceHouse(services: services, terminals: terminals),
                 ssh: ssh
             ),
             servers: servers,
