@@ -117,7 +117,9 @@ let package = Package(
                 .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
                 .embedInCode("0008-provisioning-log.sql"),
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
-                .embedInCode("0012-bus-topics.sql"), .embedInCode("0013-workspaces.sql"),
+                .embedInCode("0012-bus-topics.sql"),
+                .embedInCode("0013-snapshots.sql"),
+                .embedInCode("0014-workspaces.sql"),
             ],
             swiftSettings: strict
         ),

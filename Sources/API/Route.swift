@@ -123,6 +123,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case cloudWorkspaceList, cloudWorkspaceGet, cloudWorkspaceCreate, cloudWorkspacePause, cloudWorkspaceResume
     case cloudWorkspaceStop, cloudWorkspaceDelete
     case environmentActivity, environmentHealth, environmentExtend, quotaGet, quotaSet
+    case snapshotCreate, snapshotList, snapshotGet, snapshotRemove, environmentFork, environmentRestore
     case workspaceCreate, workspaceUpdate, workspaceRetry, workspaceArchive, workspaceUnarchive, workspaceDelete
     case workspaceVariables, workspaceVariablesSet, workspaceVariableRemove, workspaceSync, workspaceFiles
     case workspaceRunStart, workspaceRunStop, workspaceRun

@@ -1,7 +1,8 @@
 /// Every route of the server, declared once.
 public enum RouteTable {
     public static let all: [Route] =
-        executions + deadLetters + files + environments + environmentLife + environmentSurface + tunnels + terminals
+        executions + deadLetters + files + environments + environmentLife + environmentSurface + snapshots + tunnels
+        + terminals
         + ssh + workspaces + repositories + jobs + server + servers + bus + compatibility + documentedMachines
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }

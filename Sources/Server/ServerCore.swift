@@ -65,6 +65,8 @@ struct ServerCore: Sendable {
         case .environmentActivity: try await environmentActivity(context)
         case .environmentHealth: try await environmentHealth(context)
         case .environmentExtend: try await environmentExtend(context)
+        case .snapshotCreate, .snapshotList, .snapshotGet, .snapshotRemove, .environmentFork, .environmentRestore:
+            try await snapshotRoute(context)
         case .quotaGet: try await quotaGet(context)
         case .quotaSet: try await quotaSet(context)
         case .environmentStart, .environmentStop, .environmentPause, .environmentResume, .environmentRetry,

@@ -185,7 +185,8 @@ import Transport
                 .environmentPause, .environmentRetry, .environmentResume, .deadLetterRetry, .deadLetterDrop, .jobRetry,
                 .busPublish, .environmentExecute, .environmentNetwork,
                 // Destroyed before, in the order of the table.
-                .environmentExtend, .terminalCreate, .terminalEnd, .terminalRemove,
+                .environmentExtend, .snapshotCreate, .snapshotRemove, .environmentFork, .environmentRestore,
+                .terminalCreate, .terminalEnd, .terminalRemove,
                 .sshPrepare,
             ]
             let others = Set(refused).subtracting(excused)

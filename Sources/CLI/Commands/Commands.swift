@@ -4,7 +4,8 @@ import Base
 enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
-        + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + QuotaCommands.all
+        + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + SnapshotCommands.all
+        + QuotaCommands.all
         + TerminalCommands.all + SSHCommands.all
         + WorkspaceCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
