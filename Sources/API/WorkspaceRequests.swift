@@ -1,4 +1,4 @@
-public import Base
+import Base
 public import Domain
 
 /// `POST /v1/workspaces`. Begins with a repository, an issue, another workspace, or a working tree that there is.

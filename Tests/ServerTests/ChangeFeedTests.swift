@@ -188,6 +188,10 @@ import Transport
                 .environmentExtend, .snapshotCreate, .snapshotRemove, .environmentFork, .environmentRestore,
                 .terminalCreate, .terminalEnd, .terminalRemove,
                 .sshPrepare,
+                // Of no workspace, or of one whose environment was destroyed before.
+                .workspaceCreate, .workspaceRetry, .workspaceUnarchive, .workspaceDelete, .workspaceSync,
+                .workspaceVariableRemove, .workspaceRunStart, .workspaceRunStop, .workspaceArchive, .workspaceUpdate,
+                .workspaceVariablesSet,
             ]
             let others = Set(refused).subtracting(excused)
             #expect(others.allSatisfy { ["vm", "cl"].contains($0.rawValue.prefix(2)) }, "\(others)")

@@ -145,6 +145,7 @@ extension CheckoutMaker {
     private static let resumption = #"""
         set -e
         git() { command git -c core.hooksPath=/dev/null -c core.quotePath=false "$@"; }
+        rm -f -- "$(git rev-parse --git-path index.lock)"
         scratch=$(mktemp -d)
         trap 'rm -rf -- "$scratch"' EXIT
         git diff --name-only --no-renames -z "$1" "$2" > "$scratch/names"
@@ -172,7 +173,6 @@ extension CheckoutMaker {
             fi
         done < "$scratch/mine.txt"
         unset GIT_INDEX_FILE
-        rm -f -- "$(git rev-parse --git-path index.lock)"
         while IFS= read -r file; do
             if git cat-file -e "$1:$file" 2> /dev/null; then continue; fi
             rm -f -- "$file"

@@ -1,4 +1,5 @@
 import API
+import Domain
 import Workspaces
 
 extension Workspace {

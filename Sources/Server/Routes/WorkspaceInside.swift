@@ -1,7 +1,9 @@
 import API
 import Base
+import Database
 import Domain
 import Environments
+import Executions
 import Relay
 import Transport
 import WorkerProtocol

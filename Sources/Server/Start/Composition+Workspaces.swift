@@ -1,5 +1,6 @@
 import Base
 import Domain
+import Environments
 import Executions
 import Workspaces
 
