@@ -88,18 +88,21 @@ let package = Package(
         swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
+        swiftTarget("WorkspaceTypes", ["Base"]),
+        swiftTarget("WorkspaceCalls", ["Base", "WorkerProtocol", "WorkspaceTypes"]),
+        swiftTarget("WorkspaceFiles", ["Base", "WorkerProtocol", "WorkspaceCalls", "WorkspaceTypes"]),
         swiftTarget("Relay", ["Base", "EventLoop", "Transport", "WorkerProtocol"]),
         swiftTarget(
             "Terminals",
             ["Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol"]
         ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
-        swiftTarget("API", ["Base", "Domain"]),
+        swiftTarget("API", ["Base", "Domain", "WorkspaceTypes"]),
         swiftTarget(
             "BerthCore",
             [
                 "Base", "EventLoop", "OpenSSL", "Domain", "AgentProtocol", "HolderProtocol", "Subprocess", "Database",
-                "OutputStore",
+                "OutputStore", "WorkspaceTypes",
             ]
         ),
         swiftTarget(
@@ -142,7 +145,7 @@ let package = Package(
                 "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
-                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus",
+                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "WorkspaceCalls", "WorkspaceTypes",
             ]
         ),
         swiftTarget(
@@ -150,15 +153,16 @@ let package = Package(
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
                 "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain", "Terminals",
+                "WorkspaceCalls", "WorkspaceFiles", "WorkspaceTypes",
             ]
         ),
-        swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),
+        swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop", "WorkspaceTypes"]),
         swiftTarget(
             "CLI",
             [
                 "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport",
                 "EventLoop", "Relay", "Database", "Migrations",
-                "Server", "Worker",
+                "Server", "Worker", "WorkspaceCalls", "WorkspaceFiles", "WorkspaceTypes",
             ]
         ),
 
@@ -226,8 +230,12 @@ let package = Package(
         ),
         tests("MachineLinkTests", ["MachineLink"]),
         tests("ProvidersTests", ["Providers", "Domain"]),
+        tests(
+            "WorkspaceFilesTests",
+            ["WorkspaceFiles", "WorkspaceCalls", "WorkspaceTypes", "WorkerProtocol"]
+        ),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
-        tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
+        tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop", "WorkspaceTypes"]),
         tests(
             "WorkerTests",
             ["Worker", "WorkerProtocol", "BerthCore", "Domain", "Transport", "EventLoop", "OutputStore", "Subprocess"]

@@ -125,13 +125,17 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentActivity, environmentHealth, environmentExtend, quotaGet, quotaSet
     case snapshotCreate, snapshotList, snapshotGet, snapshotRemove, environmentFork, environmentRestore
     case workspaceCreate, workspaceUpdate, workspaceRetry, workspaceArchive, workspaceUnarchive, workspaceDelete
-    case workspaceVariables, workspaceVariablesSet, workspaceVariableRemove, workspaceSync, workspaceFiles
+    case workspaceVariables, workspaceVariablesSet, workspaceVariableRemove, workspaceSync, workspaceConfiguration
     case workspaceRunStart, workspaceRunStop, workspaceRun
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel
     case terminalCreate, terminalList, terminalGet, terminalEnd, terminalRemove, terminalAttach
     case sshPrepare, sshConnect
+    case fileList, fileStat, fileRead, fileWrite, fileRemove, fileMakeDirectory, fileMove, fileSearch, fileWatch
+    case treeDownload, treeUpload
+    case gitStatus, gitDiff, gitLog, gitCommit, gitBranchList, gitBranchCreate, gitSwitch, gitPush, gitPull
+    case processList, processSignal
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
     case serverList

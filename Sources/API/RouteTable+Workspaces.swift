@@ -115,12 +115,12 @@ extension RouteTable {
             isAudited: true
         ),
         Route(
-            .workspaceFiles,
+            .workspaceConfiguration,
             .get,
             "/v1/workspaces/{workspaceId}/configuration",
             .read,
             "What the repository's berth.json says, and what other tools' files would give. Needs a running environment.",
-            answer: .json(.workspaceFiles)
+            answer: .json(.workspaceConfiguration)
         ),
         Route(
             .workspaceRun,

@@ -3,7 +3,8 @@ public enum RouteTable {
     public static let all: [Route] =
         executions + deadLetters + files + environments + environmentLife + environmentSurface + snapshots + tunnels
         + terminals
-        + ssh + workspaces + repositories + jobs + server + servers + bus + compatibility + documentedMachines
+        + ssh + workspaces + repositories + workspaceFiles + git + processes
+        + jobs + server + servers + bus + compatibility + documentedMachines
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }
 
@@ -137,7 +138,7 @@ public enum RouteTable {
             answer: .json(.environmentWhy)
         ),
         verb(.environmentStart, "start", "Start a stopped environment."),
-        verb(.environmentStop, "stop", "Stop it; its files stay."),
+        verb(.environmentStop, "stop", "Stop it: its files stay, and `lost` of the answer says what does not."),
         verb(.environmentPause, "pause", "Freeze its processes where the provider can."),
         verb(.environmentResume, "resume", "Let a paused environment go on."),
         verb(.environmentRetry, "retry", "Try again what failed."),

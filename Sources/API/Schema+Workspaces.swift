@@ -159,8 +159,8 @@ extension Schema {
         ]
     )
 
-    static let workspaceFiles = Schema.object(
-        name: "WorkspaceFiles",
+    static let workspaceConfiguration = Schema.object(
+        name: "WorkspaceConfigurationFiles",
         members: [
             .required("configuration", .any, "scripts, environment and ports"),
             .optional("file", .string(), "where it comes from"),

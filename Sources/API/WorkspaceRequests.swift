@@ -100,7 +100,7 @@ public struct StartRunScript: Sendable, Codable, Equatable {
 }
 
 /// What the repository says about its workspaces, and what other tools' files would give.
-public struct WorkspaceFiles: Sendable, Codable, Equatable {
+public struct WorkspaceConfigurationFiles: Sendable, Codable, Equatable {
     public var configuration: WorkspaceConfiguration
     public var file: String?
     public var problem: String?

@@ -62,7 +62,7 @@ struct ServerCore: Sendable {
         case .environmentList: try await environmentList(context)
         case .environmentGet: try await environmentGet(context)
         case .environmentWhy: try await environmentWhy(context)
-        case .environmentActivity: try await environmentActivity(context)
+        case .environmentActivity: try await atItsWorker(context, environmentActivity)
         case .environmentHealth: try await environmentHealth(context)
         case .environmentExtend: try await environmentExtend(context)
         case .snapshotCreate, .snapshotList, .snapshotGet, .snapshotRemove, .environmentFork, .environmentRestore:
@@ -91,23 +91,30 @@ struct ServerCore: Sendable {
             try await documented(context)
         case .workspaceCreate, .workspaceUpdate, .workspaceRetry, .workspaceArchive, .workspaceUnarchive,
             .workspaceDelete, .workspaceVariables, .workspaceVariablesSet, .workspaceVariableRemove, .workspaceSync,
-            .workspaceFiles, .workspaceRun, .workspaceRunStart, .workspaceRunStop:
+            .workspaceConfiguration, .workspaceRun, .workspaceRunStart, .workspaceRunStop:
             try await workspaceVerb(context)
         case .workspaceList: try await workspaceList(context)
         case .workspaceGet: try await workspaceGet(context)
+        case .fileList, .fileStat, .fileRead, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .fileSearch,
+            .fileWatch, .treeDownload, .treeUpload:
+            try await workspaceFiles(context)
+        case .gitStatus, .gitDiff, .gitLog, .gitCommit, .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush,
+            .gitPull:
+            try await workspaceGit(context)
+        case .processList, .processSignal: try await processes(context)
         case .repositoryCreate: try await repositoryCreate(context)
         case .repositoryList: try await repositoryList(context)
         case .repositoryGet: try await repositoryGet(context)
         case .workerList: try await workerList(context)
         case .environmentTunnel: try await environmentTunnel(context)
         case .workerTunnel: try await workerTunnel(context)
-        case .terminalCreate: try await terminalCreate(context)
-        case .terminalList: try await terminalList(context)
-        case .terminalGet: try await terminalGet(context)
-        case .terminalEnd, .terminalRemove: try await terminalEnd(context)
-        case .terminalAttach: try await terminalAttach(context)
-        case .sshPrepare: try await sshPrepare(context)
-        case .sshConnect: try await sshConnect(context)
+        case .terminalCreate: try await atItsWorker(context, terminalCreate)
+        case .terminalList: try await atItsWorker(context, terminalList)
+        case .terminalGet: try await atItsWorker(context, terminalGet)
+        case .terminalEnd, .terminalRemove: try await atItsWorker(context, terminalEnd)
+        case .terminalAttach: try await atItsWorker(context, terminalAttach)
+        case .sshPrepare: try await atItsWorker(context, sshPrepare)
+        case .sshConnect: try await atItsWorker(context, sshConnect)
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

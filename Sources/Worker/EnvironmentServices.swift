@@ -7,6 +7,9 @@ struct EnvironmentServices: ChannelServices {
     let terminals: TerminalHouse
     let workspaces: WorkspaceHouse
     let ssh: SSHServer
+    let files: FileHouse
+    let repositories: RepositoryHouse
+    let processes: ProcessHouse
 
     func start(_ request: ServiceRequest) async throws -> ServiceStart {
         if let call = try request.as(TerminalCreation.self) { return await answer { try await terminals.create(call) } }
@@ -19,10 +22,11 @@ struct EnvironmentServices: ChannelServices {
             return { channel in SocketEnd(socket, channel).begin() }
         }
         if let start = try await workspaces.start(request) { return start }
+        if let start = try await work(request) { return start }
         throw BerthError(.unsupported, "this worker has no service '\(request.name)'")
     }
 
-    private func answer<Value: Sendable & Codable>(_ body: () async throws -> Value) async -> ServiceStart {
+    func answer<Value: Sendable & Codable>(_ body: () async throws -> Value) async -> ServiceStart {
         await ServiceReply.make(body)
     }
 }

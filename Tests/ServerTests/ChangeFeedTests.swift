@@ -187,7 +187,8 @@ import Transport
                 // Destroyed before, in the order of the table.
                 .environmentExtend, .snapshotCreate, .snapshotRemove, .environmentFork, .environmentRestore,
                 .terminalCreate, .terminalEnd, .terminalRemove,
-                .sshPrepare,
+                .sshPrepare, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .treeUpload,
+                .gitCommit, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .processSignal,
                 // Of no workspace, or of one whose environment was destroyed before.
                 .workspaceCreate, .workspaceRetry, .workspaceUnarchive, .workspaceDelete, .workspaceSync,
                 .workspaceVariableRemove, .workspaceRunStart, .workspaceRunStop, .workspaceArchive, .workspaceUpdate,

@@ -7,7 +7,7 @@ enum Commands {
         + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + SnapshotCommands.all
         + QuotaCommands.all
         + TerminalCommands.all + SSHCommands.all
-        + WorkspaceCommands.all
+        + WorkspaceCommands.all + FileCommands.all + GitCommands.all + ProcessCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, ServersCommand.command, DoctorCommand.command,

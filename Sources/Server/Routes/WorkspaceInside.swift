@@ -48,13 +48,13 @@ extension ServerCore {
         return try await link.call(call, until: time.uptime + Self.longCallTime)
     }
 
-    func workspaceFiles(_ record: WorkspaceRecord) async throws -> HTTPResponse {
+    func workspaceConfiguration(_ record: WorkspaceRecord) async throws -> HTTPResponse {
         let look = try await link(record).call(
             WorkspaceLookCall(directory: record.directory),
             until: time.uptime + Self.callTime
         )
         return try Self.json(
-            WorkspaceFiles(
+            WorkspaceConfigurationFiles(
                 configuration: look.configuration,
                 file: look.file,
                 problem: look.problem,

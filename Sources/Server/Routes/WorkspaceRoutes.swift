@@ -66,7 +66,7 @@ extension ServerCore {
             return try await workspaceVariables(record, context)
         case .workspaceSync:
             return Self.workspace(try await sync(record))
-        case .workspaceFiles: return try await workspaceFiles(record)
+        case .workspaceConfiguration: return try await workspaceConfiguration(record)
         default: return try await runScript(record, context)
         }
     }

@@ -79,7 +79,7 @@ struct Composition: Sendable {
             replica: seat.id,
             isHome: configuration.role.runsJobs,
             capacity: try configuration.capacity(),
-            spares: spares(configuration, house, principal),
+            spares: try spares(configuration, house, principal),
             log: log
         )
         let workspaces = WorkspaceService(

@@ -95,7 +95,7 @@ enum WorkspaceRunCommands {
                 path: ["environmentId": id.text]
             )
             if let editor {
-                let files: WorkspaceFiles = try await session.client.call(.workspaceFiles, path: path)
+                let files: WorkspaceConfigurationFiles = try await session.client.call(.workspaceConfiguration, path: path)
                 let link = EditorLink(editor: editor, environment: environment.name, path: files.path)
                 try session.print(["url": link.url]) { link.url + "\n" }
                 return 0
@@ -124,8 +124,8 @@ enum WorkspaceRunCommands {
         examples: [Example(line: "berth ws import-config login", about: "Text for a berth.json of the repository")]
     ) { arguments, terminal in
         try await ServerSession.with(arguments, terminal) { session in
-            let files: WorkspaceFiles = try await session.client.call(
-                .workspaceFiles,
+            let files: WorkspaceConfigurationFiles = try await session.client.call(
+                .workspaceConfiguration,
                 path: ["workspaceId": arguments.operands[0]]
             )
             try session.print(files) {
