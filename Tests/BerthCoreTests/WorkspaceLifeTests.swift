@@ -93,7 +93,9 @@ import Testing
         }
         #expect(walled?.code == .unsupported)
         let within = place.request(remote, branch: "main", directory: place.directory.path)
-        let none = await #expect(throws: BerthError.self) { try await maker.make(within, from: try place.mirror(remote)) }
+        let none = await #expect(throws: BerthError.self) {
+            try await maker.make(within, from: try place.mirror(remote))
+        }
         #expect(none?.code == .invalidPath)
     }
 }

@@ -116,7 +116,8 @@ import Workspaces
 
     @Test func `names and branches are taken once, and free again behind an archive`() async throws {
         try await ControlPlane.with(runs: false) { plane in
-            let first = try await plane.workspaces.create(try await wish(plane, name: "login", branch: "fix/a")).workspace
+            let first = try await plane.workspaces.create(try await wish(plane, name: "login", branch: "fix/a"))
+                .workspace
             let named = try await wish(plane, name: "login")
             let name = await #expect(throws: BerthError.self) { try await plane.workspaces.create(named) }
             #expect(name?.code == .conflict && name?.field == "name")
@@ -129,7 +130,9 @@ import Workspaces
             #expect(one.name == "fix-the-login" && two.name.hasPrefix("fix-the-login-"))
             for bad in ["", "Ab", "a b", "ws_x", ".a", "-a", String(repeating: "a", count: 61)] {
                 let odd = try await wish(plane, name: bad)
-                #expect(await #expect(throws: BerthError.self) { try await plane.workspaces.create(odd) }?.field == "name")
+                #expect(
+                    await #expect(throws: BerthError.self) { try await plane.workspaces.create(odd) }?.field == "name"
+                )
             }
             let archived = try await plane.workspaces.archive(
                 first.id,

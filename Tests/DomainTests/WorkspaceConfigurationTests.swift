@@ -49,7 +49,8 @@ import Testing
         ("factory-factory.json", #"{"scripts":{"setup":"a","run":"b","cleanup":"c"}}"#, "a", "b", "c"),
         ("conductor.json", #"{"scripts":{"setup":"a","run":"b","archive":"c"}}"#, "a", "b", "c"),
         (
-            ".cursor/environment.json", #"{"install":"a","terminals":[{"name":"x","command":"b"}],"ports":[{"port":1}]}"#,
+            ".cursor/environment.json",
+            #"{"install":"a","terminals":[{"name":"x","command":"b"}],"ports":[{"port":1}]}"#,
             "a", "b", nil
         ),
         (
@@ -99,7 +100,8 @@ import Testing
     @Test(arguments: [
         "https://github.com/me/app/pull/7", "https://github.com/me/app/issues/", "https://github.com/me/app/issues/0",
         "https://github.com/me/app/issues/7?x=1", "http://github.com/me/app/issues/7", "https://me/app/issues/7",
-        "https://user@github.com/me/app/issues/7", "https://github.com/me/../issues/7", "https://github.com/-x/app/issues/7",
+        "https://user@github.com/me/app/issues/7", "https://github.com/me/../issues/7",
+        "https://github.com/-x/app/issues/7",
         "https://github.com/me/app/issues/7/x", "https://github.com/me/app/issues/99999999999", "",
     ])
     func `anything else is refused`(text: String) {
@@ -128,7 +130,9 @@ import Testing
         )
     }
 
-    private func state(_ plan: SyncPlan) -> SyncState? { if case .report(let report) = plan { report.state } else { nil } }
+    private func state(_ plan: SyncPlan) -> SyncState? {
+        if case .report(let report) = plan { report.state } else { nil }
+    }
 
     @Test func `a branch moves only where it is behind and nothing else`() {
         #expect(plan(behind: 3) == .fastForward(behind: 3))

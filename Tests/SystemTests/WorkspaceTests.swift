@@ -9,7 +9,9 @@ import Testing
     private static func remote(_ berth: Installation, _ files: [String: String]) async throws -> String {
         let work = berth.directory.file("work")
         try await check(["git", "init", "-q", "-b", "main", work])
-        for (name, text) in files.sorted(by: { $0.key < $1.key }) { try berth.directory.write(text, to: "work/\(name)") }
+        for (name, text) in files.sorted(by: { $0.key < $1.key }) {
+            try berth.directory.write(text, to: "work/\(name)")
+        }
         try await commit("First", work)
         let bare = berth.directory.file("remote.git")
         try await check(["git", "clone", "-q", "--bare", work, bare])
@@ -39,7 +41,17 @@ import Testing
             _ = try await berth.json("env", "create", "here", "--provider", "host")
             let url = try await Self.remote(berth, ["berth.json": Self.configuration, ".gitignore": "setup.log\n"])
             let made = try await berth.berth(
-                "ws", "create", url, "-e", "here", "--name", "login", "--branch", "main", "--env", "KEY=s3cret-value"
+                "ws",
+                "create",
+                url,
+                "-e",
+                "here",
+                "--name",
+                "login",
+                "--branch",
+                "main",
+                "--env",
+                "KEY=s3cret-value"
             )
             #expect(made.status == 0, "\(made.errors)")
             #expect(made.output.contains("setting up for dev with s3cret-value"), "\(made.output)")
@@ -123,7 +135,9 @@ import Testing
             let failed = try await berth.json("ws", "show", "app")
             #expect(failed["status"]?.string == "FAILED")
             #expect(failed["errorMessage"] != nil)
-            #expect(try await berth.berth("ws", "create", url, "-e", "here", "--name", "app").errors.contains("already"))
+            #expect(
+                try await berth.berth("ws", "create", url, "-e", "here", "--name", "app").errors.contains("already")
+            )
             let again = try await berth.berth("ws", "retry", "app")
             #expect(again.status != 0)
             #expect(try await berth.json("ws", "show", "app")["initRetryCount"]?.integer == 1)
@@ -198,7 +212,11 @@ import Testing
             #expect(copy.status == 0, "\(copy.errors)")
             #expect(try await check(look, directory: work) == before)
             let seen = try await berth.berth(
-                "run", "-w", "copy", "--agent", "command",
+                "run",
+                "-w",
+                "copy",
+                "--agent",
+                "command",
                 "git status --porcelain; git show :a.txt; cat a.txt b.txt 'new dir/ünü.txt'; "
                     + "git show stash@{0}:a.txt; git branch --format='%(refname:short)'; git config remote.origin.url"
             )
@@ -236,7 +254,13 @@ import Testing
             let port = try #require(try await endpoint.line(containing: "port ").split(separator: " ").last)
             let variables = ["GITHUB_API_URL": "http://127.0.0.1:\(port)", "GH_TOKEN": "good"]
             let made = try await berth.berth(
-                "ws", "create", url, "-e", "here", "--issue", "https://github.com/me/app/issues/7",
+                "ws",
+                "create",
+                url,
+                "-e",
+                "here",
+                "--issue",
+                "https://github.com/me/app/issues/7",
                 variables: variables
             )
             #expect(made.status == 0, "\(made.errors)")
@@ -249,7 +273,13 @@ import Testing
             #expect(try await berth.json("ws", "show", "child")["creationSource"]?.string == "CHILD_WORKSPACE")
 
             let plain = try await berth.berth(
-                "ws", "create", url, "-e", "here", "--issue", "https://github.com/me/app/issues/8",
+                "ws",
+                "create",
+                url,
+                "-e",
+                "here",
+                "--issue",
+                "https://github.com/me/app/issues/8",
                 variables: variables.merging(["GH_TOKEN": "bad"]) { $1 }
             )
             #expect(plain.status == 0 && plain.errors.contains("was not read"), "\(plain.errors)")

@@ -82,7 +82,8 @@ extension CheckoutMaker {
                 }
             }
             _ = try await git.asAgent(
-                shell: #"if [ -e "$1" ]; then rm -rf -- "$2" && mv -- "$1" "$2"; fi; chmod -R u+rwX -- "$2" 2>/dev/null; rm -rf -- "$2""#,
+                shell:
+                    #"if [ -e "$1" ]; then rm -rf -- "$2" && mv -- "$1" "$2"; fi; chmod -R u+rwX -- "$2" 2>/dev/null; rm -rf -- "$2""#,
                 [path, gone],
                 in: root,
                 deadline: git.configuration.transferDeadline

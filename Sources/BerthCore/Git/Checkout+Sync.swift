@@ -145,7 +145,9 @@ extension CheckoutMaker {
     private static let resumption = #"""
         set -e
         git() { command git -c core.hooksPath=/dev/null -c core.quotePath=false "$@"; }
-        rm -f -- "$(git rev-parse --git-path index.lock)"
+        for lock in index HEAD "$(git symbolic-ref -q HEAD)"; do
+            rm -f -- "$(git rev-parse --git-path "$lock.lock")"
+        done
         scratch=$(mktemp -d)
         trap 'rm -rf -- "$scratch"' EXIT
         git diff --name-only --no-renames -z "$1" "$2" > "$scratch/names"
@@ -191,13 +193,17 @@ extension CheckoutMaker {
     }
 
     /// Commits that `remote` lacks, and that `head` lacks.
-    private func distance(_ head: String?, _ remote: String, in path: String) async throws -> (ahead: Int, behind: Int) {
+    private func distance(_ head: String?, _ remote: String, in path: String) async throws -> (ahead: Int, behind: Int)
+    {
         guard let head else {
             let all = try await git.asAgent(["rev-list", "--count", remote, "--"], in: path).checked("count commits")
             return (0, Int(all.outputText.trimmed) ?? 0)
         }
-        let counts = try await git.asAgent(["rev-list", "--left-right", "--count", "\(head)...\(remote)", "--"], in: path)
-            .checked("compare with the remote")
+        let counts = try await git.asAgent(
+            ["rev-list", "--left-right", "--count", "\(head)...\(remote)", "--"],
+            in: path
+        )
+        .checked("compare with the remote")
         let numbers = counts.outputText.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
         return numbers.count == 2 ? (numbers[0], numbers[1]) : (0, 0)
     }

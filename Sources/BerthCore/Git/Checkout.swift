@@ -124,23 +124,24 @@ public struct CheckoutMaker: Sendable {
         _ = try await git.asAgent(["init", "--quiet", "--template=", part], in: root).checked("make the checkout")
         // Mirrors lose nothing, so their objects need not lie here as well.
         _ = try await git.asAgent(
-            shell: #"mkdir -p "$1/.git/objects/info" && printf '%s\n' "$2/objects" > "$1/.git/objects/info/alternates""#,
+            shell:
+                #"mkdir -p "$1/.git/objects/info" && printf '%s\n' "$2/objects" > "$1/.git/objects/info/alternates""#,
             [part, mirror.path],
             in: root
         )
         .checked("share the mirror's objects")
         let steps: [([String], String)] =
             [
-            (["remote", "add", "origin", request.repositoryURL], "name the remote"),
-            (
-                [
-                    "fetch", "--quiet", "--no-write-fetch-head", "--force", mirror.path,
-                    "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*", commit,
-                ], "copy the repository"
-            ),
-        ] + more + [
-            (["checkout", "--quiet", "--force", "-B", request.branch, commit, "--"], "check out the base"),
-        ] + last
+                (["remote", "add", "origin", request.repositoryURL], "name the remote"),
+                (
+                    [
+                        "fetch", "--quiet", "--no-write-fetch-head", "--force", mirror.path,
+                        "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*", commit,
+                    ], "copy the repository"
+                ),
+            ] + more + [
+                (["checkout", "--quiet", "--force", "-B", request.branch, commit, "--"], "check out the base")
+            ] + last
         for (arguments, what) in steps {
             _ = try await git.asAgent(
                 arguments,

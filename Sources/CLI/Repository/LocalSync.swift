@@ -96,6 +96,10 @@ struct LocalSync: Sendable {
                 remedy: "log in, for example with 'gh auth login', then run this again"
             )
         }
-        return SyncReport(.unreachable, message: "the remote cannot be asked: \(fetched.complaint)", remedy: "try again later")
+        return SyncReport(
+            .unreachable,
+            message: "the remote cannot be asked: \(fetched.complaint)",
+            remedy: "try again later"
+        )
     }
 }

@@ -101,7 +101,9 @@ struct WorkingTreeState: Sendable {
 
         func commit(_ tree: String, on head: String) throws -> String {
             var variables = repository.environment
-            for name in WorkingTreeState.author { variables[name] = name.hasSuffix("EMAIL") ? "berth@localhost" : "Berth" }
+            for name in WorkingTreeState.author {
+                variables[name] = name.hasSuffix("EMAIL") ? "berth@localhost" : "Berth"
+            }
             return try run(["commit-tree", tree, "-p", head, "-m", "State of a working tree"], in: git, variables).text
         }
 

@@ -197,7 +197,12 @@ extension WorkspaceService {
         }
     }
 
-    private func write(_ change: Change, over record: WorkspaceRecord, at now: Timestamp, in transaction: FeedTransaction)
+    private func write(
+        _ change: Change,
+        over record: WorkspaceRecord,
+        at now: Timestamp,
+        in transaction: FeedTransaction
+    )
         throws
     {
         let state = change.machine.state

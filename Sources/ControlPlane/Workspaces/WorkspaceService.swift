@@ -127,8 +127,16 @@ extension WorkspaceService {
         limit: Int = 100
     ) async throws -> [WorkspaceRecord] {
         try await database.read { connection in
-            try connection.rows(WorkspaceStore.list, organization, user, environment, after, limit, withArchived ? 1 : 0)
-                .map(WorkspaceStore.record)
+            try connection.rows(
+                WorkspaceStore.list,
+                organization,
+                user,
+                environment,
+                after,
+                limit,
+                withArchived ? 1 : 0
+            )
+            .map(WorkspaceStore.record)
         }
     }
 
@@ -148,7 +156,9 @@ extension WorkspaceService {
     public func find(_ wanted: String, organization: OrganizationID, user: UserID, visibleTo: UserID?) async throws
         -> WorkspaceRecord
     {
-        if let id = try? WorkspaceID(wanted) { return try await get(id, organization: organization, visibleTo: visibleTo) }
+        if let id = try? WorkspaceID(wanted) {
+            return try await get(id, organization: organization, visibleTo: visibleTo)
+        }
         let row = try await database.read { try $0.first(WorkspaceStore.byName, organization, user, wanted) }
         guard let row else {
             throw BerthError(

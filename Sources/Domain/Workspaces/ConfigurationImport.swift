@@ -79,7 +79,9 @@ public struct ConfigurationImport: Sendable, Codable, Equatable {
         let start = Self.command(document["start"])
         configuration.scripts.run = terminals.first.flatMap { Self.command($0["command"]) } ?? start
         if terminals.count > 1 { notes.append("only the first of \(terminals.count) terminals becomes the run script") }
-        if !terminals.isEmpty, start != nil { notes.append("'start' is left out: the first terminal is the run script") }
+        if !terminals.isEmpty, start != nil {
+            notes.append("'start' is left out: the first terminal is the run script")
+        }
         configuration.ports = Self.ports(document["ports"])
         if document["build"] != nil || document["snapshot"] != nil {
             notes.append("the machine's own image is not taken; give the environment one with --image")

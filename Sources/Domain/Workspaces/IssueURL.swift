@@ -37,7 +37,8 @@ public struct IssueURL: Sendable, Equatable, CustomStringConvertible {
         func isPlain(_ name: String) -> Bool {
             !name.isEmpty && name.utf8.count <= 100 && name != "." && name != ".." && !name.looksLikeOption
                 && name.unicodeScalars.allSatisfy {
-                    $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "._-".unicodeScalars.contains($0))
+                    $0.isASCII
+                        && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "._-".unicodeScalars.contains($0))
                 }
         }
         guard isPlain(parts[0]), parts[0].contains("."), isPlain(parts[1]), isPlain(parts[2]) else {

@@ -148,7 +148,8 @@ extension LocatedJSON {
         private mutating func word() -> String {
             var text = String.UnicodeScalarView()
             while let scalar = peek,
-                scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "+-._$".unicodeScalars.contains(scalar)
+                scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+                    || "+-._$".unicodeScalars.contains(scalar)
             {
                 text.append(scalar)
                 place += 1
@@ -164,7 +165,9 @@ extension LocatedJSON {
             if digits.lowercased().hasPrefix("0x") {
                 return UInt64(digits.dropFirst(2), radix: 16).map { sign * Double($0) }
             }
-            guard let first = digits.unicodeScalars.first, ("0"..."9").contains(first) || first == "." else { return nil }
+            guard let first = digits.unicodeScalars.first, ("0"..."9").contains(first) || first == "." else {
+                return nil
+            }
             return Double(digits.hasPrefix(".") ? "0" + digits : digits.hasSuffix(".") ? digits + "0" : String(digits))
                 .map { sign * $0 }
         }
@@ -188,7 +191,11 @@ extension LocatedJSON {
                 try skip()
                 members.append((name, nameLine, try value(depth: depth + 1)))
                 try skip()
-                if peek == "," { place += 1 } else if peek != "}" { throw mistake("',' or '}' is missing before \(here)") }
+                if peek == "," {
+                    place += 1
+                } else if peek != "}" {
+                    throw mistake("',' or '}' is missing before \(here)")
+                }
             }
             place += 1
             return .object(members)
@@ -202,7 +209,11 @@ extension LocatedJSON {
                 if peek == "]" { break }
                 elements.append(try value(depth: depth + 1))
                 try skip()
-                if peek == "," { place += 1 } else if peek != "]" { throw mistake("',' or ']' is missing before \(here)") }
+                if peek == "," {
+                    place += 1
+                } else if peek != "]" {
+                    throw mistake("',' or ']' is missing before \(here)")
+                }
             }
             place += 1
             return .array(elements)

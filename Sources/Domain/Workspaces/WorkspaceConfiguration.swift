@@ -85,7 +85,12 @@ extension WorkspaceConfiguration {
         var variables: [String: String] = [:]
         for (name, line, value) in try members(value, "environment", file) {
             guard VariableName.isValid(name) else {
-                throw mistake("'\(name.prefix(80))' is no name for a variable", "environment.\(name.prefix(80))", line, file)
+                throw mistake(
+                    "'\(name.prefix(80))' is no name for a variable",
+                    "environment.\(name.prefix(80))",
+                    line,
+                    file
+                )
             }
             variables[name] = try text(value, "environment.\(name)", file)
         }
@@ -115,7 +120,9 @@ extension WorkspaceConfiguration {
     }
 
     private static func text(_ value: LocatedJSON, _ key: String, _ file: String) throws(BerthError) -> String {
-        guard let text = value.string else { throw mistake("a string is needed, not \(value.kind)", key, value.line, file) }
+        guard let text = value.string else {
+            throw mistake("a string is needed, not \(value.kind)", key, value.line, file)
+        }
         guard !text.utf8.contains(0) else { throw mistake("a NUL character is not allowed", key, value.line, file) }
         return text
     }

@@ -35,7 +35,9 @@ enum CheckoutFiles {
     /// Those that say something about workspaces, by name.
     static func configurations(in checkout: String) -> [String: String] {
         var texts: [String: String] = [:]
-        for name in [WorkspaceConfiguration.fileName] + ConfigurationImport.files { texts[name] = text(name, in: checkout) }
+        for name in [WorkspaceConfiguration.fileName] + ConfigurationImport.files {
+            texts[name] = text(name, in: checkout)
+        }
         return texts
     }
 

@@ -43,7 +43,8 @@ extension WorkspaceHouse {
                 .notFound,
                 "the repository names no run script",
                 field: "scripts.run",
-                remedy: "write it into \(WorkspaceConfiguration.fileName), or give a command: berth ws run NAME -- COMMAND"
+                remedy:
+                    "write it into \(WorkspaceConfiguration.fileName), or give a command: berth ws run NAME -- COMMAND"
             )
         }
         var variables = call.variables ?? [:]

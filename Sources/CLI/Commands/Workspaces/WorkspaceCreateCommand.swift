@@ -14,7 +14,10 @@ enum WorkspaceCreateCommand {
             Example(line: "berth ws create https://github.com/me/app --name login", about: "From its default branch"),
             Example(line: "berth ws create --issue https://github.com/me/app/issues/7", about: "For an issue"),
             Example(line: "berth ws create --from login --name login-2", about: "From another one's commits"),
-            Example(line: "berth ws create . -e new", about: "This directory's repository, in an environment of its own"),
+            Example(
+                line: "berth ws create . -e new",
+                about: "This directory's repository, in an environment of its own"
+            ),
         ],
         discussion: """
             The repository's berth.json says what is run to set it up; without one, the files of other tools do: see
@@ -34,8 +37,17 @@ enum WorkspaceCreateCommand {
             .value("git-user", "NAME", "User name for the repository's host; default x-access-token."),
             .value("git-secret", "NAME", "Password or token for the repository's host, given like --secret."),
             .value("ssh-key", "FILE", "Private key for a repository behind ssh; without a passphrase."),
-            .value("known-hosts", "FILE", "Host keys to trust for it; default: the first one seen, which may not change."),
-            .value("environment", short: "e", "NAME", "Environment by name or id; 'new' for one of its own; default: yours."),
+            .value(
+                "known-hosts",
+                "FILE",
+                "Host keys to trust for it; default: the first one seen, which may not change."
+            ),
+            .value(
+                "environment",
+                short: "e",
+                "NAME",
+                "Environment by name or id; 'new' for one of its own; default: yours."
+            ),
             SharedOptions.provider,
             SharedOptions.image,
             .value("env", "NAME=VALUE", "Variable of its programs.", repeats: true),

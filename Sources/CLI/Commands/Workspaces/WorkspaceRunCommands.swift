@@ -19,7 +19,10 @@ enum WorkspaceRunCommands {
         examples: [
             Example(line: "berth ws run login", about: "The script of its berth.json"),
             Example(line: "berth ws run login --status", about: "Its state and its ports"),
-            Example(line: "berth ws run login -- python3 -m http.server {port}", about: "Another program, on a free port"),
+            Example(
+                line: "berth ws run login -- python3 -m http.server {port}",
+                about: "Another program, on a free port"
+            ),
         ],
         discussion: """
             It runs on a terminal of its own and outlives server and worker; look at it with 'berth terminal attach', reach
@@ -33,7 +36,9 @@ enum WorkspaceRunCommands {
             if arguments.has("status") {
                 status = try await session.client.call(.workspaceRun, path: path)
             } else {
-                let command = words.isEmpty ? nil : words.count == 1 ? words.first : words.map(Launch.quoted).joined(separator: " ")
+                let command =
+                    words.isEmpty
+                    ? nil : words.count == 1 ? words.first : words.map(Launch.quoted).joined(separator: " ")
                 status = try await session.client.call(
                     .workspaceRunStart,
                     path: path,
@@ -95,7 +100,10 @@ enum WorkspaceRunCommands {
                 path: ["environmentId": id.text]
             )
             if let editor {
-                let files: WorkspaceConfigurationFiles = try await session.client.call(.workspaceConfiguration, path: path)
+                let files: WorkspaceConfigurationFiles = try await session.client.call(
+                    .workspaceConfiguration,
+                    path: path
+                )
                 let link = EditorLink(editor: editor, environment: environment.name, path: files.path)
                 try session.print(["url": link.url]) { link.url + "\n" }
                 return 0
