@@ -145,7 +145,7 @@ extension CheckoutMaker {
     private static let resumption = #"""
         set -e
         git() { command git -c core.hooksPath=/dev/null -c core.quotePath=false "$@"; }
-        for lock in index HEAD "$(git symbolic-ref -q HEAD)"; do
+        for lock in index HEAD ORIG_HEAD "$(git symbolic-ref -q HEAD)"; do
             rm -f -- "$(git rev-parse --git-path "$lock.lock")"
         done
         scratch=$(mktemp -d)
