@@ -1,6 +1,7 @@
 import Base
 import BerthCore
 import Domain
+import EventLoop
 import FoundationEssentials
 import Glibc
 import TestSupport
