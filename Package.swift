@@ -97,6 +97,11 @@ let package = Package(
             ["Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol"]
         ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
+        swiftTarget("AgentSessions", ["Base", "Domain"]),
+        swiftTarget(
+            "SessionHost",
+            ["Base", "EventLoop", "Domain", "AgentSessions", "OutputStore", "Relay", "WorkerProtocol"]
+        ),
         swiftTarget("API", ["Base", "Domain", "WorkspaceTypes"]),
         swiftTarget(
             "BerthCore",
@@ -152,7 +157,8 @@ let package = Package(
             "Worker",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-                "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain", "Terminals",
+                "WorkerProtocol", "Relay", "AgentProtocol", "AgentSessions", "HolderProtocol", "BerthCore", "Domain",
+                "SessionHost", "Terminals",
                 "WorkspaceCalls", "WorkspaceFiles", "WorkspaceTypes",
             ]
         ),
@@ -235,6 +241,13 @@ let package = Package(
             ["WorkspaceFiles", "WorkspaceCalls", "WorkspaceTypes", "WorkerProtocol"]
         ),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
+        .testTarget(
+            name: "AgentSessionsTests",
+            dependencies: ["TestSupport", "Base", "AgentSessions", "Domain"],
+            path: "Tests/AgentSessionsTests",
+            exclude: ["Recorded"],
+            swiftSettings: strict
+        ),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop", "WorkspaceTypes"]),
         tests(
             "WorkerTests",

@@ -13,6 +13,7 @@ struct WorkspaceHouse: Sendable {
 
     let services: Services
     let terminals: TerminalHouse
+    let sessions: AgentSessionHouse
 
     func sync(_ call: WorkspaceSyncCall) async throws -> SyncReport {
         let work = WorkspaceWork(services: services, remote: RemoteSecrets(call.logins))
@@ -56,6 +57,7 @@ struct WorkspaceHouse: Sendable {
             guard losses.isEmpty else { return WorkspaceArchiveAnswer(isRemoved: false, losses: losses) }
         }
         if call.onlyLooks == true { return WorkspaceArchiveAnswer(isRemoved: false) }
+        try await sessions.freeze(workspace: call.request.workspaceID)
         try await terminals.endAll(of: call.request.workspaceID)
         var warnings: [String] = []
         if exists, let problem = await tearDown(path, call) { warnings.append(problem) }
@@ -67,6 +69,8 @@ struct WorkspaceHouse: Sendable {
                 force: call.force
             )
         }
+        // Brought back, its sessions go on where they were.
+        try await sessions.thaw(workspace: call.request.workspaceID)
         return WorkspaceArchiveAnswer(
             isRemoved: end.isRemoved,
             losses: end.losses,
