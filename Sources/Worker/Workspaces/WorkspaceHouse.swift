@@ -58,9 +58,24 @@ struct WorkspaceHouse: Sendable {
         }
         if call.onlyLooks == true { return WorkspaceArchiveAnswer(isRemoved: false) }
         try await sessions.freeze(workspace: call.request.workspaceID)
+        let answer: WorkspaceArchiveAnswer
+        do {
+            answer = try await end(call, work, path)
+        } catch {
+            try? await sessions.thaw(workspace: call.request.workspaceID)
+            throw error
+        }
+        // Brought back, its sessions go on where they were.
+        try await sessions.thaw(workspace: call.request.workspaceID)
+        return answer
+    }
+
+    private func end(_ call: WorkspaceArchiveCall, _ work: WorkspaceWork, _ path: String) async throws
+        -> WorkspaceArchiveAnswer
+    {
         try await terminals.endAll(of: call.request.workspaceID)
         var warnings: [String] = []
-        if exists, let problem = await tearDown(path, call) { warnings.append(problem) }
+        if access(path + "/.git", F_OK) == 0, let problem = await tearDown(path, call) { warnings.append(problem) }
         let end = try await work.withMirror(call.request) { mirror in
             try await work.maker.archive(
                 call.request,
@@ -69,8 +84,6 @@ struct WorkspaceHouse: Sendable {
                 force: call.force
             )
         }
-        // Brought back, its sessions go on where they were.
-        try await sessions.thaw(workspace: call.request.workspaceID)
         return WorkspaceArchiveAnswer(
             isRemoved: end.isRemoved,
             losses: end.losses,
