@@ -127,7 +127,8 @@ let package = Package(
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
                 .embedInCode("0012-bus-topics.sql"),
                 .embedInCode("0013-snapshots.sql"),
-                .embedInCode("0014-workspaces.sql"),
+                .embedInCode("0014-fewer-writes.sql"), .embedInCode("0015-job-losses.sql"),
+                .embedInCode("0016-workspaces.sql"),
             ],
             swiftSettings: strict
         ),

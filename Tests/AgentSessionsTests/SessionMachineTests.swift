@@ -254,7 +254,9 @@ import Testing
             case 4: bench.happens { $0.interrupt() }
             case 5: bench.happens { $0.tick() }
             case 6 where bench.record.process != .none: bench.happens { $0.ended(.signal(9), errors: "") }
-            case 7: bench.happens { $0.recover(hasChild: bench.record.process != .none) }
+            case 7:
+                let hasChild = bench.record.process != .none
+                bench.happens { $0.recover(hasChild: hasChild) }
             case 8: _ = try? bench.happens { try $0.stop() }
             case 9: bench.hears([Self.ready])
             default: _ = try? bench.happens { try $0.change(SessionChange(permissionMode: .acceptEdits)) }
