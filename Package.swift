@@ -131,7 +131,7 @@ let package = Package(
                 .embedInCode("0012-bus-topics.sql"),
                 .embedInCode("0013-snapshots.sql"),
                 .embedInCode("0014-fewer-writes.sql"), .embedInCode("0015-job-losses.sql"),
-                .embedInCode("0016-presence.sql"),
+                .embedInCode("0016-presence.sql"), .embedInCode("0017-workspaces.sql"),
             ],
             swiftSettings: strict
         ),
@@ -142,7 +142,7 @@ let package = Package(
         controlPlane("Jobs", []),
         controlPlane("Executions", ["Crypto", "OpenSSL", "OutputStore", "WorkerProtocol"]),
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
-        controlPlane("Workspaces", []),
+        controlPlane("Workspaces", ["Crypto"]),
         controlPlane("Uploads", []),
         controlPlane("Presence", []),
         controlPlane("Replicas", []),

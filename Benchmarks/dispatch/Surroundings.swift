@@ -21,6 +21,7 @@ struct Surroundings: EnvironmentWaking, InstanceBridge, WorkspaceObserver {
         _ execution: ExecutionID,
         workspace: WorkspaceID,
         organization: OrganizationID,
+        isSetup: Bool,
         state: ExecutionState,
         outcome: WorkspaceOutcome?,
         failure: FailureReason?

@@ -42,6 +42,8 @@ public struct CreateExecution: Sendable, Codable, Equatable {
     public var model: String?
     public var resumeAgentSessionId: String?
     public var repository: Checkout?
+    /// Name or id of a workspace to run in, in place of a repository.
+    public var workspace: String?
     /// Variables of the agent's environment. Sealed at rest, never shown again.
     public var env: [String: String]?
     public var gitCredentials: [GitLogin]?

@@ -125,6 +125,9 @@ public enum RouteID: String, Sendable, CaseIterable {
     case cloudWorkspaceStop, cloudWorkspaceDelete
     case environmentActivity, environmentHealth, environmentExtend, quotaGet, quotaSet
     case snapshotCreate, snapshotList, snapshotGet, snapshotRemove, environmentFork, environmentRestore
+    case workspaceCreate, workspaceUpdate, workspaceRetry, workspaceArchive, workspaceUnarchive, workspaceDelete
+    case workspaceVariables, workspaceVariablesSet, workspaceVariableRemove, workspaceSync, workspaceConfiguration
+    case workspaceRunStart, workspaceRunStop, workspaceRun
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel

@@ -3,7 +3,7 @@ public enum RouteTable {
     public static let all: [Route] =
         executions + deadLetters + files + environments + environmentLife + environmentSurface + snapshots + tunnels
         + terminals
-        + ssh + agentSessions + workspaces + workspaceFiles + git + processes + presence
+        + ssh + agentSessions + workspaces + repositories + workspaceFiles + git + processes + presence
         + jobs + server + servers + bus + compatibility + documentedMachines
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }
@@ -150,17 +150,7 @@ public enum RouteTable {
         ),
     ]
 
-    private static let workspaces: [Route] = [
-        Route(
-            .workspaceList,
-            .get,
-            "/v1/workspaces",
-            .read,
-            "List workspaces, newest first.",
-            query: cursor,
-            answer: .json(.page("WorkspacePage", of: .workspace))
-        ),
-        Route(.workspaceGet, .get, "/v1/workspaces/{workspaceId}", .read, "One workspace.", answer: .json(.workspace)),
+    private static let repositories: [Route] = [
         Route(
             .repositoryCreate,
             .post,

@@ -53,7 +53,7 @@ extension Schema {
         ]
     )
 
-    private static let outcome = Schema.object(
+    static let outcome = Schema.object(
         name: "WorkspaceOutcome",
         members: [
             .required("branch", .string(), "the task's branch"),
@@ -184,21 +184,6 @@ extension Schema {
             .optional("deadlineAt", time, "when the state is given up"),
             .required("allowed", .array(.string()), "verbs"),
             .required("changes", .array(change), "newest first"),
-        ]
-    )
-
-    static let workspace = Schema.object(
-        name: "Workspace",
-        members: [
-            .required("id", .string(), "ws_…"),
-            .optional("environmentId", .string(), "env_…"),
-            .optional("repositoryId", .string(), "repo_…"),
-            .required("name", .string(), "directory name"),
-            .required("branch", .string(), "the task's branch"),
-            .required("status", .string(), "NEW, PROVISIONING, READY, FAILED or ARCHIVED"),
-            .required("location", .string(), "DESKTOP or CLOUD"),
-            .optional("outcome", outcome, "what the last run left behind"),
-            .required("createdAt", time, "when"),
         ]
     )
 

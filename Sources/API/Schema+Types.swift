@@ -35,7 +35,7 @@ extension Schema {
         ]
     )
 
-    private static let checkout = Schema.object(
+    static let checkout = Schema.object(
         name: "Checkout",
         members: [
             .required("url", .string(), "what git clones from, without credentials in it; `local:NAME` with an upload"),
@@ -85,6 +85,7 @@ extension Schema {
             .optional("model", .string(), "the agent's model"),
             .optional("resumeAgentSessionId", .string(), "continue the agent's own conversation"),
             .optional("repository", checkout, "what to check out first"),
+            .optional("workspace", .string(), "name or id of a workspace to run in, in place of a repository"),
             .optional("env", .map(.string()), "variables of the agent's environment, sealed at rest"),
             .optional("gitCredentials", .array(gitLogin), "for git operations, never in the agent's environment"),
             .optional("ssh", sshLogin, "for a repository behind ssh, never in the agent's environment"),

@@ -18,6 +18,9 @@ public struct WorkspaceRequest: Sendable, Codable, Equatable {
     public var push: Bool
     /// Whether to commit what the agent left uncommitted at the end.
     public var commitLeftovers: Bool
+    /// Of the execution that sets the workspace up: the repository's own script runs in place of a command. nil: an
+    /// ordinary run.
+    public var setup: WorkspaceSetup?
 
     public init(
         workspaceID: WorkspaceID,
@@ -27,7 +30,8 @@ public struct WorkspaceRequest: Sendable, Codable, Equatable {
         baseReference: String? = nil,
         branch: String,
         push: Bool = false,
-        commitLeftovers: Bool = true
+        commitLeftovers: Bool = true,
+        setup: WorkspaceSetup? = nil
     ) {
         self.workspaceID = workspaceID
         self.directory = directory
@@ -37,6 +41,47 @@ public struct WorkspaceRequest: Sendable, Codable, Equatable {
         self.branch = branch
         self.push = push
         self.commitLeftovers = commitLeftovers
+        self.setup = setup
+    }
+
+    /// A working tree of the host itself, used where it lies.
+    public var isInPlace: Bool { directory.hasPrefix("/") }
+}
+
+/// How a workspace begins, where that is more than a checkout.
+public struct WorkspaceSetup: Sendable, Codable, Equatable {
+    /// Another workspace of the environment, whose commits this one begins with.
+    public var parentDirectory: String?
+    /// The upload also holds what was not committed: index and files come back as they were.
+    public var state: AdoptedState?
+
+    public init(parentDirectory: String? = nil, state: AdoptedState? = nil) {
+        self.parentDirectory = parentDirectory
+        self.state = state
+    }
+
+    /// Full object names of commits that stand for what is no commit yet.
+    public struct AdoptedState: Sendable, Codable, Equatable {
+        /// Where the branch stands.
+        public var head: String
+        /// Its tree is the index.
+        public var index: String
+        /// Its tree is the working tree, with untracked files and without ignored ones.
+        public var files: String
+        /// Newest first.
+        public var stashes: [String]
+
+        public init(head: String, index: String, files: String, stashes: [String]) {
+            self.head = head
+            self.index = index
+            self.files = files
+            self.stashes = stashes
+        }
+
+        /// Of the references by which an upload holds them.
+        public static let prefix = "refs/berth/adopt/"
+
+        public var commits: [String] { [index, files] + stashes }
     }
 }
 
@@ -139,4 +184,24 @@ public enum WorkspaceState: String, Sendable, Codable, CaseIterable {
 public enum WorkspaceLocation: String, Sendable, Codable {
     case desktop = "DESKTOP"
     case cloud = "CLOUD"
+}
+
+/// Why there is a workspace.
+public enum WorkspaceSource: String, Sendable, Codable, CaseIterable {
+    case manual = "MANUAL"
+    case resumedBranch = "RESUME_BRANCH"
+    case issue = "GITHUB_ISSUE"
+    case child = "CHILD_WORKSPACE"
+    case adopted = "ADOPTED"
+}
+
+/// Of the pull request of a workspace's branch.
+public enum PullRequestState: String, Sendable, Codable, CaseIterable {
+    case none = "NONE"
+    case draft = "DRAFT"
+    case open = "OPEN"
+    case changesRequested = "CHANGES_REQUESTED"
+    case approved = "APPROVED"
+    case merged = "MERGED"
+    case closed = "CLOSED"
 }

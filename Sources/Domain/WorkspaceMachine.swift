@@ -11,7 +11,7 @@ public struct WorkspaceMachine: Sendable, Equatable {
         case ready
         /// A resting state. Exits: provision (a retry), archive.
         case failed(FailureReason)
-        /// No exits.
+        /// A resting state: the working tree is gone, its branches are kept. Exits: unarchive.
         case archived
     }
 
@@ -54,6 +54,12 @@ public struct WorkspaceMachine: Sendable, Equatable {
     public mutating func archive() throws(BerthError) {
         guard status != .archived else { throw refused(.archived) }
         status = .archived
+    }
+
+    /// Its checkout is made again, from the branches that were kept.
+    public mutating func unarchive() throws(BerthError) {
+        guard status == .archived else { throw refused(.new) }
+        status = .new
     }
 
     private func refused(_ wanted: WorkspaceState) -> BerthError {

@@ -12,7 +12,7 @@ extension LinkChannels {
         let number = connect.channel
         do {
             let channel = try await loop.run { [self] in
-                guard let channel = accept(number) else {
+                guard let channel = accept(number, counts: connect.service?.isUse ?? true) else {
                     throw BerthError(.quotaExceeded, "there are too many connections")
                 }
                 return channel

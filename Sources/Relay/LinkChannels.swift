@@ -35,6 +35,8 @@ public final class LinkChannels: @unchecked Sendable {
     private var look = LookAfterFlush()
     private var isLive = true
     private var opened = 0
+    /// Channels that nobody uses the environment by.
+    private var uncounted: Set<UInt32> = []
     /// Bytes of channels that are over.
     private var earlierBytes: Int64 = 0
     private let head = UnsafeMutableRawPointer.allocate(byteCount: ChannelFrame.headerLength, alignment: 8)
@@ -80,9 +82,11 @@ public final class LinkChannels: @unchecked Sendable {
     public var traffic: Traffic {
         loop.preconditionCurrent()
         var traffic = Traffic()
-        traffic.open = channels.count
+        traffic.open = channels.count - uncounted.count
         traffic.opened = opened
-        traffic.bytes = channels.values.reduce(earlierBytes) { $0 + $1.traffic.sent + $1.traffic.received }
+        traffic.bytes = channels.reduce(earlierBytes) { sum, entry in
+            uncounted.contains(entry.key) ? sum : sum + entry.value.traffic.sent + entry.value.traffic.received
+        }
         return traffic
     }
 
@@ -158,12 +162,13 @@ public final class LinkChannels: @unchecked Sendable {
     // MARK: The worker's side
 
     /// A channel that the server asked for; nil when there are too many.
-    func accept(_ number: UInt32) -> TCPChannel? {
+    /// - Parameter counts: whether somebody uses the environment by it.
+    func accept(_ number: UInt32, counts: Bool) -> TCPChannel? {
         guard isLive, channels.count < maximum, number >= ChannelFrame.firstTCPChannel, number < .max,
             channels[number] == nil
         else { return nil }
         next = max(next, number + 1)
-        return add(number)
+        return add(number, counts: counts)
     }
 
     /// Asks the server for a way out for a connection from inside. On the loop.
@@ -187,10 +192,10 @@ public final class LinkChannels: @unchecked Sendable {
 
     // MARK: For channels
 
-    private func add(_ number: UInt32) -> TCPChannel {
+    private func add(_ number: UInt32, counts: Bool = true) -> TCPChannel {
         let channel = TCPChannel(number: number, link: self)
         channels[number] = channel
-        opened += 1
+        if counts { opened += 1 } else { uncounted.insert(number) }
         observer?.channelOpened(number)
         return channel
     }
@@ -225,7 +230,7 @@ public final class LinkChannels: @unchecked Sendable {
             case .linkLost: "the worker's link was lost"
             }
         let (sent, received) = channel.traffic
-        earlierBytes += sent + received
+        if uncounted.remove(channel.number) == nil { earlierBytes += sent + received }
         observer?.channelClosed(channel.number, sent: sent, received: received, reason: reason)
     }
 }

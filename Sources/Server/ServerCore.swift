@@ -93,6 +93,10 @@ struct ServerCore: Sendable {
             .cloudWorkspaceCreate, .cloudWorkspacePause, .cloudWorkspaceResume, .cloudWorkspaceStop,
             .cloudWorkspaceDelete:
             try await documented(context)
+        case .workspaceCreate, .workspaceUpdate, .workspaceRetry, .workspaceArchive, .workspaceUnarchive,
+            .workspaceDelete, .workspaceVariables, .workspaceVariablesSet, .workspaceVariableRemove, .workspaceSync,
+            .workspaceConfiguration, .workspaceRun, .workspaceRunStart, .workspaceRunStop:
+            try await workspaceVerb(context)
         case .workspaceList: try await workspaceList(context)
         case .workspaceGet: try await workspaceGet(context)
         case .fileList, .fileStat, .fileRead, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .fileSearch,

@@ -66,12 +66,22 @@ extension Attempt {
         let workspace = WorkspaceWork(services: services, remote: order.remote)
         let directory = try PrivateDirectory.make(record.temporaryDirectory, for: services.layout)
         var workingDirectory = order.agent.workingDirectory ?? directory
+        var order = order
         if let request = record.workspace {
             note("cloning", "checking out \(request.repositoryURL)")
             let checkout = try await unlessStopped { try await workspace.make(request) }
             setCheckout(.init(checkout))
             try await services.store.update(key, record)
             workingDirectory = checkout.path
+            if request.setup != nil {
+                let script = try SetupScript(checkout, request)
+                order.agent.command = script.command
+                order.variables.merge(script.variables) { given, _ in given }
+                if let text = script.note { note("setup", text) }
+            } else {
+                let variables = CheckoutFiles.variables(of: checkout.path, workspace: request.workspaceID)
+                order.variables.merge(variables) { given, _ in given }
+            }
         }
         if let stopCause { throw Stopped(cause: stopCause) }
         let launch = try AgentProcess(order: order, key: key, layout: services.layout)
@@ -121,7 +131,7 @@ extension Attempt {
             report.outcome = .failed
             report.failure = FailureReason(failure)
         }
-        if let checkout = record.checkout?.checkout, let request = record.workspace {
+        if let checkout = record.checkout?.checkout, let request = record.workspace, request.setup == nil {
             note("collecting", "looking at what the agent left")
             let workspace = WorkspaceWork(services: services, remote: order?.remote)
             report.workspace = await workspace.collect(

@@ -16,6 +16,8 @@ struct EnvironmentLayout: Sendable {
     let agentIdentity: UserIdentity?
     let agentPrivileges: Privileges
     let environmentID: EnvironmentID?
+    /// There is a wall between what runs here and its machine.
+    let isSandboxed: Bool
 
     struct Account: Sendable, Equatable {
         var name: String
@@ -31,7 +33,7 @@ struct EnvironmentLayout: Sendable {
     private static let sandboxLink = "unix:/run/berth/link.sock"
 
     init(_ options: WorkerOptions) throws(BerthError) {
-        let isSandboxed = options.links.contains(Self.sandboxLink)
+        isSandboxed = options.links.contains(Self.sandboxLink)
         let accounts = Self.accounts(in: Self.contents("/etc/passwd"))
         let own = accounts.first { $0.uid == geteuid() }
         let wanted = options.agentUser ?? (isSandboxed && geteuid() == 0 ? "agent" : nil)

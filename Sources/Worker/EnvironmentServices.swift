@@ -6,6 +6,7 @@ internal import WorkerProtocol
 struct EnvironmentServices: ChannelServices {
     let terminals: TerminalHouse
     let sessions: AgentSessionHouse
+    let workspaces: WorkspaceHouse
     let ssh: SSHServer
     let files: FileHouse
     let repositories: RepositoryHouse
@@ -25,18 +26,12 @@ struct EnvironmentServices: ChannelServices {
             let socket = try await ssh.connect(call)
             return { channel in SocketEnd(socket, channel).begin() }
         }
+        if let start = try await workspaces.start(request) { return start }
         if let start = try await work(request) { return start }
         throw BerthError(.unsupported, "this worker has no service '\(request.name)'")
     }
 
     func answer<Value: Sendable & Codable>(_ body: () async throws -> Value) async -> ServiceStart {
-        let answer: ServiceAnswer<Value>
-        do {
-            answer = ServiceAnswer(value: try await body())
-        } catch {
-            answer = ServiceAnswer(refusal: ServiceRefusal(BerthError(wrapping: error)))
-        }
-        let bytes = (try? JSONText.encode(answer)) ?? []
-        return { channel in ReplyEnd(bytes, channel).begin() }
+        await ServiceReply.make(body)
     }
 }

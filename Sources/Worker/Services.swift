@@ -18,6 +18,7 @@ struct Services: Sendable {
     /// Differs between holders, on this boot of the machine and over all of them; nil where it cannot be known.
     let holderIdentity: String?
     let git: Git
+    let runner: any ProcessRunner
     let files: ServerFiles
     /// Keeps the names of mirrors from telling anything of the credentials they belong to.
     let mirrorSalt: String

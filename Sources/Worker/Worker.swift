@@ -56,6 +56,7 @@ struct Worker: Sendable {
             holder: holder,
             holderIdentity: HolderIdentity.ofParent(),
             git: git,
+            runner: runner,
             files: ServerFiles(
                 servers: servers,
                 tokenFile: options.tokenFile,
@@ -83,6 +84,7 @@ struct Worker: Sendable {
             channelServices: EnvironmentServices(
                 terminals: terminals,
                 sessions: sessions,
+                workspaces: WorkspaceHouse(services: services, terminals: terminals, sessions: sessions),
                 ssh: ssh,
                 files: files,
                 repositories: RepositoryHouse(services),

@@ -15,7 +15,13 @@ struct WorkspaceWork: Sendable {
     /// nil after the worker's own death.
     let remote: RemoteSecrets?
 
-    private var maker: CheckoutMaker { CheckoutMaker(git: services.git, root: services.layout.workspaces) }
+    var maker: CheckoutMaker {
+        CheckoutMaker(
+            git: services.git,
+            root: services.layout.workspaces,
+            allowsInPlace: !services.layout.isSandboxed
+        )
+    }
 
     func make(_ request: WorkspaceRequest) async throws -> Checkout {
         guard let upload = request.upload else {
@@ -71,7 +77,7 @@ struct WorkspaceWork: Sendable {
         return outcome
     }
 
-    private func withMirror<Value: Sendable>(
+    func withMirror<Value: Sendable>(
         _ request: WorkspaceRequest,
         bundle: String? = nil,
         _ body: (Mirror) async throws -> Value

@@ -16,6 +16,9 @@ public struct ServiceRequest: Sendable, Equatable, Codable {
         arguments = try JSONText.decode(JSONValue.self, from: try JSONText.encode(call))
     }
 
+    /// Berth asks by itself: nobody uses the environment by it.
+    public var isUse: Bool { name != WorkspaceSyncCall.service }
+
     /// nil for another service. Throws `invalidRequest` naming the field at fault.
     public func `as`<Call: ServiceCall>(_: Call.Type) throws(BerthError) -> Call? {
         guard name == Call.service else { return nil }

@@ -17,6 +17,8 @@ public struct TerminalCreation: Sendable, Equatable, ServiceCall {
     /// Absolute, or within the workspace or the home directory; nil is that itself.
     public var directory: String?
     public var size: TerminalSize
+    /// Of its program, secrets among them; kept nowhere.
+    public var variables: [String: String]?
 
     public init(
         id: TerminalID,
@@ -25,8 +27,10 @@ public struct TerminalCreation: Sendable, Equatable, ServiceCall {
         workspaceDirectory: String? = nil,
         command: [String]? = nil,
         directory: String? = nil,
-        size: TerminalSize = .standard
+        size: TerminalSize = .standard,
+        variables: [String: String]? = nil
     ) {
+        self.variables = variables
         self.id = id
         self.name = name
         self.workspaceId = workspaceId

@@ -137,7 +137,14 @@ struct ControlPlane: Sendable {
             ),
             log: log
         )
-        let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
+        let workspaces = WorkspaceService(
+            database: database,
+            feed: feed,
+            sealer: sealer,
+            time: time,
+            ids: ids,
+            log: log
+        )
         let segments = SegmentStore(root: directory + "/output")
         let executions = ExecutionService(
             database: database,

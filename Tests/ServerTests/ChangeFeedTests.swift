@@ -191,6 +191,10 @@ import Transport
                 .sshPrepare, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .treeUpload,
                 .gitCommit, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .processSignal,
                 .presenceJoin, .presenceHeartbeat, .presenceLeave,
+                // Of no workspace, or of one whose environment was destroyed before.
+                .workspaceCreate, .workspaceRetry, .workspaceUnarchive, .workspaceDelete, .workspaceSync,
+                .workspaceVariableRemove, .workspaceRunStart, .workspaceRunStop, .workspaceArchive, .workspaceUpdate,
+                .workspaceVariablesSet,
             ]
             let others = Set(refused).subtracting(excused)
             #expect(others.allSatisfy { ["vm", "cl"].contains($0.rawValue.prefix(2)) }, "\(others)")

@@ -12,7 +12,9 @@ extension CheckoutMaker {
                 && (Character(Unicode.Scalar(byte)).isLetter || Character(Unicode.Scalar(byte)).isNumber
                     || [UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-")].contains(byte))
         }
-        guard isPlain, (1...128).contains(name.utf8.count), !name.hasPrefix("."), !name.looksLikeOption else {
+        let isName = isPlain && (1...128).contains(name.utf8.count) && !name.hasPrefix(".") && !name.looksLikeOption
+        let isPlace = request.isInPlace && !name.utf8.contains(0) && name.utf8.count <= 4096
+        guard isName || isPlace else {
             throw BerthError(
                 .invalidPath,
                 "'\(name.prefix(80))' is not a name for a workspace directory",

@@ -42,7 +42,7 @@ extension CheckoutMaker {
     }
 
     /// nil when nothing was left or it is committed now; otherwise why it could not be.
-    private func commitLeftOver(in path: String, task: String) async throws -> String? {
+    func commitLeftOver(in path: String, task: String) async throws -> String? {
         let status = try await git.asAgent(["status", "--porcelain", "-z"], in: path).checked("read the status")
         guard !status.output.isEmpty else { return nil }
         let added = try await git.asAgent(["add", "--all"], in: path, deadline: .seconds(600))

@@ -33,22 +33,32 @@ public struct CheckoutMaker: Sendable {
     let git: Git
     /// Where workspaces lie; writable for the agent's user.
     let root: String
+    /// Whether a working tree elsewhere on this machine may be one: there is no wall around what runs here.
+    let allowsInPlace: Bool
 
-    public init(git: Git, root: String) {
+    public init(git: Git, root: String, allowsInPlace: Bool = false) {
         self.git = git
         self.root = root
+        self.allowsInPlace = allowsInPlace
+    }
+
+    /// Absolute path of a workspace's working tree.
+    public func path(of directory: String) -> String {
+        directory.hasPrefix("/") ? directory : "\(root)/\(directory)"
     }
 
     /// Clones into `request.directory`, or goes on in the checkout that is there, on `request.branch`.
     /// - Parameter mirror: of `request.repositoryURL`.
     public func make(_ request: WorkspaceRequest, from mirror: Mirror) async throws -> Checkout {
         try Self.validate(request)
+        if request.isInPlace { return try await adopt(request) }
         try await checkBranchName(request.branch)
         let path = "\(root)/\(request.directory)"
         let exists = access(path + "/.git", F_OK) == 0
         if exists { try await checkRemote(of: path, is: request.repositoryURL) }
+        if !exists, let again = try await restored(request, path: path, from: mirror) { return again }
         let offer = try await mirror.offer()
-        let start = try offer.resolve(startName(request, offer), url: mirror.url.text)
+        let start = try await start(request, offer, mirror)
         let base: String?
         switch start {
         case .empty: base = nil
@@ -73,6 +83,15 @@ public struct CheckoutMaker: Sendable {
         return checkout
     }
 
+    private func start(_ request: WorkspaceRequest, _ offer: Mirror.Offer, _ mirror: Mirror) async throws
+        -> StartingPoint
+    {
+        if let parent = request.setup?.parentDirectory {
+            return .commit(try await commit(of: parent, into: mirror))
+        }
+        return try offer.resolve(startName(request, offer), url: mirror.url.text)
+    }
+
     /// A task's branch that the remote has already is gone on with, unless another base is asked for.
     private func startName(_ request: WorkspaceRequest, _ offer: Mirror.Offer) -> String? {
         if let base = request.baseReference { return base }
@@ -90,19 +109,39 @@ public struct CheckoutMaker: Sendable {
     }
 
     /// The directory gets its name when the checkout is complete.
-    private func clone(_ request: WorkspaceRequest, path: String, from mirror: Mirror, commit: String) async throws {
+    /// - Parameters:
+    ///   - more: steps of git's before the files are written.
+    ///   - last: and behind.
+    func clone(
+        _ request: WorkspaceRequest,
+        path: String,
+        from mirror: Mirror,
+        commit: String,
+        more: [([String], String)] = [],
+        last: [([String], String)] = []
+    ) async throws {
         let part = "\(root)/.\(request.directory).part"
         _ = try await git.asAgent(["init", "--quiet", "--template=", part], in: root).checked("make the checkout")
-        let steps: [([String], String)] = [
-            (["remote", "add", "origin", request.repositoryURL], "name the remote"),
-            (
-                [
-                    "fetch", "--quiet", "--no-write-fetch-head", "--force", mirror.path,
-                    "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*", commit,
-                ], "copy the repository"
-            ),
-            (["checkout", "--quiet", "--force", "-B", request.branch, commit, "--"], "check out the base"),
-        ]
+        // Mirrors lose nothing, so their objects need not lie here as well.
+        _ = try await git.asAgent(
+            shell:
+                #"mkdir -p "$1/.git/objects/info" && printf '%s\n' "$2/objects" > "$1/.git/objects/info/alternates""#,
+            [part, mirror.path],
+            in: root
+        )
+        .checked("share the mirror's objects")
+        let steps: [([String], String)] =
+            [
+                (["remote", "add", "origin", request.repositoryURL], "name the remote"),
+                (
+                    [
+                        "fetch", "--quiet", "--no-write-fetch-head", "--force", mirror.path,
+                        "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*", commit,
+                    ], "copy the repository"
+                ),
+            ] + more + [
+                (["checkout", "--quiet", "--force", "-B", request.branch, commit, "--"], "check out the base")
+            ] + last
         for (arguments, what) in steps {
             _ = try await git.asAgent(
                 arguments,
@@ -164,7 +203,7 @@ public struct CheckoutMaker: Sendable {
     }
 
     /// Commits need an author; what the person or the repository configured wins.
-    private func identify(_ path: String) async throws {
+    func identify(_ path: String) async throws {
         let known = try await git.asAgent(["config", "--get", "user.email"], in: path)
         guard !known.succeeded else { return }
         for (key, value) in [("user.name", "Berth"), ("user.email", "berth@localhost")] {

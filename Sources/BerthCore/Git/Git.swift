@@ -149,6 +149,24 @@ public struct Git: Sendable {
         )
     }
 
+    /// A few lines of shell as the agent's user, in a workspace; `arguments` are `$1` and so on.
+    func asAgent(
+        shell script: String,
+        _ arguments: [String] = [],
+        in directory: String,
+        deadline: Duration = .seconds(60)
+    ) async throws -> ProcessResult {
+        try await runner.run(
+            ProcessCommand(
+                ["/bin/sh", "-c", script, "sh"] + arguments,
+                environment: base(home: configuration.agentHome),
+                directory: directory,
+                identity: .agent,
+                deadline: deadline
+            )
+        )
+    }
+
     private func base(home: String) -> [String: String] {
         [
             "PATH": configuration.path,

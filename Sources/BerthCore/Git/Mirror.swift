@@ -1,4 +1,5 @@
-import Base
+public import Base
+import Domain
 internal import Glibc
 internal import OpenSSL
 
@@ -44,7 +45,7 @@ public struct Mirror: Sendable {
     }
 
     /// What git is told to read from.
-    private var source: String { bundle ?? url.text }
+    private var source: String { bundle ?? (isEmptyUpload ? path : url.text) }
 
     /// A caller's repository without a commit has nothing to send.
     private var isEmptyUpload: Bool { url.transport == .bundle && bundle == nil }
@@ -59,7 +60,9 @@ public struct Mirror: Sendable {
 
     /// Asks the remote, without a transfer: the quick way to learn that it is unreachable, refuses or is empty.
     public func offer() async throws -> Offer {
-        if isEmptyUpload { return Offer(defaultBranch: nil, references: [:], headCommit: nil) }
+        if isEmptyUpload, access(path, F_OK) != 0 {
+            return Offer(defaultBranch: nil, references: [:], headCommit: nil)
+        }
         let deadline = git.configuration.connectDeadline
         let result: ProcessResult
         do {
@@ -100,12 +103,28 @@ public struct Mirror: Sendable {
     /// Brings all branches and tags here. Nothing is ever pruned, so what a workspace took stays whole.
     public func update() async throws {
         // A bundle's HEAD may stand on no branch, and a task may begin where its owner's remote stands.
-        let more = bundle == nil ? [] : ["HEAD", "+refs/remotes/*:refs/berth/remotes/*"]
-        try await git.turns.with(path) {
+        if isEmptyUpload { return try await git.turns.with(path) { try await create() } }
+        let more = [
+            "HEAD", "+refs/remotes/*:refs/berth/remotes/*",
+            "+\(WorkspaceSetup.AdoptedState.prefix)*:\(WorkspaceSetup.AdoptedState.prefix)*",
+        ]
+        var references = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+        if bundle != nil {
+            // Of a repository with a remote of its own, what its owner last saw there is what the remote has.
+            if url.transport != .bundle {
+                references = ["+refs/heads/*:\(Self.uploadedHeads)*", "+refs/remotes/origin/*:refs/heads/*"]
+                references.append("+refs/tags/*:refs/tags/*")
+            }
+            references += more
+        }
+        try await git.turns.with(path) { [references] in
             try await create()
-            try await fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"] + more)
+            try await fetch(references)
         }
     }
+
+    /// Branches of an owner's own repository, beside those of its remote.
+    static let uploadedHeads = "refs/berth/uploaded/"
 
     /// Brings one commit that no branch or tag need hold; for remotes that allow it.
     public func fetchCommit(_ commit: String) async throws {
@@ -126,15 +145,7 @@ public struct Mirror: Sendable {
                 remedy: "its branch comes back by itself; see berth fetch"
             )
         }
-        let kept = "refs/berth/pushed/\(commit)"
-        try await git.turns.with(path) {
-            _ = try await git.asWorker(
-                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", workspace, "+\(commit):\(kept)"],
-                in: path,
-                deadline: git.configuration.transferDeadline
-            )
-            .checked("take the commits out of the workspace")
-        }
+        let kept = try await take(commit, of: workspace)
         let result = try await git.asWorker(
             ["push", "--porcelain", "--no-verify", url.text, "\(kept):refs/heads/\(branch)"],
             in: path,
@@ -146,6 +157,60 @@ public struct Mirror: Sendable {
             throw GitFailure.pushRejection(words) ?? failure(result)
         }
     }
+
+    /// Brings a commit of a workspace here; returns the reference that holds it.
+    @discardableResult
+    func take(_ commit: String, of workspace: String) async throws -> String {
+        let kept = "refs/berth/pushed/\(commit)"
+        try await git.turns.with(path) {
+            try await create()
+            _ = try await git.asWorker(
+                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", workspace, "+\(commit):\(kept)"],
+                in: path,
+                deadline: git.configuration.transferDeadline
+            )
+            .checked("take the commits out of the workspace")
+        }
+        return kept
+    }
+
+    /// Keeps every branch and stash of a workspace, and where it stands, for when its working tree is gone.
+    public func keep(_ workspace: String, as id: WorkspaceID, stashes: [String]) async throws {
+        let kept = Self.kept(id)
+        var references = ["+refs/heads/*:\(kept)heads/*", "+HEAD:\(kept)HEAD"]
+        references += stashes.enumerated().map { "+\($1):\(kept)stash/\($0)" }
+        try await git.turns.with(path) { [references] in
+            try await create()
+            _ = try await git.asWorker(
+                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", workspace] + references,
+                in: path,
+                deadline: git.configuration.transferDeadline
+            )
+            .checked("keep the branches of the workspace")
+        }
+    }
+
+    /// What is kept of a workspace: full names and commits.
+    func keptReferences(_ id: WorkspaceID) async throws -> [(name: String, commit: String)] {
+        guard access(path, F_OK) == 0 else { return [] }
+        let result = try await git.asWorker(
+            ["for-each-ref", "--format=%(objectname) %(refname)", Self.kept(id)],
+            in: path
+        )
+        .checked("list what is kept of a workspace")
+        return result.outputText.split(separator: "\n").map { line in
+            (String(line.drop { $0 != " " }.dropFirst()), String(line.prefix { $0 != " " }))
+        }
+    }
+
+    /// Forgets what was kept; the objects stay for others that have them.
+    public func forget(_ id: WorkspaceID) async throws {
+        for (name, _) in try await keptReferences(id) {
+            _ = try await git.asWorker(["update-ref", "-d", name], in: path).checked("forget a workspace")
+        }
+    }
+
+    static func kept(_ id: WorkspaceID) -> String { "refs/berth/kept/\(id)/" }
 
     /// `--porcelain` puts the refused reference on standard output as `!<tab>from:to<tab>[rejected] (reason)`.
     private static func rejections(of output: String) -> String {

@@ -68,7 +68,8 @@ private struct Forwarded: Encodable {
 
 extension ServerSession {
     /// Until Ctrl-C.
-    fileprivate func forward(_ environment: API.Environment, _ ports: [PortPair]) async throws -> Int32 {
+    /// - Parameter scheme: before the addresses that are told, where it is known what is served.
+    func forward(_ environment: API.Environment, _ ports: [PortPair], scheme: String = "") async throws -> Int32 {
         let loop = terminal.loop
         let signals = try await SignalSource([SIGINT, SIGTERM], loop: loop)
         let (accepted, continuation) = AsyncStream.makeStream(of: (CInt, Int).self)
@@ -92,7 +93,7 @@ extension ServerSession {
                 throw error
             }
             listeners.append(listener)
-            forwarded.append(Forwarded(address: listener.address.description, port: pair.remote))
+            forwarded.append(Forwarded(address: scheme + listener.address.description, port: pair.remote))
         }
         try print(forwarded) {
             forwarded.map { "\($0.address) → \(environment.name):\($0.port)\n" }.joined()

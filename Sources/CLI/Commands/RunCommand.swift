@@ -36,6 +36,7 @@ enum RunCommand {
     static let options: [Option] =
         [
             .value("repo", "URL", "Repository: a path on this machine ('.'), https://…, ssh://… or user@host:path."),
+            .value("workspace", short: "w", "NAME", "A workspace to work in, in place of a repository."),
             .value("base", "REF", "Branch, tag or commit to start from; default: the remote's default branch."),
             .value("branch", "NAME", "Branch for the task; default: one named after it."),
             .flag("push", "Push the branch when the run ends (a repository of this machine gets it anyway)."),
@@ -72,6 +73,7 @@ enum RunCommand {
         }
         request.model = arguments.text("model")
         request.resumeAgentSessionId = arguments.text("resume")
+        request.workspace = arguments.text("workspace")
         var local: LocalRepository?
         if let url = arguments.text("repo") {
             if LocalRepository.isPath(url) {

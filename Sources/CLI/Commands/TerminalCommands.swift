@@ -23,7 +23,7 @@ enum TerminalCommands {
         ],
         options: [
             .value("name", "NAME", "What to call it; default shell, shell-2, …"),
-            .value("workspace", "ID", "Begin in this workspace's checkout."),
+            .value("workspace", short: "w", "NAME", "Begin in this workspace's checkout, with its variables."),
             .value("workdir", "PATH", "Begin in this directory of the environment."),
             .flag("detach", short: "d", "Start it and do not attach."),
         ],
@@ -36,12 +36,13 @@ enum TerminalCommands {
         try await ServerSession.with(arguments, terminal) { session in
             let size = TerminalScreen.size ?? .standard
             let command = Array(arguments.operands.dropFirst())
+            let workspace = try await session.workspace(arguments.text("workspace"))
             let created: TerminalSession = try await session.client.call(
                 .terminalCreate,
                 path: ["environmentId": arguments.operands[0]],
                 body: CreateTerminal(
                     name: arguments.text("name"),
-                    workspaceId: try arguments.text("workspace").map { try WorkspaceID($0) },
+                    workspaceId: workspace,
                     command: command.isEmpty ? nil : command,
                     directory: arguments.text("workdir"),
                     columns: Int(size.columns),

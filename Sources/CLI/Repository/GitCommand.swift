@@ -26,12 +26,24 @@ struct GitCommand: Sendable {
         environment: [String: String],
         into file: CInt? = nil
     ) throws(BerthError) -> GitCommand {
+        try run(
+            words: ["git", "-C", directory] + arguments,
+            environment: environment,
+            into: file,
+            remedy: "install git, or give the repository as a URL"
+        )
+    }
+
+    /// Any program of the caller's, in the same way.
+    static func run(words: [String], environment: [String: String], into file: CInt? = nil, remedy: String)
+        throws(BerthError) -> GitCommand
+    {
         // Words are looked for in what it says; nothing may wait for a person.
         let variables = environment.merging(["LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"]) {
             $1
         }
         guard let output = Pipe(), let errors = Pipe() else {
-            throw BerthError(.unavailable, "no descriptors are left for git", detail: "errno \(errno)")
+            throw BerthError(.unavailable, "no descriptors are left for \(words[0])", detail: "errno \(errno)")
         }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -39,11 +51,11 @@ struct GitCommand: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, file ?? output.write, 1)
         posix_spawn_file_actions_adddup2(&actions, errors.write, 2)
-        let argv = (["git", "-C", directory] + arguments).map { strdup($0) } + [nil]
+        let argv = words.map { strdup($0) } + [nil]
         let envp = variables.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for pointer in argv + envp { free(pointer) } }
         var pid: pid_t = 0
-        let failure = posix_spawnp(&pid, "git", &actions, nil, argv, envp)
+        let failure = posix_spawnp(&pid, words[0], &actions, nil, argv, envp)
         close(output.write)
         close(errors.write)
         defer {
@@ -53,8 +65,8 @@ struct GitCommand: Sendable {
         guard failure == 0 else {
             throw BerthError(
                 .unsupported,
-                "there is no git on this machine",
-                remedy: "install git, or give the repository as a URL",
+                "there is no \(words[0]) on this machine",
+                remedy: remedy,
                 detail: "errno \(failure)"
             )
         }

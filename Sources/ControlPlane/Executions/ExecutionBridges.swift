@@ -41,10 +41,12 @@ public protocol EnvironmentWaking: Sendable {
 
 /// Who wants to know what becomes of a workspace's executions, after it is durable; wired by the composition root.
 public protocol WorkspaceObserver: Sendable {
+    /// - Parameter isSetup: it sets the workspace up, which is ready with its end and not before.
     func executionChanged(
         _ execution: ExecutionID,
         workspace: WorkspaceID,
         organization: OrganizationID,
+        isSetup: Bool,
         state: ExecutionState,
         outcome: WorkspaceOutcome?,
         failure: FailureReason?

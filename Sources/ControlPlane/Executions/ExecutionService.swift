@@ -177,6 +177,7 @@ public final class ExecutionService: Sendable {
             record.id,
             workspace: workspace,
             organization: record.organizationID,
+            isSetup: record.spec.workspace?.setup != nil,
             state: record.state,
             outcome: record.report?.workspace,
             failure: record.failure

@@ -50,22 +50,26 @@ extension ServerCore {
         }
         guard !onStandingWorker else { return try await executions.create(new).execution }
         let upload = try await upload(of: request, isRepeatable: key != nil, by: principal)
+        if let name = request.workspace {
+            try await enter(name, request, &new, by: principal)
+            return try await executions.create(new).execution
+        }
         let environment = try await environment(for: request, by: principal)
         new.environmentID = environment.id
         if let checkout = request.repository {
-            let made = try await workspaces.create(
-                NewWorkspace(
-                    organizationID: principal.organizationID,
-                    ownerID: principal.userID,
-                    environmentID: environment.id,
-                    repositoryURL: checkout.url,
-                    baseReference: checkout.base,
-                    branch: checkout.branch,
-                    task: request.prompt ?? request.command.map(CommandText.text) ?? "",
-                    push: checkout.push ?? false,
-                    commitLeftovers: checkout.commitLeftovers ?? true
-                )
+            var wanted = NewWorkspace(
+                organizationID: principal.organizationID,
+                ownerID: principal.userID,
+                environmentID: environment.id,
+                repositoryURL: checkout.url,
+                baseReference: checkout.base,
+                branch: checkout.branch,
+                task: request.prompt ?? request.command.map(CommandText.text) ?? "",
+                push: checkout.push ?? false,
+                commitLeftovers: checkout.commitLeftovers ?? true
             )
+            wanted.location = configuration.location
+            let made = try await workspaces.create(wanted)
             spec.workspace = made.request
             spec.workspace?.upload = upload?.reference
             new.spec = spec
@@ -91,7 +95,7 @@ extension ServerCore {
         return created.execution
     }
 
-    private func discard(_ workspace: WorkspaceID?, by principal: Principal) async throws {
+    func discard(_ workspace: WorkspaceID?, by principal: Principal) async throws {
         guard let workspace else { return }
         _ = try await workspaces.archive(
             workspace,
@@ -113,7 +117,11 @@ extension ServerCore {
         return variables
     }
 
-    private func environment(for request: CreateExecution, by principal: Principal) async throws -> EnvironmentRecord {
+    func environment(
+        for request: CreateExecution,
+        by principal: Principal,
+        autoStopMinutes: Int? = nil
+    ) async throws -> EnvironmentRecord {
         let spec = environmentSpec(
             provider: request.provider,
             limits: request.limits,
@@ -131,9 +139,9 @@ extension ServerCore {
             try Self.check(request, against: record)
             return try await awake(record)
         case "new":
-            return try await environments.create(
-                NewEnvironment(organizationID: principal.organizationID, ownerID: principal.userID, spec: spec)
-            )
+            var new = NewEnvironment(organizationID: principal.organizationID, ownerID: principal.userID, spec: spec)
+            if let autoStopMinutes { new.autoStopMinutes = autoStopMinutes }
+            return try await environments.create(new)
         case let name?:
             let record = try await environments.find(
                 name,

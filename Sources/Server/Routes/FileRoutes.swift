@@ -25,8 +25,13 @@ extension ServerCore {
     /// Checks how the repository is to be reached, before anything is made for it.
     /// - Parameter isRepeatable: a repeated request names the upload that its first one has taken.
     /// - Returns: the upload that holds it; nil for a remote one, and for an empty one.
-    func upload(of request: CreateExecution, isRepeatable: Bool, by principal: Principal) async throws -> UploadRecord?
-    {
+    /// - Parameter isAdopted: the upload is the caller's own clone of a repository that has a remote.
+    func upload(
+        of request: CreateExecution,
+        isRepeatable: Bool,
+        by principal: Principal,
+        isAdopted: Bool = false
+    ) async throws -> UploadRecord? {
         if let key = request.ssh?.privateKey { try SSHPrivateKey.validate(key, field: "ssh.privateKey") }
         guard let checkout = request.repository else { return nil }
         let url = try RepositoryURL(checkout.url, field: "repository.url")
@@ -39,7 +44,7 @@ extension ServerCore {
                 remedy: "leave it out, or give the repository as ssh://user@host/path or user@host:path"
             )
         }
-        guard url.isLocal else {
+        guard url.isLocal || isAdopted else {
             guard checkout.upload == nil else {
                 throw BerthError(
                     .invalidValue,

@@ -20,6 +20,7 @@ extension ServerCore {
         let body: CreateTerminal = try await context.body(limit: configuration.maximumBodyBytes)
         let record = try await reached(found)
         var directory: String?
+        var variables: [String: String]?
         if let id = body.workspaceId {
             let principal = try context.principal
             let workspace = try await workspaces.get(
@@ -36,6 +37,7 @@ extension ServerCore {
                 )
             }
             directory = workspace.directory
+            variables = try await workspaces.variables(of: id, organization: principal.organizationID).reveal()
         }
         let link = try channels(of: record)
         let creation = TerminalCreation(
@@ -45,7 +47,8 @@ extension ServerCore {
             workspaceDirectory: directory,
             command: body.command,
             directory: body.directory,
-            size: TerminalSize(columns: UInt16(body.columns ?? 80), rows: UInt16(body.rows ?? 24))
+            size: TerminalSize(columns: UInt16(body.columns ?? 80), rows: UInt16(body.rows ?? 24)),
+            variables: variables
         )
         let status = try await link.call(creation, until: time.uptime + Self.callTime)
         return try Self.json(TerminalSession(status, of: record.id), status: 201)

@@ -21,11 +21,7 @@ extension ServerCore {
     /// The one that the path names: the caller must see it, and its environment must open to them.
     func housed(_ context: RequestContext) async throws -> HousedWorkspace {
         let principal = try context.principal
-        let workspace = try await workspaces.get(
-            try context.id("workspaceId"),
-            organization: principal.organizationID,
-            visibleTo: principal.visibleUser
-        )
+        let workspace = try await self.workspace(context)
         let environment = try await environments.find(
             workspace.environmentID.text,
             organization: principal.organizationID,

@@ -82,7 +82,14 @@ struct Composition: Sendable {
             spares: try spares(configuration, house, principal),
             log: log
         )
-        let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
+        let workspaces = WorkspaceService(
+            database: database,
+            feed: feed,
+            sealer: sealer,
+            time: time,
+            ids: ids,
+            log: log
+        )
         let executions = ExecutionService(
             database: database,
             feed: feed,
@@ -264,6 +271,7 @@ struct Composition: Sendable {
         addBus(to: &group) { [self] name, loop in try await keeping(name, loop) }
         group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
         addJobs(to: &group)
+        addWorkspaces(to: &group)
     }
 
     /// A loop that fails, as all do while the disk is full, is begun again: the server outlives it.

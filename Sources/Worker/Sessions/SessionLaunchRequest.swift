@@ -15,6 +15,7 @@ struct SessionLaunchRequest: Sendable {
         self.launch = launch
         var variables = layout.baseVariables
         variables["SHELL"] = layout.agent.shell
+        variables.merge(CheckoutFiles.variables(of: record.directory, workspace: record.workspaceId)) { _, new in new }
         variables.merge(launch.variables) { _, new in new }
         variables["BERTH_AGENT_SESSION_ID"] = record.id.text
         variables["BERTH_WORKSPACE_ID"] = record.workspaceId.text

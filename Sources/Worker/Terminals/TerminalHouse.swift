@@ -19,7 +19,7 @@ actor TerminalHouse {
     private static let killGrace = Duration.seconds(5)
     private static let roomPause = Duration.milliseconds(200)
 
-    private let services: Services
+    let services: Services
     private var terminals: [TerminalID: Terminal] = [:]
     /// Keeps the sum from going back.
     private var removedBytes: Int64 = 0

@@ -10,6 +10,8 @@ internal import WorkerProtocol
 struct TerminalLaunch: Sendable {
     let arguments: [String]
     let directory: String
+    /// Of the workspace and its repository.
+    private let variables: [String: String]
 
     init(_ wish: TerminalCreation, layout: EnvironmentLayout) throws(BerthError) {
         arguments = wish.command ?? [layout.agent.shell, "-l"]
@@ -19,7 +21,10 @@ struct TerminalLaunch: Sendable {
         for argument in arguments where argument.utf8.contains(0) {
             throw BerthError(.invalidValue, "an argument holds a NUL byte", field: "command")
         }
-        let home = wish.workspaceDirectory.map { "\(layout.workspaces)/\($0)" } ?? layout.agent.home
+        let checkout = wish.workspaceDirectory.map { $0.hasPrefix("/") ? $0 : "\(layout.workspaces)/\($0)" }
+        let home = checkout ?? layout.agent.home
+        let repository = checkout.map { CheckoutFiles.variables(of: $0, workspace: wish.workspaceId) } ?? [:]
+        variables = repository.merging(wish.variables ?? [:]) { _, new in new }
         switch wish.directory {
         case nil: directory = home
         case let path? where path.hasPrefix("/"): directory = path
@@ -31,7 +36,7 @@ struct TerminalLaunch: Sendable {
     }
 
     func request(_ record: TerminalRecord, layout: EnvironmentLayout) -> SpawnRequest {
-        var variables = layout.baseVariables
+        var variables = layout.baseVariables.merging(self.variables) { _, new in new }
         variables["TERM"] = "xterm-256color"
         variables["COLORTERM"] = "truecolor"
         variables["SHELL"] = layout.agent.shell

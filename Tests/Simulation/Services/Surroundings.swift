@@ -26,6 +26,7 @@ struct NoEnvironments: EnvironmentWaking, InstanceBridge, WorkspaceObserver {
         _ execution: ExecutionID,
         workspace: WorkspaceID,
         organization: OrganizationID,
+        isSetup: Bool,
         state: ExecutionState,
         outcome: WorkspaceOutcome?,
         failure: FailureReason?

@@ -1,0 +1,109 @@
+internal import Base
+internal import EventLoop
+internal import Glibc
+
+/// TCP ports that a process and its descendants listen on, as /proc tells (proc(5)).
+enum ListeningPorts {
+    private static let listening = "0A"
+
+    /// In ascending order. Sockets of processes that this worker may not look into are not seen.
+    @concurrent static func of(session leader: pid_t) async -> [Int] {
+        let members = members(of: leader, among: processes())
+        var sockets: Set<String> = []
+        for process in members { sockets.formUnion(socketInodes(of: process)) }
+        guard !sockets.isEmpty else { return [] }
+        var ports: Set<Int> = []
+        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+            for entry in parse(EnvironmentLayout.contents(table)) where sockets.contains(entry.inode) {
+                ports.insert(entry.port)
+            }
+        }
+        return ports.sorted()
+    }
+
+    struct Listener: Equatable {
+        var port: Int
+        var inode: String
+    }
+
+    /// The lines of /proc/net/tcp that listen.
+    static func parse(_ table: String) -> [Listener] {
+        table.split(separator: "\n").dropFirst().compactMap { line in
+            let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+            guard fields.count > 9, fields[3] == listening, let port = fields[1].split(separator: ":").last,
+                let number = Int(port, radix: 16)
+            else { return nil }
+            return Listener(port: number, inode: String(fields[9]))
+        }
+    }
+
+    struct Process {
+        var id: pid_t
+        var parent: pid_t
+        var session: pid_t
+    }
+
+    /// Those of the leader's session, and all descendants of any of them.
+    static func members(of leader: pid_t, among all: [Process]) -> [pid_t] {
+        var members: Set<pid_t> = Set(all.filter { $0.id == leader || $0.session == leader }.map(\.id))
+        while true {
+            let more = all.filter { members.contains($0.parent) && !members.contains($0.id) }
+            if more.isEmpty { return members.sorted() }
+            members.formUnion(more.map(\.id))
+        }
+    }
+
+    private static func processes() -> [Process] {
+        entries("/proc").compactMap { name in
+            guard let id = pid_t(name) else { return nil }
+            let stat = EnvironmentLayout.contents("/proc/\(name)/stat")
+            // Behind the name, which may hold anything: state, parent, group, session.
+            guard let end = stat.lastIndex(of: ")") else { return nil }
+            let fields = stat[end...].split(separator: " ")
+            guard fields.count > 4, let parent = pid_t(fields[2]), let session = pid_t(fields[4]) else { return nil }
+            return Process(id: id, parent: parent, session: session)
+        }
+    }
+
+    private static func socketInodes(of process: pid_t) -> [String] {
+        let directory = "/proc/\(process)/fd"
+        var buffer = [UInt8](repeating: 0, count: 64)
+        return entries(directory).compactMap { name in
+            let count = readlink("\(directory)/\(name)", &buffer, buffer.count)
+            guard count > 0 else { return nil }
+            let target = String(decoding: buffer[..<count], as: UTF8.self)
+            guard target.hasPrefix("socket:["), target.hasSuffix("]") else { return nil }
+            return String(target.dropFirst("socket:[".count).dropLast())
+        }
+    }
+
+    private static func entries(_ path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// One that nobody listens on now.
+    static func free() -> Int? {
+        let file = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(file, $0, length) == 0 && getsockname(file, $0, &length) == 0
+            }
+        }
+        return isBound ? Int(UInt16(bigEndian: address.sin_port)) : nil
+    }
+}
