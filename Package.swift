@@ -95,6 +95,7 @@ let package = Package(
         ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
         swiftTarget("API", ["Base", "Domain"]),
+        swiftTarget("Carriage", ["Base", "OpenSSL"]),
         swiftTarget(
             "BerthCore",
             [
@@ -117,7 +118,7 @@ let package = Package(
                 .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
                 .embedInCode("0008-provisioning-log.sql"),
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
-                .embedInCode("0012-bus-topics.sql"),
+                .embedInCode("0012-bus-topics.sql"), .embedInCode("0013-hand-overs.sql"),
             ],
             swiftSettings: strict
         ),
@@ -130,6 +131,7 @@ let package = Package(
         controlPlane("Workers", ["Crypto", "WorkerProtocol"]),
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
+        controlPlane("HandOvers", ["Crypto"]),
         controlPlane("Replicas", []),
         controlPlane("Bus", ["EventBus", "OpenSSL"]),
 
@@ -140,7 +142,7 @@ let package = Package(
                 "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
-                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus",
+                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "HandOvers",
             ]
         ),
         swiftTarget(
@@ -148,6 +150,7 @@ let package = Package(
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
                 "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain", "Terminals",
+                "Carriage",
             ]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),
@@ -206,6 +209,7 @@ let package = Package(
         tests("CryptoTests", ["Crypto", "OpenSSL"]),
         tests("DatabaseTests", ["Database", "DatabasePostgres", "Migrations"]),
         tests("DomainTests", ["Domain"]),
+        tests("CarriageTests", ["Carriage"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("RelayTests", ["Relay", "Transport", "EventLoop", "WorkerProtocol"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),

@@ -16,6 +16,7 @@ public enum ServerSchema {
             Migration(version: 10, name: "quotas", sql: text(PackageResources._010_quotas_sql)),
             Migration(version: 11, name: "spares", sql: text(PackageResources._011_spares_sql)),
             Migration(version: 12, name: "bus-topics", sql: text(PackageResources._012_bus_topics_sql)),
+            Migration(version: 13, name: "hand-overs", sql: text(PackageResources._013_hand_overs_sql)),
         ]
     }
 

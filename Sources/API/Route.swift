@@ -128,6 +128,8 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentTunnel, workerTunnel
     case terminalCreate, terminalList, terminalGet, terminalEnd, terminalRemove, terminalAttach
     case sshPrepare, sshConnect
+    case handOverSend, handOverPull, handOverTake, handOverList, handOverGet, handOverMessage, handOverArchive
+    case handOverDeliver, workerHandOver, workerHandOverPut
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
     case serverList

@@ -2,7 +2,7 @@
 public enum RouteTable {
     public static let all: [Route] =
         executions + deadLetters + files + environments + environmentLife + environmentSurface + tunnels + terminals
-        + ssh + workspaces + jobs + server + servers + bus + compatibility + documentedMachines
+        + ssh + handOvers + workspaces + jobs + server + servers + bus + compatibility + documentedMachines
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }
 

@@ -5,6 +5,7 @@ import Database
 import Domain
 import Environments
 import Executions
+import HandOvers
 import Jobs
 import Replicas
 import Transport
@@ -33,6 +34,8 @@ struct ServerCore: Sendable {
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let bus: BusHouse
+    let handOvers: HandOverService
+    let handOverDesk: HandOverDesk
     let followers: ExecutionFollowers
     let changes: ChangeTails
     let draining = Draining()
@@ -102,6 +105,16 @@ struct ServerCore: Sendable {
         case .terminalAttach: try await terminalAttach(context)
         case .sshPrepare: try await sshPrepare(context)
         case .sshConnect: try await sshConnect(context)
+        case .handOverSend: try await handOverSend(context)
+        case .handOverPull: try await handOverPull(context)
+        case .handOverTake: try await handOverTake(context)
+        case .handOverList: try await handOverList(context)
+        case .handOverGet: try await handOverGet(context)
+        case .handOverMessage: try await handOverMessage(context)
+        case .handOverArchive: try await handOverArchive(context)
+        case .handOverDeliver: try await handOverDeliver(context)
+        case .workerHandOver: try await workerHandOver(context)
+        case .workerHandOverPut: try await workerHandOverPut(context)
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

@@ -6,6 +6,7 @@ internal import WorkerProtocol
 struct EnvironmentServices: ChannelServices {
     let terminals: TerminalHouse
     let ssh: SSHServer
+    let handOvers: HandOverHouse
 
     func start(_ request: ServiceRequest) async throws -> ServiceStart {
         if let call = try request.as(TerminalCreation.self) { return await answer { try await terminals.create(call) } }
@@ -17,10 +18,11 @@ struct EnvironmentServices: ChannelServices {
             let socket = try await ssh.connect(call)
             return { channel in SocketEnd(socket, channel).begin() }
         }
+        if let start = try await handOver(request) { return start }
         throw BerthError(.unsupported, "this worker has no service '\(request.name)'")
     }
 
-    private func answer<Value: Sendable & Codable>(_ body: () async throws -> Value) async -> ServiceStart {
+    func answer<Value: Sendable & Codable>(_ body: () async throws -> Value) async -> ServiceStart {
         let answer: ServiceAnswer<Value>
         do {
             answer = ServiceAnswer(value: try await body())

@@ -78,7 +78,8 @@ struct Worker: Sendable {
             core: core,
             channelServices: EnvironmentServices(
                 terminals: terminals,
-                ssh: ssh
+                ssh: ssh,
+                handOvers: HandOverHouse(services, runner: runner, terminals: terminals)
             ),
             servers: servers,
             tokenFile: options.tokenFile,
@@ -90,7 +91,7 @@ struct Worker: Sendable {
     }
 
     /// The path that git's helper is called by.
-    private static var ownProgram: String {
+    static var ownProgram: String {
         guard let path = realpath("/proc/self/exe", nil) else { return "berth-worker" }
         defer { free(path) }
         return String(cString: path)

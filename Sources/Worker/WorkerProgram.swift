@@ -15,6 +15,7 @@ public enum WorkerProgram {
         case "git-credential":
             let path = getenv(CredentialProgram.socketVariable).map { String(cString: $0) } ?? ""
             exit(CredentialProgram.run(operation: arguments.last ?? "", socketPath: path))
+        case "carriage": exit(CarriageProgram.run(Array(arguments.dropFirst())))
         case "--help", "-h":
             print(WorkerOptions.usage)
             exit(0)

@@ -124,5 +124,6 @@ final class WorkerStore: Sendable {
                 """
         ),
         terminalMigration,
+        frozenMigration,
     ]
 }

@@ -6,7 +6,7 @@ enum Commands {
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
         + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + QuotaCommands.all
         + TerminalCommands.all + SSHCommands.all
-        + WorkspaceCommands.all
+        + WorkspaceCommands.all + HandOverCommands.all + RemoteCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, ServersCommand.command, DoctorCommand.command,

@@ -174,6 +174,11 @@ struct Composition: Sendable {
                 randomness: randomness,
                 log: log
             ),
+            handOvers: handOvers(configuration, database, feed, sealer, ids: ids, time: time),
+            handOverDesk: HandOverDesk(
+                loop: loops[0],
+                spool: try Self.files("hand-overs", at: directory.handOversPath, configuration, database, ids: ids, time: time)
+            ),
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
             changes: ChangeTails(feed)
         )
@@ -261,6 +266,7 @@ struct Composition: Sendable {
         group.addTask { [self] in try await keeping("changes") { try await retention.run() } }
         addBus(to: &group) { [self] name, loop in try await keeping(name, loop) }
         group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
+        group.addTask { [self] in try await keeping("hand-overs") { try await core.runHandOvers() } }
         addJobs(to: &group)
     }
 

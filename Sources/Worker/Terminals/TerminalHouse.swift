@@ -18,7 +18,7 @@ actor TerminalHouse {
     private static let killGrace = Duration.seconds(5)
     private static let roomPause = Duration.milliseconds(200)
 
-    private let services: Services
+    let services: Services
     private var terminals: [TerminalID: Terminal] = [:]
     /// Keeps the sum from going back.
     private var removedBytes: Int64 = 0
@@ -78,6 +78,9 @@ actor TerminalHouse {
         terminals.values.sorted { ($0.record.createdAt, $0.record.id) < ($1.record.createdAt, $1.record.id) }
     }
 
+    /// Oldest first.
+    func terminals(of workspace: WorkspaceID) -> [Terminal] { inOrder.filter { $0.record.workspaceId == workspace } }
+
     private func terminal(_ id: TerminalID) throws(BerthError) -> Terminal {
         guard let terminal = terminals[id] else {
             throw BerthError(.notFound, "there is no terminal '\(id)' in this environment", field: "terminalId")
@@ -89,6 +92,7 @@ actor TerminalHouse {
 // Lives.
 extension TerminalHouse {
     func create(_ wish: TerminalCreation) async throws -> TerminalStatus {
+        try await services.store.checkNotFrozen(wish.workspaceId)
         // Repeated, it tells of the one that there is.
         if let known = terminals[wish.id] { return known.status }
         guard terminals.values.count(where: { !$0.hasEnded }) < Self.maximumLiving else {
