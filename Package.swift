@@ -88,19 +88,22 @@ let package = Package(
         swiftTarget("OutputStore", ["Base", "OpenSSL", "CSplice"]),
         swiftTarget("Domain", ["Base"]),
         swiftTarget("WorkerProtocol", ["Base", "Domain"]),
+        swiftTarget("WorkspaceTypes", ["Base"]),
+        swiftTarget("WorkspaceCalls", ["Base", "WorkerProtocol", "WorkspaceTypes"]),
+        swiftTarget("WorkspaceFiles", ["Base", "WorkerProtocol", "WorkspaceCalls", "WorkspaceTypes"]),
         swiftTarget("Relay", ["Base", "EventLoop", "Transport", "WorkerProtocol"]),
         swiftTarget(
             "Terminals",
             ["Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol"]
         ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
-        swiftTarget("API", ["Base", "Domain"]),
+        swiftTarget("API", ["Base", "Domain", "WorkspaceTypes"]),
         swiftTarget("Carriage", ["Base", "OpenSSL"]),
         swiftTarget(
             "BerthCore",
             [
                 "Base", "EventLoop", "OpenSSL", "Domain", "AgentProtocol", "HolderProtocol", "Subprocess", "Database",
-                "OutputStore",
+                "OutputStore", "WorkspaceTypes",
             ]
         ),
         swiftTarget(
@@ -118,7 +121,9 @@ let package = Package(
                 .embedInCode("0006-bus.sql"), .embedInCode("0007-jobs.sql"),
                 .embedInCode("0008-provisioning-log.sql"),
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
-                .embedInCode("0012-bus-topics.sql"), .embedInCode("0013-hand-overs.sql"),
+                .embedInCode("0012-bus-topics.sql"),
+                .embedInCode("0013-snapshots.sql"),
+                .embedInCode("0014-hand-overs.sql"),
             ],
             swiftSettings: strict
         ),
@@ -142,7 +147,8 @@ let package = Package(
                 "OutputStore",
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
-                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "HandOvers",
+                "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "WorkspaceCalls", "WorkspaceTypes",
+                "HandOvers",
             ]
         ),
         swiftTarget(
@@ -150,16 +156,17 @@ let package = Package(
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
                 "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain", "Terminals",
+                "WorkspaceCalls", "WorkspaceFiles", "WorkspaceTypes",
                 "Carriage",
             ]
         ),
-        swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop"]),
+        swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop", "WorkspaceTypes"]),
         swiftTarget(
             "CLI",
             [
                 "Base", "API", "AgentProtocol", "Domain", "OpenSSL", "WorkerProtocol", "Client", "Transport",
                 "EventLoop", "Relay", "Database", "Migrations",
-                "Server", "Worker",
+                "Server", "Worker", "WorkspaceCalls", "WorkspaceFiles", "WorkspaceTypes",
             ]
         ),
 
@@ -228,8 +235,12 @@ let package = Package(
         ),
         tests("MachineLinkTests", ["MachineLink"]),
         tests("ProvidersTests", ["Providers", "Domain"]),
+        tests(
+            "WorkspaceFilesTests",
+            ["WorkspaceFiles", "WorkspaceCalls", "WorkspaceTypes", "WorkerProtocol"]
+        ),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
-        tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop"]),
+        tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop", "WorkspaceTypes"]),
         tests(
             "WorkerTests",
             ["Worker", "WorkerProtocol", "BerthCore", "Domain", "Transport", "EventLoop", "OutputStore", "Subprocess"]

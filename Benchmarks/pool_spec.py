@@ -61,7 +61,7 @@ def drain(server):
 
 def warm(row):
     """One claim after the other from a pool of 5, then as many at once as there are spares."""
-    server = Server("--warm-spares", "5")
+    server = Server("--set", "warmSpares=5")
     try:
         server.start()
         times = []
@@ -72,7 +72,7 @@ def warm(row):
             destroy(server, [environment])
         row("warm claim, p50", statistics.median(times), "ms", 10)
         row("warm claim, p99", quantile(times, 0.99), "ms", 30)
-        server.flags[1] = str(SPARES)
+        server.flags[1] = f"warmSpares={SPARES}"
         server.kill(15)
         server.start()
         filled(server, SPARES, 300)

@@ -16,7 +16,8 @@ public enum ServerSchema {
             Migration(version: 10, name: "quotas", sql: text(PackageResources._010_quotas_sql)),
             Migration(version: 11, name: "spares", sql: text(PackageResources._011_spares_sql)),
             Migration(version: 12, name: "bus-topics", sql: text(PackageResources._012_bus_topics_sql)),
-            Migration(version: 13, name: "hand-overs", sql: text(PackageResources._013_hand_overs_sql)),
+            Migration(version: 13, name: "snapshots", sql: text(PackageResources._013_snapshots_sql)),
+            Migration(version: 14, name: "hand-overs", sql: text(PackageResources._014_hand_overs_sql)),
         ]
     }
 

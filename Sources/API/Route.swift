@@ -123,11 +123,16 @@ public enum RouteID: String, Sendable, CaseIterable {
     case cloudWorkspaceList, cloudWorkspaceGet, cloudWorkspaceCreate, cloudWorkspacePause, cloudWorkspaceResume
     case cloudWorkspaceStop, cloudWorkspaceDelete
     case environmentActivity, environmentHealth, environmentExtend, quotaGet, quotaSet
+    case snapshotCreate, snapshotList, snapshotGet, snapshotRemove, environmentFork, environmentRestore
     case workspaceList, workspaceGet, repositoryCreate, repositoryList, repositoryGet
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel
     case terminalCreate, terminalList, terminalGet, terminalEnd, terminalRemove, terminalAttach
     case sshPrepare, sshConnect
+    case fileList, fileStat, fileRead, fileWrite, fileRemove, fileMakeDirectory, fileMove, fileSearch, fileWatch
+    case treeDownload, treeUpload
+    case gitStatus, gitDiff, gitLog, gitCommit, gitBranchList, gitBranchCreate, gitSwitch, gitPush, gitPull
+    case processList, processSignal
     case handOverSend, handOverPull, handOverTake, handOverList, handOverGet, handOverMessage, handOverArchive
     case handOverDeliver, workerHandOver, workerHandOverPut
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList

@@ -1,8 +1,10 @@
 /// Every route of the server, declared once.
 public enum RouteTable {
     public static let all: [Route] =
-        executions + deadLetters + files + environments + environmentLife + environmentSurface + tunnels + terminals
-        + ssh + handOvers + workspaces + jobs + server + servers + bus + compatibility + documentedMachines
+        executions + deadLetters + files + environments + environmentLife + environmentSurface + snapshots + tunnels
+        + terminals
+        + ssh + workspaces + workspaceFiles + git + processes + handOvers
+        + jobs + server + servers + bus + compatibility + documentedMachines
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }
 

@@ -47,7 +47,7 @@ extension Schema {
         ]
     )
 
-    private static let gitLogin = Schema.object(
+    static let gitLogin = Schema.object(
         name: "GitLogin",
         members: [
             .required("scheme", .string(values: ["https", "http"]), "https or http"),
@@ -57,7 +57,7 @@ extension Schema {
         ]
     )
 
-    private static let sshLogin = Schema.object(
+    static let sshLogin = Schema.object(
         name: "SSHLogin",
         members: [
             .optional("privateKey", .string(), "OpenSSH or PEM, without a passphrase"),

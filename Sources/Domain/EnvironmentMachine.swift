@@ -14,7 +14,7 @@ public struct EnvironmentMachine: Sendable, Equatable {
         /// Deadline: `starting`. Exits: workerReady → running, observe(stopped, absent) → stopped.
         case starting(EnvironmentOperation, deadlineAt: Timestamp)
         /// Its worker is ready. Owner: the reconciler's inspection. No deadline: a resting state.
-        /// Exits: begin → pausing or stopping, observe → stopped or paused, startOver → stopping.
+        /// Exits: begin → pausing or stopping, observe → stopped or paused, startOver and goBack → stopping.
         case running
         /// Owner: the job that called `pause`. Deadline: `pausing`. Exits: paused → paused, notPaused → running.
         case pausing(deadlineAt: Timestamp)
@@ -153,6 +153,20 @@ extension EnvironmentMachine {
         }
         desired = wish
         if case .error(let cause) = status { leaveError(cause.operation, at: at) }
+    }
+
+    /// Wanted running out of a snapshot: what runs goes down first, and the next boot goes on where that was made.
+    public mutating func goBack(at: Timestamp) throws(BerthError) {
+        guard desired != .destroyed, isProvisioned else {
+            throw .illegal("environment", from: state, to: "gone back", remedy: "fork the snapshot instead")
+        }
+        switch status {
+        case .stopped: break
+        case .running, .paused, .error: status = .stopping(deadlineAt: at + times.stopping)
+        case .requested, .provisioning, .starting, .pausing, .stopping, .destroying, .destroyed:
+            throw .illegal("environment", from: state, to: "gone back", remedy: "wait until it rests, then try again")
+        }
+        desired = .running
     }
 
     /// Takes up the operation that failed.

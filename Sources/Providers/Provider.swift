@@ -1,11 +1,6 @@
 public import Base
 public import Domain
 
-public enum SnapshotKind: IdentifierKind { public static let prefix = "snap" }
-
-/// An instance that was kept with its memory.
-public typealias SnapshotID = Identifier<SnapshotKind>
-
 /// Makes and unmakes instances. Every call names the incarnation it means (`InstanceReference.instance`); a call about
 /// an older one than the provider has seen is refused with `stale`. Calls may be repeated: a second create, start, pause,
 /// resume, stop or destroy of what already is so returns without harm. A provider keeps no state in memory that it could not

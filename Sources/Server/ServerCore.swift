@@ -68,6 +68,8 @@ struct ServerCore: Sendable {
         case .environmentActivity: try await environmentActivity(context)
         case .environmentHealth: try await environmentHealth(context)
         case .environmentExtend: try await environmentExtend(context)
+        case .snapshotCreate, .snapshotList, .snapshotGet, .snapshotRemove, .environmentFork, .environmentRestore:
+            try await snapshotRoute(context)
         case .quotaGet: try await quotaGet(context)
         case .quotaSet: try await quotaSet(context)
         case .environmentStart, .environmentStop, .environmentPause, .environmentResume, .environmentRetry,
@@ -92,6 +94,13 @@ struct ServerCore: Sendable {
             try await documented(context)
         case .workspaceList: try await workspaceList(context)
         case .workspaceGet: try await workspaceGet(context)
+        case .fileList, .fileStat, .fileRead, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .fileSearch,
+            .fileWatch, .treeDownload, .treeUpload:
+            try await workspaceFiles(context)
+        case .gitStatus, .gitDiff, .gitLog, .gitCommit, .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush,
+            .gitPull:
+            try await workspaceGit(context)
+        case .processList, .processSignal: try await processes(context)
         case .repositoryCreate: try await repositoryCreate(context)
         case .repositoryList: try await repositoryList(context)
         case .repositoryGet: try await repositoryGet(context)

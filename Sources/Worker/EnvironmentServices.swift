@@ -6,6 +6,9 @@ internal import WorkerProtocol
 struct EnvironmentServices: ChannelServices {
     let terminals: TerminalHouse
     let ssh: SSHServer
+    let files: FileHouse
+    let repositories: RepositoryHouse
+    let processes: ProcessHouse
     let handOvers: HandOverHouse
 
     func start(_ request: ServiceRequest) async throws -> ServiceStart {
@@ -18,6 +21,7 @@ struct EnvironmentServices: ChannelServices {
             let socket = try await ssh.connect(call)
             return { channel in SocketEnd(socket, channel).begin() }
         }
+        if let start = try await work(request) { return start }
         if let start = try await handOver(request) { return start }
         throw BerthError(.unsupported, "this worker has no service '\(request.name)'")
     }

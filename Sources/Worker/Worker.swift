@@ -10,6 +10,7 @@ struct Worker: Sendable {
     private let core: WorkerCore
     private let terminals: TerminalHouse
     private let ssh: SSHServer
+    private let files: FileHouse
     private let link: Link
     private let silence: Silence
 
@@ -73,12 +74,16 @@ struct Worker: Sendable {
         )
         terminals = TerminalHouse(services)
         ssh = SSHServer(services, runner: runner)
+        files = FileHouse(services, program: Self.ownProgram)
         silence = Silence(time: time, file: layout.state + "/heard")
         link = Link(
             core: core,
             channelServices: EnvironmentServices(
                 terminals: terminals,
                 ssh: ssh,
+                files: files,
+                repositories: RepositoryHouse(services),
+                processes: ProcessHouse(services),
                 handOvers: HandOverHouse(services, runner: runner, terminals: terminals)
             ),
             servers: servers,
@@ -106,6 +111,7 @@ struct Worker: Sendable {
             group.addTask { for await _ in core.services.holder.events {} }
             group.addTask { await terminals.run() }
             group.addTask { await ssh.run() }
+            group.addTask { await files.run() }
             group.addTask { await link.run() }
             group.addTask { await silence.watch(asking: { await link.live.lastConfirmed }) { await core.fence() } }
             group.addTask {

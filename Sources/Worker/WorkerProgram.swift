@@ -4,6 +4,7 @@ internal import EventLoop
 internal import Glibc
 internal import Subprocess
 internal import Transport
+internal import WorkspaceFiles
 
 /// The program `berth-worker`.
 public enum WorkerProgram {
@@ -15,6 +16,7 @@ public enum WorkerProgram {
         case "git-credential":
             let path = getenv(CredentialProgram.socketVariable).map { String(cString: $0) } ?? ""
             exit(CredentialProgram.run(operation: arguments.last ?? "", socketPath: path))
+        case FileProgram.word: exit(FileProgram.run(Array(arguments.dropFirst())))
         case "carriage": exit(CarriageProgram.run(Array(arguments.dropFirst())))
         case "--help", "-h":
             print(WorkerOptions.usage)

@@ -76,7 +76,15 @@ struct WorkspaceWork: Sendable {
         bundle: String? = nil,
         _ body: (Mirror) async throws -> Value
     ) async throws -> Value {
-        let url = try GitURL(request.repositoryURL, field: "workspace.repositoryURL")
+        try await withMirror(request.repositoryURL, bundle: bundle, body)
+    }
+
+    func withMirror<Value: Sendable>(
+        _ repositoryURL: String,
+        bundle: String? = nil,
+        _ body: (Mirror) async throws -> Value
+    ) async throws -> Value {
+        let url = try GitURL(repositoryURL, field: "workspace.repositoryURL")
         func mirror(_ credential: String, _ access: RemoteAccess) -> Mirror {
             // Goes into a digest with a salt that agents cannot see: another credential means another mirror.
             let account = credential.isEmpty ? "" : "\(services.mirrorSalt)\u{0}\(credential)"

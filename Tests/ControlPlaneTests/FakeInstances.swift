@@ -22,6 +22,10 @@ final class FakeInstances: InstanceProviding {
         var hanging: [String: Wakeup] = [:]
         var limitations: [String] = []
         var template = "first"
+        var canSnapshot = false
+        var snapshots: Set<SnapshotID> = []
+        /// What was made out of which snapshot, or has gone back to it.
+        var origins: [EnvironmentID: SnapshotID] = [:]
     }
 
     let state = Mutex(State())
@@ -70,19 +74,21 @@ final class FakeInstances: InstanceProviding {
         guard provider == .local else {
             throw BerthError(.unsupported, "there is no provider '\(provider)'", field: "provider")
         }
-        let limitations = state.withLock { $0.limitations }
+        let (limitations, canSnapshot) = state.withLock { ($0.limitations, $0.canSnapshot) }
         return ProviderCapabilities(
             isolation: .namespaces,
             limits: limitations.isEmpty ? .cgroup2 : .rlimit,
             diskCap: true,
             pause: .freeze,
             networks: [.none, .open],
+            snapshots: canSnapshot,
             limitations: limitations
         )
     }
 
     func create(_ environment: EnvironmentRecord) async throws -> [String] {
-        try await call("create") { state in
+        try await call(environment.originSnapshotID == nil ? "create" : "fork") { state in
+            if let origin = environment.originSnapshotID { state.origins[environment.id] = origin }
             if state.instances[environment.id] == nil {
                 state.instances[environment.id] = Instance(number: nil, condition: .stopped)
             }
@@ -135,6 +141,21 @@ final class FakeInstances: InstanceProviding {
     func providers() -> [ProviderKind] { [.local] }
 
     func template(of provider: ProviderKind) -> String { state.withLock { $0.template } }
+
+    func snapshot(_ environment: EnvironmentRecord, as snapshot: SnapshotID) async throws {
+        try await call("snapshot") { $0.snapshots.insert(snapshot) }
+    }
+
+    func restore(_ environment: EnvironmentRecord, to snapshot: SnapshotID) async throws {
+        guard state.withLock({ $0.snapshots.contains(snapshot) }) else {
+            throw BerthError(.notFound, "there is no snapshot \(snapshot)")
+        }
+        try await call("restore") { $0.origins[environment.id] = snapshot }
+    }
+
+    func removeSnapshot(_ snapshot: SnapshotID, of provider: ProviderKind) async throws {
+        try await call("removeSnapshot") { $0.snapshots.remove(snapshot) }
+    }
 
     func removeOrphan(_ instance: ObservedInstance) async throws {
         try await call("removeOrphan") { $0.instances[instance.environmentID] = nil }

@@ -185,8 +185,10 @@ import Transport
                 .environmentPause, .environmentRetry, .environmentResume, .deadLetterRetry, .deadLetterDrop, .jobRetry,
                 .busPublish, .environmentExecute, .environmentNetwork,
                 // Destroyed before, in the order of the table.
-                .environmentExtend, .terminalCreate, .terminalEnd, .terminalRemove,
-                .sshPrepare,
+                .environmentExtend, .snapshotCreate, .snapshotRemove, .environmentFork, .environmentRestore,
+                .terminalCreate, .terminalEnd, .terminalRemove,
+                .sshPrepare, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .treeUpload,
+                .gitCommit, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .processSignal,
             ]
             let others = Set(refused).subtracting(excused)
             #expect(others.allSatisfy { ["vm", "cl"].contains($0.rawValue.prefix(2)) }, "\(others)")

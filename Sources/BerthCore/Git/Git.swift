@@ -122,23 +122,29 @@ public struct Git: Sendable {
     }
 
     /// As the agent's user, in a workspace: without any credential, hooks off.
-    /// - Parameter usingOwnConfiguration: ignore the user's own git configuration, as for the clone.
+    /// - Parameters:
+    ///   - usingOwnConfiguration: ignore the user's own git configuration, as for the clone.
+    ///   - runsHooks: where a person asked for what they would do themselves.
     func asAgent(
         _ arguments: [String],
         in directory: String,
         usingOwnConfiguration: Bool = false,
-        deadline: Duration = .seconds(60)
+        runsHooks: Bool = false,
+        deadline: Duration = .seconds(60),
+        outputLimit: Int = 16 << 20
     ) async throws -> ProcessResult {
         var environment = base(home: configuration.agentHome)
         if usingOwnConfiguration { environment["GIT_CONFIG_GLOBAL"] = ownConfigurationPath }
         environment["GIT_LFS_SKIP_SMUDGE"] = "1"
         return try await runner.run(
             ProcessCommand(
-                [configuration.program, "-c", "credential.helper=", "-c", "core.hooksPath=/dev/null"] + arguments,
+                [configuration.program, "-c", "credential.helper="]
+                    + (runsHooks ? [] : ["-c", "core.hooksPath=/dev/null"]) + arguments,
                 environment: environment,
                 directory: directory,
                 identity: .agent,
-                deadline: deadline
+                deadline: deadline,
+                outputLimit: outputLimit
             )
         )
     }

@@ -4,9 +4,11 @@ import Base
 enum Commands {
     static let all: [Command] =
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
-        + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + QuotaCommands.all
+        + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + SnapshotCommands.all
+        + QuotaCommands.all
         + TerminalCommands.all + SSHCommands.all
-        + WorkspaceCommands.all + HandOverCommands.all + RemoteCommands.all
+        + WorkspaceCommands.all + FileCommands.all + GitCommands.all + ProcessCommands.all
+        + HandOverCommands.all + RemoteCommands.all
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, ServersCommand.command, DoctorCommand.command,

@@ -29,7 +29,7 @@ public struct ObservedInstance: Sendable, Equatable {
 public protocol InstanceProviding: Sendable {
     /// Throws `unsupported`, listing the providers there are, for one that this server does not have.
     func capabilities(of provider: ProviderKind) throws(BerthError) -> ProviderCapabilities
-    /// Lays the environment's place. Returns what cannot be enforced for it, in words.
+    /// Lays the environment's place, out of its origin where it has one. Returns what cannot be enforced for it, in words.
     func create(_ environment: EnvironmentRecord) async throws -> [String]
     /// Boots incarnation `environment.instance`; returns once it runs, before its worker is ready.
     func start(_ environment: EnvironmentRecord, token: Secret<String>) async throws
@@ -46,6 +46,11 @@ public protocol InstanceProviding: Sendable {
     func providers() -> [ProviderKind]
     /// Names what an environment of this provider is made from besides its specification: another text, another machine.
     func template(of provider: ProviderKind) -> String
+    /// Keeps what runs, with its memory; one that was kept whole under this name before is left as it is.
+    func snapshot(_ environment: EnvironmentRecord, as snapshot: SnapshotID) async throws
+    /// The next start of what is stopped goes on from there.
+    func restore(_ environment: EnvironmentRecord, to snapshot: SnapshotID) async throws
+    func removeSnapshot(_ snapshot: SnapshotID, of provider: ProviderKind) async throws
     /// Destroys what `list` showed and no row knows.
     func removeOrphan(_ instance: ObservedInstance) async throws
 }

@@ -51,6 +51,10 @@ public struct EnvironmentRecord: Sendable, Equatable {
     public var spareKey: String?
     /// Inside; nil: its name.
     public var hostname: String?
+    /// What it is to be made out of, until it is made.
+    public var originSnapshotID: SnapshotID?
+    /// Where its next boot goes back to.
+    public var restoreSnapshotID: SnapshotID?
     /// Verbs that are allowed now.
     public var allowed: [String]
 }

@@ -22,7 +22,10 @@ extension EnvironmentService {
             async let token = issueToken(record, instance: number + 1)
             let capabilities = try instances.capabilities(of: record.spec.provider)
             let limitations =
-                try await bounded(record, turn, interruptions) { try await instances.create(record) }
+                try await bounded(record, turn, interruptions) {
+                    if let origin = record.originSnapshotID { try await awaitOrigin(origin) }
+                    return try await instances.create(record)
+                }
                 + Self.idleLimitations(capabilities, record.autoStopMinutes)
             let after = try await change(
                 turn.id,
@@ -34,6 +37,9 @@ extension EnvironmentService {
             try await boot(after.record, try await token, turn, interruptions)
         case .start:
             if !isFresh, try await isBooted(record) { return }
+            if let snapshot = record.restoreSnapshotID {
+                try await bounded(record, turn, interruptions) { try await instances.restore(record, to: snapshot) }
+            }
             try await boot(record, try await issueToken(record, instance: number), turn, interruptions)
         case .resume:
             try await bounded(record, turn, interruptions) { try await instances.resume(record) }

@@ -16,6 +16,12 @@ extension EnvironmentService {
 
     /// The server that ran the job went away; the next one takes it up where the row stands.
     public func lost(_ claim: JobClaim, _ reason: FailureReason) async throws {
+        if SnapshotAction(rawValue: claim.action) != nil {
+            let error = BerthError(reason.code, reason.message, remedy: reason.remedy)
+            return try await end(claim, try SnapshotID(claim.subject), error) { [jobs] _, transaction in
+                try jobs.lose(claim, reason, in: transaction)
+            }
+        }
         guard let operation = EnvironmentOperation(rawValue: claim.action) else {
             throw BerthError(.internal, "there is no operation '\(claim.action.prefix(40))' of environments")
         }

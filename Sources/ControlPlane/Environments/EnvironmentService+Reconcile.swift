@@ -51,6 +51,7 @@ extension EnvironmentService {
         try await observe()
         try await lapse()
         try await repair()
+        try await reconcileSnapshots()
         try await database.write { [provisioningLog] in try provisioningLog.expire(in: $0) }
         let times = times
         let replica = replica

@@ -14,6 +14,7 @@ extension EnvironmentService {
     }
 
     public func run(_ claim: JobClaim, interruption: Wakeup) async throws {
+        if let action = SnapshotAction(rawValue: claim.action) { return try await run(action, claim) }
         var claim: JobClaim? = claim
         while let current = claim {
             let turn = try Turn(current, interruption)

@@ -11,10 +11,15 @@ extension EnvironmentService {
         return try await insert(request, capabilities)
     }
 
-    /// - Parameter spareKey: of one that is made for nobody yet, and why.
-    func insert(_ request: NewEnvironment, _ capabilities: ProviderCapabilities, spareKey: String? = nil) async throws
-        -> EnvironmentRecord
-    {
+    /// - Parameters:
+    ///   - spareKey: of one that is made for nobody yet, and why.
+    ///   - origin: the snapshot that it is to be made out of, on the machine where that lies.
+    func insert(
+        _ request: NewEnvironment,
+        _ capabilities: ProviderCapabilities,
+        spareKey: String? = nil,
+        origin: (@Sendable (FeedTransaction) throws -> SnapshotRecord)? = nil
+    ) async throws -> EnvironmentRecord {
         let id: EnvironmentID = ids.make()
         let now = time.now
         let times = times
@@ -31,6 +36,8 @@ extension EnvironmentService {
                 var spec = request.spec
                 spec.limits = tier.granting(request.spec.limits, on: isHome ? quotas.rules.machine : nil)
                 let isWhole = spec.limits == request.spec.limits
+                let snapshot = try origin?(transaction)
+                guard isWhole || snapshot == nil else { throw Self.tooLarge(tier) }
                 try transaction.run(
                     EnvironmentStore.insert,
                     id,
@@ -48,11 +55,12 @@ extension EnvironmentService {
                     now,
                     machine.deadlineAt,
                     request.autoStopMinutes,
-                    isHome ? replica : nil,
+                    snapshot?.replicaID ?? (isHome ? replica : nil),
                     request.idleStopMinutes ?? tier.idleStopMinutes,
                     isWhole ? nil : EnvironmentStore.text(request.spec.limits),
                     request.expiresAt
                 )
+                if let snapshot { try transaction.run(SnapshotStore.setOrigin, id, snapshot.id) }
                 if let spareKey {
                     try transaction.run(SpareStore.birth, id, spareKey)
                 } else {
@@ -71,6 +79,15 @@ extension EnvironmentService {
         } catch let error as BerthError where error.code == .conflict {
             throw Self.taken(name)
         }
+    }
+
+    private static func tooLarge(_ tier: Tier) -> BerthError {
+        BerthError(
+            .quotaExceeded,
+            "it would be as large as what it is forked from, and tier '\(tier.name)' or the machine has less",
+            field: "limits",
+            remedy: "destroy another environment, or ask for another tier"
+        )
     }
 
     static func name(of id: EnvironmentID, _ ownership: EnvironmentOwnership) -> String {

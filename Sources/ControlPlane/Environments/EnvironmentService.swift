@@ -73,6 +73,7 @@ public struct EnvironmentService: Sendable {
     /// For the test that prepares every statement.
     public static var statements: [SQL] {
         EnvironmentStore.statements + ProvisioningLog.statements + QuotaBook.statements + SpareStore.statements
+            + SnapshotStore.statements
             + [transitions, setSpec]
     }
 
@@ -151,6 +152,7 @@ public struct EnvironmentService: Sendable {
             in: transaction
         )
         try quotas.follow(stored.record, to: machine.state, in: transaction)
+        if machine.state == .destroyed { try transaction.run(SnapshotStore.abandon, stored.record.id) }
         let after = try read(stored.record.id, stored.record.organizationID, in: transaction)
         let type =
             after.record.state != stored.record.state

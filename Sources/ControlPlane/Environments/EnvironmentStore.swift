@@ -14,7 +14,8 @@ enum EnvironmentStore {
         SELECT id, organization_id, owner_id, name, kind, spec, desired_state, observed_state, state_message, state_cause,
             instance, provider_instance_id, limits_enforced, limitations, created_at, state_entered_at, deadline_at,
             last_health_check_at, last_active_at, auto_stop_minutes, idle_stop_minutes, rest_evidence,
-            requested, expires_at, is_counted, promised_bytes, health, version, replica_id, spare_key, hostname
+            requested, expires_at, is_counted, promised_bytes, health, version, replica_id, spare_key, hostname,
+            origin_snapshot_id, restore_snapshot_id
         FROM environments
         """
     static let byID: SQL =
@@ -48,7 +49,9 @@ enum EnvironmentStore {
         SET desired_state = $5, observed_state = $6, state_message = $7, state_cause = $8, instance = $9,
             provider_instance_id = $10, state_entered_at = $11, deadline_at = $12, deleted_at = $13,
             limitations = COALESCE($14, limitations),
-            rest_evidence = CASE WHEN $5 = 'running' THEN NULL ELSE rest_evidence END, version = version + 1
+            rest_evidence = CASE WHEN $5 = 'running' THEN NULL ELSE rest_evidence END,
+            origin_snapshot_id = CASE WHEN CAST($10 AS TEXT) IS NULL THEN origin_snapshot_id ELSE NULL END,
+            restore_snapshot_id = CASE WHEN $6 = 'running' THEN NULL ELSE restore_snapshot_id END, version = version + 1
         WHERE id = $1 AND organization_id = $2 AND version = $3 AND instance = $4
         """
     static let checked: SQL = "UPDATE environments SET last_health_check_at = $2, health = $3 WHERE id = $1"
@@ -165,6 +168,8 @@ enum EnvironmentStore {
             replicaID: try row.optionalID("replica_id"),
             spareKey: try row.optionalText("spare_key"),
             hostname: try row.optionalText("hostname"),
+            originSnapshotID: try row.optionalID("origin_snapshot_id"),
+            restoreSnapshotID: try row.optionalID("restore_snapshot_id"),
             allowed: []
         )
         let machine = EnvironmentMachine(

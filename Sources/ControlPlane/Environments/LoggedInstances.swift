@@ -73,6 +73,18 @@ struct LoggedInstances: InstanceProviding {
         try await logged("destroy", environment) { try await instances.destroy(environment) }
     }
 
+    func snapshot(_ environment: EnvironmentRecord, as snapshot: SnapshotID) async throws {
+        try await logged("snapshot", environment) { try await instances.snapshot(environment, as: snapshot) }
+    }
+
+    func restore(_ environment: EnvironmentRecord, to snapshot: SnapshotID) async throws {
+        try await logged("restore", environment) { try await instances.restore(environment, to: snapshot) }
+    }
+
+    func removeSnapshot(_ snapshot: SnapshotID, of provider: ProviderKind) async throws {
+        try await instances.removeSnapshot(snapshot, of: provider)
+    }
+
     func capabilities(of provider: ProviderKind) throws(BerthError) -> ProviderCapabilities {
         try instances.capabilities(of: provider)
     }

@@ -1,5 +1,5 @@
 public import Base
-internal import Domain
+public import Domain
 internal import FoundationEssentials
 internal import Glibc
 
@@ -17,14 +17,16 @@ extension MicroVMProvider {
         if SmallFile.exists(kept.path) { throw BerthError(.conflict, "there is a snapshot \(snapshot) already") }
         try kept.begin()
         do {
+            held.begin(instance.environmentID)
+            defer { held.end(instance.environmentID) }
             let wasRunning = try await keepMemory(instance, in: kept.part)
             do {
                 try await keepDisks(instance, in: kept.part)
             } catch {
-                if wasRunning { try? await resume(instance) }
+                if wasRunning { try? await letRun(instance) }
                 throw error
             }
-            if wasRunning { try await resume(instance) }
+            if wasRunning { try await letRun(instance) }
             try kept.finish()
         } catch {
             kept.remove()
@@ -38,9 +40,10 @@ extension MicroVMProvider {
         let file = open(directory.memory, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw SmallFile.failure("make", directory.memory) }
         defer { close(file) }
-        let time = time
-        return try await monitor(instance.environmentID, deadline: Self.memoryDeadline) { monitor in
+        let (time, held, environment) = (time, held, instance.environmentID)
+        return try await monitor(environment, deadline: Self.memoryDeadline) { monitor in
             let wasRunning = try await monitor.status() == "running"
+            if !wasRunning { held.end(environment) }
             try await monitor.run("stop")
             do {
                 // It is stopped already, so there is nothing to spare.

@@ -16,6 +16,7 @@ public struct MicroVMProvider: Provider {
     let house: InstanceHouse
     let disks: ReadOnlyDisks
     let lanes = EnvironmentLanes()
+    let held = HeldMachines()
     let time: any TimeSource
     /// What the sandbox of QEMU is laid over.
     let empty: String
@@ -194,11 +195,17 @@ public struct MicroVMProvider: Provider {
     }
 
     public func pause(_ instance: InstanceReference) async throws {
-        _ = try house.livingRecord(of: instance, to: "pause")
-        try await monitor(instance.environmentID) { try await $0.run("stop") }
+        try await lanes.run(instance.environmentID) {
+            _ = try house.livingRecord(of: instance, to: "pause")
+            try await monitor(instance.environmentID) { try await $0.run("stop") }
+        }
     }
 
     public func resume(_ instance: InstanceReference) async throws {
+        try await lanes.run(instance.environmentID) { try await letRun(instance) }
+    }
+
+    func letRun(_ instance: InstanceReference) async throws {
         let record = try house.livingRecord(of: instance, to: "resume")
         try await monitor(instance.environmentID) { try await $0.run("cont") }
         // The guest has missed the time in between.
@@ -243,7 +250,7 @@ public struct MicroVMProvider: Provider {
     private func look(_ observation: InstanceObservation) async -> InstanceObservation {
         var observation = observation
         switch observation.state {
-        case .running:
+        case .running where !held.contains(observation.environmentID):
             let status = try? await monitor(observation.environmentID, deadline: .seconds(2)) { try await $0.status() }
             if let status, ["paused", "postmigrate", "io-error", "internal-error"].contains(status) {
                 observation.state = .paused

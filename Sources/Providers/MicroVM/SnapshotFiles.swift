@@ -1,4 +1,5 @@
 internal import Base
+internal import Domain
 internal import FoundationEssentials
 internal import Glibc
 

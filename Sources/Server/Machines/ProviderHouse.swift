@@ -40,7 +40,12 @@ struct ProviderHouse: InstanceProviding {
     }
 
     func create(_ environment: EnvironmentRecord) async throws -> [String] {
-        let description = try await describe(environment)
+        let description: InstanceDescription
+        if let origin = environment.originSnapshotID {
+            description = try await find(environment.spec.provider).fork(origin, request(environment))
+        } else {
+            description = try await describe(environment)
+        }
         try await links.open(environment.id, path: description.linkSocket)
         return description.limitations
     }
@@ -96,6 +101,20 @@ struct ProviderHouse: InstanceProviding {
         try await find(provider).list(label: Self.label).map { ObservedInstance($0) }
     }
 
+    func snapshot(_ environment: EnvironmentRecord, as snapshot: SnapshotID) async throws {
+        let provider = try find(environment.spec.provider)
+        guard try await !provider.snapshots().contains(snapshot) else { return }
+        try await provider.snapshot(reference(environment), as: snapshot)
+    }
+
+    func restore(_ environment: EnvironmentRecord, to snapshot: SnapshotID) async throws {
+        try await find(environment.spec.provider).restore(environment.id, to: snapshot)
+    }
+
+    func removeSnapshot(_ snapshot: SnapshotID, of provider: ProviderKind) async throws {
+        try await find(provider).removeSnapshot(snapshot)
+    }
+
     func removeOrphan(_ instance: ObservedInstance) async throws {
         await links.close(instance.environmentID)
         for kind in providers() {
@@ -112,16 +131,18 @@ struct ProviderHouse: InstanceProviding {
 
     /// Creating again what exists only describes it.
     private func describe(_ environment: EnvironmentRecord) async throws -> InstanceDescription {
-        try await find(environment.spec.provider).create(
-            InstanceRequest(
-                environmentID: environment.id,
-                label: Self.label,
-                limits: environment.spec.limits,
-                limitsPolicy: environment.spec.limitsPolicy,
-                network: environment.spec.network.provided,
-                hostname: environment.hostname ?? environment.name,
-                image: environment.spec.image
-            )
+        try await find(environment.spec.provider).create(request(environment))
+    }
+
+    private func request(_ environment: EnvironmentRecord) -> InstanceRequest {
+        InstanceRequest(
+            environmentID: environment.id,
+            label: Self.label,
+            limits: environment.spec.limits,
+            limitsPolicy: environment.spec.limitsPolicy,
+            network: environment.spec.network.provided,
+            hostname: environment.hostname ?? environment.name,
+            image: environment.spec.image
         )
     }
 

@@ -117,6 +117,11 @@ final class WalkProvider: InstanceProviding {
     func providers() -> [ProviderKind] { [.local] }
     func template(of provider: ProviderKind) -> String { "" }
 
+    func snapshot(_ environment: EnvironmentRecord, as snapshot: SnapshotID) async throws { throw Self.unable }
+    func restore(_ environment: EnvironmentRecord, to snapshot: SnapshotID) async throws { throw Self.unable }
+    func removeSnapshot(_ snapshot: SnapshotID, of provider: ProviderKind) async throws { throw Self.unable }
+    private static let unable = BerthError(.unsupported, "the provider of the walk keeps nothing")
+
     func removeOrphan(_ instance: ObservedInstance) async throws {
         try call("removeOrphan") { $0.instances[instance.environmentID] = nil }
     }
