@@ -189,6 +189,7 @@ import Transport
                 .terminalCreate, .terminalEnd, .terminalRemove,
                 .sshPrepare, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .treeUpload,
                 .gitCommit, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .processSignal,
+                .handOverSend, .handOverPull, .handOverTake, .handOverMessage, .handOverDeliver,
             ]
             let others = Set(refused).subtracting(excused)
             #expect(others.allSatisfy { ["vm", "cl"].contains($0.rawValue.prefix(2)) }, "\(others)")

@@ -183,8 +183,9 @@ extension ServerCore {
         do {
             record = try await begin()
         } catch let error as BerthError where error.code == .conflict && twin == nil {
-            // Another checkout there has that name; a conflict of another kind comes again.
+            // Another workspace here has that name; a conflict of another kind comes again.
             new.directory += "-\(id.text.suffix(6))"
+            new.name += "-\(id.text.suffix(6))"
             record = try await begin()
         }
         if record.machine.custody == .arriving { try await handOvers.adopt(record.id, new) }

@@ -3,6 +3,7 @@ internal import Base
 internal import BerthCore
 internal import Carriage
 internal import Domain
+internal import FoundationEssentials
 internal import Glibc
 internal import WorkerProtocol
 
@@ -128,6 +129,10 @@ actor HandOverHouse {
             defer { unlink(file) }
             try await services.files.fetch(call.workspace.handOverId, call.bytes, call.sha256, to: file)
             let _: Manifest = try await child("restore", order(call.workspace, file), call.workspace.handOverId)
+            let reading = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+            guard reading >= 0 else { throw OpenedFile.failure("opened", file) }
+            defer { close(reading) }
+            try await terminals.stage(reading, in: kept(call.workspace))
             return ServiceDone()
         }
     }
@@ -135,6 +140,7 @@ actor HandOverHouse {
     func settle(_ call: HandOverSettle) async throws -> ServiceDone {
         try await alone(call.workspace.handOverId) {
             let _: ServiceDone = try await child("settle", order(call.workspace, ""), call.workspace.handOverId)
+            try await terminals.adopt(from: kept(call.workspace), into: call.workspace.workspaceId)
             try await services.store.thaw(call.workspace.workspaceId)
             return ServiceDone()
         }
@@ -142,7 +148,8 @@ actor HandOverHouse {
 
     func discard(_ call: HandOverDiscard) async throws -> ServiceDone {
         try await alone(call.workspace.handOverId) {
-            try await child("discard", order(call.workspace, ""), call.workspace.handOverId)
+            try? FileManager.default.removeItem(atPath: kept(call.workspace))
+            return try await child("discard", order(call.workspace, ""), call.workspace.handOverId)
         }
     }
 
@@ -176,6 +183,11 @@ actor HandOverHouse {
             mirror: mirror(workspace),
             twin: twin(workspace)
         )
+    }
+
+    /// What came of the environment's own records, until the workspace is settled.
+    private func kept(_ workspace: HandedWorkspace) -> String {
+        "\(services.layout.state)/hand-overs/\(workspace.handOverId)"
     }
 
     /// The mirror that was fetched without a credential: its objects are nobody's secret.

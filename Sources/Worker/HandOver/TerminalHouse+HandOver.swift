@@ -1,6 +1,7 @@
 internal import Base
 internal import Carriage
 internal import Domain
+internal import FoundationEssentials
 internal import OutputStore
 internal import Terminals
 internal import WorkerProtocol
@@ -30,5 +31,49 @@ extension TerminalHouse {
                 offset = start + Int64(bytes.count)
             }
         }
+    }
+}
+
+// What came of terminals of another environment.
+extension TerminalHouse {
+    /// Keeps records and bytes of a packed workspace beside the terminals, until ``adopt(from:into:)``.
+    func stage(_ file: CInt, in directory: String) throws {
+        try? FileManager.default.removeItem(atPath: directory)
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        var reader = EntryReader(file)
+        var place: String?
+        while let entry = try reader.next() {
+            switch entry.kind {
+            case .terminal:
+                let bytes = try reader.whole(upTo: 1 << 20)
+                let record = try JSONText.decode(TerminalRecord.self, from: bytes)
+                let path = "\(directory)/\(record.id)"
+                try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+                try Data(bytes).write(to: URL(filePath: path + ".json"))
+                place = path
+            case .terminalBytes:
+                guard let place, let offset = Int64(entry.name), offset >= 0 else {
+                    throw BerthError(.protocolViolation, "a terminal's bytes have no place")
+                }
+                try Scrollback.put(try reader.whole(upTo: 1 << 20), at: offset, path: place)
+            default: break
+            }
+        }
+    }
+
+    /// The terminals of ``stage(_:in:)`` are this environment's, ended. Safe to repeat.
+    func adopt(from directory: String, into workspace: WorkspaceID) async throws {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        for name in names.sorted() where name.hasSuffix(".json") {
+            guard let bytes = FileManager.default.contents(atPath: "\(directory)/\(name)") else { continue }
+            var record = try JSONText.decode(TerminalRecord.self, from: Array(bytes))
+            record.workspaceId = workspace
+            if record.endedAt == nil {
+                record.endedAt = services.time.now
+                record.exit = TerminalExit(isLost: true)
+            }
+            try await replace(record, scrollback: "\(directory)/\(record.id)")
+        }
+        try? FileManager.default.removeItem(atPath: directory)
     }
 }

@@ -1,6 +1,7 @@
 internal import Base
 internal import Domain
 internal import EventLoop
+internal import FoundationEssentials
 internal import HolderProtocol
 internal import OutputStore
 internal import Relay
@@ -76,6 +77,21 @@ actor TerminalHouse {
 
     private var inOrder: [Terminal] {
         terminals.values.sorted { ($0.record.createdAt, $0.record.id) < ($1.record.createdAt, $1.record.id) }
+    }
+
+    /// A terminal that has ended, with the scrollback that lies at a path of the same file system.
+    func replace(_ record: TerminalRecord, scrollback: String) async throws {
+        if let known = terminals[record.id] {
+            guard known.hasEnded else { return }
+            known.dismiss()
+        }
+        let target = path(of: record.id)
+        if FileManager.default.fileExists(atPath: scrollback) {
+            try? FileManager.default.removeItem(atPath: target)
+            try FileManager.default.moveItem(atPath: scrollback, toPath: target)
+        }
+        terminals[record.id] = Terminal(record, scrollback: try Scrollback(path: target), loop: services.loop)
+        try await services.store.put(record)
     }
 
     /// Oldest first.
