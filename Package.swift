@@ -137,6 +137,7 @@ let package = Package(
         controlPlane("Workspaces", []),
         controlPlane("Uploads", []),
         controlPlane("HandOvers", ["Crypto"]),
+        controlPlane("Onboarding", []),
         controlPlane("Replicas", []),
         controlPlane("Bus", ["EventBus", "OpenSSL"]),
 
@@ -148,7 +149,7 @@ let package = Package(
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
                 "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "WorkspaceCalls", "WorkspaceTypes",
-                "HandOvers",
+                "HandOvers", "Onboarding",
             ]
         ),
         swiftTarget(
@@ -249,7 +250,7 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces", "Replicas",
-                "Uploads", "HandOvers",
+                "Uploads", "HandOvers", "Onboarding",
                 "Domain", "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus",
                 "EventBus",
             ]

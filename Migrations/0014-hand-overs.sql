@@ -45,3 +45,13 @@ CREATE INDEX hand_overs_by_organization ON hand_overs (organization_id, id);
 CREATE INDEX hand_overs_by_workspace ON hand_overs (workspace_id, id);
 CREATE INDEX hand_overs_by_peer ON hand_overs (organization_id, peer_workspace_id, id);
 CREATE INDEX hand_overs_unsettled ON hand_overs (id) WHERE cleared_at IS NULL;
+
+-- How far people are with their personal environments: of a login only whether there is one.
+CREATE TABLE setups (
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    user_id TEXT NOT NULL REFERENCES users (id),
+    logins TEXT NOT NULL,
+    checked_at BIGINT NOT NULL,
+    completed_at BIGINT,
+    PRIMARY KEY (organization_id, user_id)
+) STRICT;

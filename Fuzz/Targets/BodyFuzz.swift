@@ -33,6 +33,7 @@ enum BodyFuzz {
         case .gitPull: read(PullBranch.self, writer.text, schema, route)
         case .processSignal: read(SignalProcess.self, writer.text, schema, route)
         case .terminalCreate: read(CreateTerminal.self, writer.text, schema, route)
+        case .setupCheck: read(CheckSetup.self, writer.text, schema, route)
         case .handOverSend: read(SendWorkspace.self, writer.text, schema, route)
         case .handOverPull: read(PullWorkspace.self, writer.text, schema, route)
         case .handOverTake: read(TakeWorkspace.self, writer.text, schema, route)

@@ -135,6 +135,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case processList, processSignal
     case handOverSend, handOverPull, handOverTake, handOverList, handOverGet, handOverMessage, handOverArchive
     case handOverDeliver, workerHandOver, workerHandOverPut
+    case setupGet, setupBegin, setupCheck
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
     case serverList

@@ -36,7 +36,7 @@ public struct HandOverMachine: Sendable, Equatable {
     public private(set) var epoch: Int64
 
     /// How long a state may last without a word of the other side.
-    public static let silence = Duration.seconds(900)
+    public static let silence = Duration.seconds(3600)
     /// How long a version that was sent is kept where it was.
     public static let retention = Duration.seconds(7 * 24 * 3600)
 

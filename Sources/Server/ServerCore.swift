@@ -7,6 +7,7 @@ import Environments
 import Executions
 import HandOvers
 import Jobs
+import Onboarding
 import Replicas
 import Transport
 import Workers
@@ -36,6 +37,7 @@ struct ServerCore: Sendable {
     let bus: BusHouse
     let handOvers: HandOverService
     let handOverDesk: HandOverDesk
+    let setups: SetupService
     let followers: ExecutionFollowers
     let changes: ChangeTails
     let draining = Draining()
@@ -114,6 +116,9 @@ struct ServerCore: Sendable {
         case .terminalAttach: try await terminalAttach(context)
         case .sshPrepare: try await sshPrepare(context)
         case .sshConnect: try await sshConnect(context)
+        case .setupGet: try await setupGet(context)
+        case .setupBegin: try await setupBegin(context)
+        case .setupCheck: try await setupCheck(context)
         case .handOverSend: try await handOverSend(context)
         case .handOverPull: try await handOverPull(context)
         case .handOverTake: try await handOverTake(context)

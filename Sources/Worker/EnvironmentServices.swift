@@ -10,6 +10,7 @@ struct EnvironmentServices: ChannelServices {
     let repositories: RepositoryHouse
     let processes: ProcessHouse
     let handOvers: HandOverHouse
+    let logins: LoginChecks
 
     func start(_ request: ServiceRequest) async throws -> ServiceStart {
         if let call = try request.as(TerminalCreation.self) { return await answer { try await terminals.create(call) } }

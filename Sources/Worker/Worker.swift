@@ -84,7 +84,8 @@ struct Worker: Sendable {
                 files: files,
                 repositories: RepositoryHouse(services),
                 processes: ProcessHouse(services),
-                handOvers: HandOverHouse(services, runner: runner, terminals: terminals)
+                handOvers: HandOverHouse(services, runner: runner, terminals: terminals),
+                logins: LoginChecks(services: services, runner: runner)
             ),
             servers: servers,
             tokenFile: options.tokenFile,

@@ -4,6 +4,8 @@ import Domain
 import Environments
 import Executions
 import HandOvers
+import Onboarding
+import TestSupport
 import Testing
 import Workspaces
 
@@ -57,7 +59,7 @@ import Workspaces
     }
 
     @Test func `every statement is known to both engines`() async throws {
-        try await withEachDatabase { try await $0.check(HandOverService.statements) }
+        try await withEachDatabase { try await $0.check(HandOverService.statements + SetupService.statements) }
     }
 
     @Test func `a sent workspace is away, and the key for the other side is gone with the end`() async throws {

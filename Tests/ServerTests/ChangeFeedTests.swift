@@ -190,6 +190,7 @@ import Transport
                 .sshPrepare, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .treeUpload,
                 .gitCommit, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .processSignal,
                 .handOverSend, .handOverPull, .handOverTake, .handOverMessage, .handOverDeliver,
+                .setupBegin, .setupCheck,
             ]
             let others = Set(refused).subtracting(excused)
             #expect(others.allSatisfy { ["vm", "cl"].contains($0.rawValue.prefix(2)) }, "\(others)")

@@ -98,7 +98,7 @@ import Testing
             let terminals = try await berths.cloud.json("terminal", "ls", "personal")["items"]?.array ?? []
             #expect(terminals.first?["name"]?.string == "work")
             #expect(terminals.first?["status"]?.string == "ended")
-            let shown = try await berths.cloud.berth("terminal", "read", "personal", "work")
+            let shown = try await berths.cloud.berth("terminal", "output", "personal", "work")
             #expect(shown.output.contains("before the journey"), "\(shown.errors)")
             let again = try await berths.desktop.berth(
                 "terminal", "open", "personal", "--workspace", id, "--detach", "--", "sh"
@@ -117,13 +117,13 @@ import Testing
             let unknown = try await berths.desktop.berth("ws", "send", id, "--to", "moon")
             #expect(unknown.status == 66 && unknown.errors.contains("berth login"), "\(unknown.errors)")
             let keys = try await berths.cloud.json("keys", "create", "--name", "short")
-            let key = try #require(keys["key"]?.string ?? keys["secret"]?.string)
+            let key = try #require(keys["token"]?.string)
             let port = try TwoBerths.port(of: berths.cloud)
             let login = try await berths.desktop.berth(
                 "login", "http://127.0.0.1:\(port)", "--name", "expired", "--token-stdin", input: key
             )
             #expect(login.status == 0, "\(login.errors)")
-            let revoked = try await berths.cloud.berth("keys", "revoke", keys["id"]?.string ?? "")
+            let revoked = try await berths.cloud.berth("keys", "revoke", keys["key"]?["id"]?.string ?? "")
             #expect(revoked.status == 0, "\(revoked.errors)")
             let expired = try await berths.desktop.berth("ws", "send", id, "--to", "expired")
             #expect(expired.status == 77 && expired.errors.contains("log in again"), "\(expired.errors)")

@@ -8,7 +8,7 @@ enum Commands {
         + QuotaCommands.all
         + TerminalCommands.all + SSHCommands.all
         + WorkspaceCommands.all + FileCommands.all + GitCommands.all + ProcessCommands.all
-        + HandOverCommands.all + RemoteCommands.all
+        + HandOverCommands.all + RemoteCommands.all + [SetupCommand.command]
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, ServersCommand.command, DoctorCommand.command,

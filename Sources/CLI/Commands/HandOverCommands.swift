@@ -22,10 +22,14 @@ enum HandOverCommands {
         path: ["ws", "send"],
         summary: "Send a workspace to another server, with all that is uncommitted.",
         operands: [Operand(name: "WORKSPACE", count: .one, about: "name or id")],
-        options: [.value("to", "REMOTE", "The server that it goes to, as in 'berth remote ls'.")] + options,
+        options: [
+            .value("to", "REMOTE", "The server that it goes to, as in 'berth remote ls'."),
+            .flag("abort", "Roll back a hand-over that is not decided yet: the workspace stays."),
+        ] + options,
         examples: [Example(line: "berth ws send fix-login --to cloud", about: "Work goes on there")],
         discussion: what
     ) { arguments, terminal in
+        if arguments.has("abort") { return try await abort(arguments, terminal) }
         let remote = try RemoteFile(terminal.environment).find(arguments.text("to"), field: "--to")
         return try await ServerSession.with(arguments, terminal) { session in
             let workspace = try await find(arguments.operands[0], session.client)
@@ -38,6 +42,24 @@ enum HandOverCommands {
                 try await session.client.call(.handOverSend, path: ["workspaceId": workspace.id.text], body: body)
             }
             return try await follow(begun, workspace.name, arguments, session)
+        }
+    }
+
+    private static func abort(_ arguments: ParsedArguments, _ terminal: Terminal) async throws -> Int32 {
+        try await ServerSession.with(arguments, terminal) { session in
+            let workspace = try await find(arguments.operands[0], session.client)
+            let page: Page<HandOver> = try await session.client.call(.handOverList, query: [("limit", "200")])
+            let open = page.items.first { $0.workspaceId == workspace.id && !$0.state.isSettled && $0.side == .source }
+            guard let open else {
+                throw BerthError(.notFound, "\(workspace.name) is not being sent", field: "WORKSPACE")
+            }
+            let reply: HandOverReply = try await session.client.call(
+                .handOverMessage,
+                path: ["handOverId": open.id.text],
+                body: HandOverMessage(.abort)
+            )
+            try session.print(reply.handOver) { "\(workspace.name): rolled back, it stays here\n" }
+            return 0
         }
     }
 

@@ -113,7 +113,7 @@ struct PeerServer: Sendable {
         case .unauthenticated:
             error.message = "\(name) does not accept the key: it has expired or was revoked"
             error.remedy = "log in again: 'berth login URL --name \(name)', then repeat the command"
-        case .notFound where bytes.isEmpty, .methodNotAllowed:
+        case .notFound where problem.detail.hasPrefix("there is no /"), .methodNotAllowed:
             error = BerthError(.unsupported, "\(name) knows no hand-overs", remedy: "update it to this version")
         default: error.message = "\(name): \(error.message)"
         }

@@ -258,12 +258,21 @@ extension ServerCore {
     /// Puts away what the end of a hand-over leaves: keys, packed files, frozen marks, earlier versions.
     private func clear(_ record: HandOverRecord) async throws {
         switch record.state {
-        case .aborted where record.side == .source: try await thaw(record)
+        case .aborted where record.side == .source:
+            if record.stage != "thawed" {
+                try await thaw(record)
+                return handOverDesk.hurry(try await handOvers.change(record.id) { $0.stage = "thawed" }.id)
+            }
+            try await tellOfEnd(record, .abort)
         // Its row may be gone with it.
         case .aborted: try? await discard(record)
         case .owner where record.isDriver && record.stage == "owned":
-            _ = try await withPeer(record) { try await $0.tell(record.id, message(.settled, record)) }
-        case .owner where record.stage == "taken", .retaken: try await tellOfTaking(record)
+            try await withPeer(record) { peer in
+                let answer = try await peer.tell(record.id, message(.settled, record))
+                if try await !yielded(record, to: answer) { _ = try await note(record, "done") }
+            }
+            return handOverDesk.hurry(record.id)
+        case .owner where record.stage == "taken", .retaken: try await tellOfEnd(record, .superseded)
         case .orphaned: try await stepDown(record)
         case .owner where time.now - record.stateEnteredAt < HandOverMachine.retention:
             return try await forgetSecrets(record)
@@ -288,15 +297,16 @@ extension ServerCore {
     }
 
     /// The other side may live on: it is told as soon as it can be reached, for as long as versions are kept.
-    private func tellOfTaking(_ record: HandOverRecord) async throws {
+    private func tellOfEnd(_ record: HandOverRecord, _ kind: HandOverMessage.Kind) async throws {
         guard record.isDriver, record.sealedToken != nil,
             time.now - record.stateEnteredAt < HandOverMachine.retention
         else { return }
-        var telling = message(.superseded, record)
+        var telling = message(kind, record)
         telling.epoch = record.epoch
         do {
             _ = try await withPeer(record) { try await $0.tell(record.id, telling) }
-        } catch let error as BerthError where error.code == .notFound || error.code == .stale {
+        } catch let error as BerthError where !error.isRetryable && error.code != .unavailable {
+            // It knows of none, has ended it by itself, or does not take the key any more.
             return
         }
     }

@@ -31,6 +31,15 @@ extension ServerCore {
         case .prepare: return reply(try await prepare(record))
         case .commit: return reply(try await own(record))
         case .abort:
+            // A destination that is prepared may not give up by itself: the epoch is what the source knows.
+            guard record.side == .source || message.epoch == record.epoch else {
+                throw BerthError(
+                    .conflict,
+                    "only the source of a hand-over can roll it back",
+                    field: "epoch",
+                    remedy: "there: 'berth ws send NAME --abort'; where it is lost for ever: 'berth ws take NAME --force'"
+                )
+            }
             let after = try await handOvers.change(id) { try $0.machine.abort() }
             handOverDesk.hurry(id)
             return reply(after)

@@ -8,6 +8,7 @@ import Environments
 import EventLoop
 import Executions
 import Jobs
+import Onboarding
 import OpenSSL
 import Providers
 import Replicas
@@ -177,8 +178,9 @@ struct Composition: Sendable {
             handOvers: handOvers(configuration, database, feed, sealer, ids: ids, time: time),
             handOverDesk: HandOverDesk(
                 loop: loops[0],
-                spool: try Self.files("hand-overs", at: directory.handOversPath, configuration, database, ids: ids, time: time)
+                spool: try files("hand-overs", at: directory.handOversPath, configuration, database, ids: ids, time: time)
             ),
+            setups: SetupService(database: database, feed: feed, time: time),
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
             changes: ChangeTails(feed)
         )

@@ -16,7 +16,7 @@ enum CarriageProgram {
             return 0
         } catch {
             let known = BerthError(wrapping: error)
-            if let detail = known.detail { fputs(detail + "\n", stderr) }
+            if let detail = known.detail { try? OpenedFile.write(Array((detail + "\n").utf8), to: STDERR_FILENO) }
             let refusal = ServiceAnswer<ServiceDone>(refusal: ServiceRefusal(known))
             print(String(decoding: (try? JSONText.encode(refusal)) ?? [], as: UTF8.self))
             return 1

@@ -12,6 +12,7 @@ extension EnvironmentServices {
         if let call = try request.as(HandOverSettle.self) { return await answer { try await handOvers.settle(call) } }
         if let call = try request.as(HandOverDiscard.self) { return await answer { try await handOvers.discard(call) } }
         if let call = try request.as(HandOverOrphan.self) { return await answer { try await handOvers.orphan(call) } }
+        if try request.as(LoginCheck.self) != nil { return await answer { try await logins.run() } }
         return nil
     }
 }

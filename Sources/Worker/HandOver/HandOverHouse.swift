@@ -3,8 +3,10 @@ internal import Base
 internal import BerthCore
 internal import Carriage
 internal import Domain
+internal import EventLoop
 internal import FoundationEssentials
 internal import Glibc
+internal import HolderProtocol
 internal import WorkerProtocol
 
 /// Packs workspaces and makes them again. What reads or writes a person's files is a child with that person's rights;
@@ -70,8 +72,11 @@ actor HandOverHouse {
 
     func pack(_ call: HandOverPack) async throws -> PackedWorkspace {
         try await alone(call.workspace.handOverId) {
-            let file = try place(call.workspace, "pack")
-            defer { unlink(file) }
+            let (file, writing) = try place(call.workspace, "pack", forAgent: true)
+            defer {
+                close(writing)
+                unlink(file)
+            }
             let summary: PackSummary = try await child(
                 "pack",
                 PackOrder(
@@ -85,17 +90,9 @@ actor HandOverHouse {
                 ),
                 call.workspace.handOverId
             )
-            let writing = open(file, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
-            guard writing >= 0 else { throw OpenedFile.failure("opened", file) }
             let writer = EntryWriter(writing)
-            do {
-                try await terminals.write(call.workspace.workspaceId, to: writer)
-                try writer.put(.end)
-                close(writing)
-            } catch {
-                close(writing)
-                throw error
-            }
+            try await terminals.write(call.workspace.workspaceId, to: writer)
+            try writer.put(.end)
             let (bytes, digest) = try FileDigest.of(file)
             try await services.files.give(file, bytes: bytes, sha256: digest, of: call.workspace.handOverId)
             let told = try JSONText.decode(JSONValue.self, from: try JSONText.encode(summary))
@@ -125,13 +122,13 @@ actor HandOverHouse {
 
     func restore(_ call: HandOverRestore) async throws -> ServiceDone {
         try await alone(call.workspace.handOverId) {
-            let file = try place(call.workspace, "restore")
-            defer { unlink(file) }
+            let (file, reading) = try place(call.workspace, "restore", forAgent: false)
+            defer {
+                close(reading)
+                unlink(file)
+            }
             try await services.files.fetch(call.workspace.handOverId, call.bytes, call.sha256, to: file)
             let _: Manifest = try await child("restore", order(call.workspace, file), call.workspace.handOverId)
-            let reading = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-            guard reading >= 0 else { throw OpenedFile.failure("opened", file) }
-            defer { close(reading) }
             try await terminals.stage(reading, in: kept(call.workspace))
             return ServiceDone()
         }
@@ -203,17 +200,19 @@ actor HandOverHouse {
         return access(path + "/.git", F_OK) == 0 ? path : nil
     }
 
-    /// An empty file that the agent's user can write, under a name that this user alone can change.
-    private func place(_ workspace: HandedWorkspace, _ what: String) throws(BerthError) -> String {
+    /// An empty file in a directory that only this user can change; everybody may read it.
+    /// - Parameter forAgent: the agent's user may write it, and this process through the open file that it gets.
+    private func place(_ workspace: HandedWorkspace, _ what: String, forAgent: Bool) throws(BerthError)
+        -> (path: String, file: CInt)
+    {
         let directory = services.layout.handOverDirectory
         try EnvironmentLayout.make(directory, mode: 0o711)
         let path = "\(directory)/\(workspace.handOverId).\(what)"
         unlink(path)
-        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let file = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard file >= 0 else { throw OpenedFile.failure("made", path) }
-        defer { close(file) }
-        if let identity = services.layout.agentIdentity { fchown(file, identity.uid, identity.gid) }
-        return path
+        if forAgent, let identity = services.layout.agentIdentity { fchown(file, identity.uid, identity.gid) }
+        return (path, file)
     }
 
     /// Runs this program's own verb with the rights of the person.

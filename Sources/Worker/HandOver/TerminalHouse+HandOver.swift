@@ -3,6 +3,7 @@ internal import Carriage
 internal import Domain
 internal import FoundationEssentials
 internal import OutputStore
+internal import Subprocess
 internal import Terminals
 internal import WorkerProtocol
 
