@@ -52,6 +52,7 @@ def docker(row):
                 server.call("POST", f"/v1/environments/spec-{number}/destroy")
         ratio = statistics.median(ours) / statistics.median(bare)
         row("docker: create to worker ready, of bare calls", ratio, "times", 1.25)
+        print(f"  bare {statistics.median(bare):.1f} ms, with Berth {statistics.median(ours):.1f} ms")
         ours, bare = [], []
         for _ in range(ROUNDS):
             bare.append(
@@ -60,6 +61,7 @@ def docker(row):
             ours.append(milliseconds(lambda: pause_and_resume(server, "spec-0")))
         ratio = (statistics.median(ours) - 5) / statistics.median(bare)
         row("docker: pause and resume less 5 ms, of bare", ratio, "times", 1.3)
+        print(f"  bare {statistics.median(bare):.1f} ms, with Berth {statistics.median(ours):.1f} ms")
     except Failed:
         print((server.data / "server.log").read_text()[-3000:])
         raise

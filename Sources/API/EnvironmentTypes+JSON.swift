@@ -17,6 +17,7 @@ extension Environment {
             json.member("lastHealthCheckAt", lastHealthCheckAt)
             json.member("limitations", limitations)
             json.member("limitsEnforced", limitsEnforced)
+            if let lost { json.member("lost", lost) }
             json.member("name", name)
             json.member("ownership", ownership.rawValue)
             if let requestedLimits {

@@ -47,6 +47,8 @@ public struct Environment: Sendable, Codable, Equatable {
     public var createdAt: Timestamp
     public var lastHealthCheckAt: Timestamp?
     public var lastActiveAt: Timestamp?
+    /// In the answer to a stop: what that takes from it, in words; its files stay.
+    public var lost: [String]?
     /// Changes with each write; the ETag.
     public var version: Int64
 

@@ -128,7 +128,11 @@ extension Schema {
         members: [
             .required("id", .string(), "ho_…"),
             .required("side", .string(values: ["source", "destination"]), "which end this server is"),
-            .required("state", .string(), "PREPARING, COMMITTED, DONE; STAGING, PREPARED, OWNER; ABORTED, RETAKEN, ORPHANED"),
+            .required(
+                "state",
+                .string(),
+                "PREPARING, COMMITTED, DONE; STAGING, PREPARED, OWNER; ABORTED, RETAKEN, ORPHANED"
+            ),
             .required("stage", .string(), "what is being done"),
             .required("workspaceId", .string(), "ws_… of this server's row"),
             .required("peerName", .string(), "the other server"),

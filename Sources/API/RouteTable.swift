@@ -138,7 +138,7 @@ public enum RouteTable {
             answer: .json(.environmentWhy)
         ),
         verb(.environmentStart, "start", "Start a stopped environment."),
-        verb(.environmentStop, "stop", "Stop it; its files stay."),
+        verb(.environmentStop, "stop", "Stop it: its files stay, and `lost` of the answer says what does not."),
         verb(.environmentPause, "pause", "Freeze its processes where the provider can."),
         verb(.environmentResume, "resume", "Let a paused environment go on."),
         verb(.environmentRetry, "retry", "Try again what failed."),

@@ -166,6 +166,7 @@ extension Schema {
             .optional("idleStopMinutes", .integer(), "unused for this long it is stopped; absent: never"),
             .optional("requestedLimits", limits, "what was asked for, where less was granted"),
             .optional("expiresAt", time, "when it is destroyed by itself; absent: never"),
+            .optional("lost", .array(.string()), "in the answer to a stop: what that takes from it; its files stay"),
             .required("createdAt", time, "when"),
             .optional("lastHealthCheckAt", time, "when"),
             .optional("lastActiveAt", time, "when"),

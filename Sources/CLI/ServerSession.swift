@@ -73,6 +73,7 @@ struct ServerSession: Sendable {
         try print(environment) {
             "\(environment.name) (\(environment.id)): \(environment.status)\n"
                 + (environment.statusMessage.map { "  \($0)\n" } ?? "")
+                + (environment.lost ?? []).map { "  lost: \($0)\n" }.joined()
                 + environment.limitations.map { "  not enforced: \($0)\n" }.joined()
         }
         return !waited || environment.status == wanted ? 0 : ErrorCode.illegalTransition.exitStatus

@@ -14,7 +14,8 @@ struct CheckoutState {
             index: index
         )
         .checked("look at the working tree").bytes
-        entries = try git.run(["ls-files", "--stage", "-z"], index: index).checked("read the index").bytes
+        entries =
+            try git.run(["ls-files", "--stage", "-z"], index: index).checked("read the index").bytes
             + git.run(["ls-files", "-t", "-v", "-z"], index: index).checked("read the index").bytes
     }
 
@@ -39,7 +40,9 @@ struct CheckoutState {
                 if x != UInt8(ascii: ".") { staged += 1 }
                 try Self.refuseDirtySubmodule(field)
                 if y == UInt8(ascii: ".") { continue }
-                tree.append(Change(kind: y == UInt8(ascii: "D") ? .deleted : .changed, path: Self.path(field, after: 8)))
+                tree.append(
+                    Change(kind: y == UInt8(ascii: "D") ? .deleted : .changed, path: Self.path(field, after: 8))
+                )
             case UInt8(ascii: "u"):
                 staged += 1
                 tree.append(Change(kind: .changed, path: Self.path(field, after: 10)))

@@ -69,7 +69,8 @@ extension Packer {
 
     /// - Returns: bytes of the pack.
     func putObjects(_ manifest: Manifest, index: String?) throws -> Int64 {
-        let wanted = manifest.references.map(\.object) + manifest.stashes.map(\.object)
+        let wanted =
+            manifest.references.map(\.object) + manifest.stashes.map(\.object)
             + (manifest.headCommit.map { [$0] } ?? []) + directory.operationHeads()
             + (try stagedObjects(manifest, index: index))
         let present = try existing(wanted)

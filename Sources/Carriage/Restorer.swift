@@ -123,7 +123,8 @@ public struct Restorer {
 
     /// References, HEAD and settings, then the tree as the index has it.
     private func fill(_ manifest: Manifest) throws {
-        let tips = manifest.references.map(\.object) + manifest.stashes.map(\.object)
+        let tips =
+            manifest.references.map(\.object) + manifest.stashes.map(\.object)
             + (manifest.headCommit.map { [$0] } ?? [])
         try checkConnected(tips)
         for setting in manifest.settings where SettingRule.travels(setting.key) {

@@ -112,7 +112,8 @@ struct PathRewriter {
         result.reserveCapacity(text.count)
         var place = 0
         while place < stop {
-            if text[place] == PathBytes.slash, let match = replacements.first(where: { Self.has($0.old, text, place) }) {
+            if text[place] == PathBytes.slash, let match = replacements.first(where: { Self.has($0.old, text, place) })
+            {
                 result += match.new
                 place += match.old.count
             } else {

@@ -69,7 +69,7 @@ struct Worker: Sendable {
             services: services,
             workerID: options.workerID ?? kept,
             stateID: kept,
-            instance: options.instance,
+            incarnation: Incarnation(options),
             slots: options.slots
         )
         terminals = TerminalHouse(services)

@@ -16,7 +16,7 @@ actor WorkerCore {
     /// Of the database of attempts.
     nonisolated let stateID: String
     nonisolated let startedAt: Timestamp
-    nonisolated let instance: Int64?
+    nonisolated let incarnation: Incarnation
     nonisolated let slots: Int
     private var attempts: [AttemptKey: Attempt] = [:]
     /// Attempts that wait for a task of the worker's to carry them out.
@@ -28,13 +28,13 @@ actor WorkerCore {
         services.loop.serialExecutor.asUnownedSerialExecutor()
     }
 
-    init(services: Services, workerID: String, stateID: String, instance: Int64?, slots: Int) {
+    init(services: Services, workerID: String, stateID: String, incarnation: Incarnation, slots: Int) {
         self.services = services
         self.workerID = workerID
         self.stateID = stateID
         startedAt = services.time.now
         meter = UseMeter(time: services.time)
-        self.instance = instance
+        self.incarnation = incarnation
         self.slots = slots
         (work, addWork) = AsyncStream.makeStream()
     }
@@ -99,7 +99,7 @@ actor WorkerCore {
             capabilities: ["command", "claude", "git"] + ServerMessage.capabilities + [ServiceRequest.capability],
             protocol: ProtocolLimits.version,
             environmentId: services.layout.environmentID,
-            instance: instance,
+            instance: incarnation.number,
             attempts: positions,
             stateId: stateID,
             startedAt: startedAt.milliseconds

@@ -46,7 +46,7 @@ public struct WorkerOptions: Sendable {
           --slots N           executions at the same time, 1 to 64 (default: 8)
           --worker-id ID      default: made at the first start and kept
           --environment ID    the environment it serves (default: BERTH_ENVIRONMENT_ID)
-          --instance N        which boot of it (default: BERTH_INSTANCE)
+          --instance N        which boot of it (default: BERTH_INSTANCE); a file `instance` beside the token says better
         """
 
     public init(arguments: [String], environment: [String: String]) throws(BerthError) {

@@ -93,14 +93,14 @@ import Testing
         #expect(there == #"{"cwd":"\#(new)","file":"\#(new)/code.txt","other":"\#(here)-2/x"}"# + "\n")
 
         let back = try sides.pack("b").file
-        let return_ = sides.order("a", back, token: "ho_2", twin: here)
-        _ = try Restorer.restore(return_)
-        try Settler.settle(return_)
+        let wayBack = sides.order("a", back, token: "ho_2", twin: here)
+        _ = try Restorer.restore(wayBack)
+        try Settler.settle(wayBack)
         #expect(try String(contentsOfFile: sides.folder.file(transcript("a")), encoding: .utf8) == text)
-        #expect(access(return_.earlier + "/.git", F_OK) == 0, "the version before is kept")
-        try Settler.settle(return_)
-        try Settler.removeEarlier(return_)
-        #expect(access(return_.earlier, F_OK) != 0)
+        #expect(access(wayBack.earlier + "/.git", F_OK) == 0, "the version before is kept")
+        try Settler.settle(wayBack)
+        try Settler.removeEarlier(wayBack)
+        #expect(access(wayBack.earlier, F_OK) != 0)
     }
 
     @Test func `ignored files travel when asked for, within the limit, which is told with the largest`() async throws {

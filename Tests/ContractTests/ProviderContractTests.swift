@@ -237,6 +237,37 @@ import Testing
         }
     }
 
+    @Test(arguments: ProviderSubject.allCases)
+    func `five rounds of pause and resume keep the newest bytes and the process that writes them`(
+        _ subject: ProviderSubject
+    ) async throws {
+        try await withProvider(subject) { fixture in
+            let reference = try await fixture.started()
+            guard fixture.provider.capabilities.pause == .freeze else { return }
+            let inside = try await fixture.inside(reference)
+            let writer = """
+                setsid sh -c 'i=0; while :; do i=$((i+1)); echo $i >>numbers; sleep 0.02; done' >/dev/null 2>&1 &
+                echo $! >writer
+                """
+            let home = try await inside.sh("mktemp -d")
+            #expect(try await inside.run("cd \(home) || exit\n\(writer)").status == 0)
+            var before = 0
+            for round in 1...5 {
+                let newest = "round \(round) \(String(repeating: "x", count: round * 1000))"
+                _ = try await inside.sh("cd \(home) && echo '\(newest)' >newest")
+                try await fixture.provider.pause(reference)
+                try await fixture.provider.resume(reference)
+                #expect(try await inside.sh("cd \(home) && cat newest") == newest)
+                let count = try await inside.sh(
+                    "cd \(home) && kill -0 $(cat writer) && cp numbers seen && seq $(wc -l <seen) | cmp - seen && wc -l <seen"
+                )
+                let now = try #require(Int(count.trimmed), "round \(round): \(count)")
+                #expect(now >= before)
+                before = now
+            }
+        }
+    }
+
     enum Before: CaseIterable { case created, running, paused, stopped, killed, deaf }
 
     @Test(arguments: ProviderSubject.allCases, Before.allCases)

@@ -101,6 +101,35 @@ import Workers
         }
     }
 
+    @Test func `put to rest by itself it is what a pause by hand leaves, and is told of in its history`() async throws {
+        try await Self.with { scene in
+            let (plane, organization, user) = (scene.plane, scene.organization, scene.plane.user)
+            scene.time.advance(.seconds(31 * 60))
+            try await scene.look([.init(.process, quietMs: 31 * 60_000)])
+            let byItself = try await scene.settled()
+            let calls = plane.instances.calls.suffix(1)
+            let condition = plane.instances.condition(scene.id)
+            _ = try await plane.environments.resume(scene.id, organization: organization, by: user, visibleTo: user)
+            #expect(try await scene.settled().state == .running)
+            _ = try await plane.environments.pause(scene.id, organization: organization, by: user, visibleTo: user)
+            let byHand = try await scene.settled()
+            #expect(byItself.state == .paused && byHand.state == .paused)
+            #expect(byItself.desired == byHand.desired)
+            #expect(byItself.instance == byHand.instance)
+            #expect(byItself.allowed == byHand.allowed)
+            #expect(byItself.deadlineAt == byHand.deadlineAt)
+            #expect(calls == ["pause"] && plane.instances.calls.suffix(1) == calls)
+            #expect(plane.instances.condition(scene.id) == condition)
+            let history = try await plane.environments.transitions(
+                scene.id,
+                organization: organization,
+                visibleTo: user,
+                limit: 100
+            )
+            #expect(history.count { $0.type == "environment.paused" } == 2)
+        }
+    }
+
     @Test func `just woken it is not put to rest for what its worker saw before`() async throws {
         try await Self.with { scene in
             scene.time.advance(.seconds(31 * 60))

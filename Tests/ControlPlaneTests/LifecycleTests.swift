@@ -1,6 +1,7 @@
 import Base
 import Database
 import Domain
+import Executions
 import Jobs
 import Synchronization
 import Testing
@@ -97,6 +98,60 @@ import Workers
             #expect(record.cause?.code == .environmentLost)
             #expect(record.cause?.message.contains("its holder exited with status 3") == true)
             #expect(record.cause?.providerWords == "its holder exited with status 3")
+        }
+    }
+
+    @Test func `a start that is asked for again starts nothing that has just died`() async throws {
+        try await ControlPlane.with(connectsWorkers: false) { plane in
+            let id = try await plane.environments.create(NewEnvironmentFixture.make(plane)).id
+            try await withDeadline(.seconds(30), time: SystemTime(), what: "the start") {
+                while true {
+                    let count = plane.instances.called.count
+                    let isOpen = try await plane.jobs.isOpen(id.text)
+                    if plane.instances.condition(id) == .running, !isOpen { return }
+                    if !isOpen { try await plane.instances.called.wait(after: count) } else { await Task.yield() }
+                }
+            }
+            plane.instances.end(id, "its holder was killed by signal 9")
+            // As the next server does whose predecessor died in the boot.
+            try await plane.database.write { connection in
+                try plane.jobs.ensure(
+                    .control,
+                    EnvironmentOperation.start.rawValue,
+                    subject: id.text,
+                    organization: plane.organization,
+                    owner: plane.user,
+                    home: nil,
+                    in: connection
+                )
+            }
+            plane.jobs.wake()
+            let dead = try await Self.settled(plane, id)
+            #expect(dead.state == .error)
+            #expect(dead.cause?.code == .environmentLost)
+            #expect(dead.cause?.message.contains("its holder was killed by signal 9") == true)
+            #expect(plane.instances.calls.count { $0 == "start" } == 1)
+        }
+    }
+
+    @Test func `a stop says what it takes, and leaves the files`() async throws {
+        try await ControlPlane.with { plane in
+            let id = try await plane.environments.create(NewEnvironmentFixture.make(plane)).id
+            let running = try await Self.settled(plane, id)
+            #expect(try await plane.environments.losses(of: running).count == 1)
+            let execution = try await plane.executions.create(plane.command("sleep", environment: id)).execution
+            _ = try await plane.execution(execution.id) { $0.state == .assigned }
+            let losses = try await plane.environments.losses(of: running)
+            #expect(losses == ["every process in it, with what it has in memory", "1 execution, which ends as lost"])
+            _ = try await plane.environments.stop(
+                id,
+                organization: plane.organization,
+                by: plane.user,
+                visibleTo: plane.user
+            )
+            let stopped = try await Self.settled(plane, id)
+            #expect(stopped.state == .stopped && stopped.isProvisioned)
+            #expect(try await plane.environments.losses(of: stopped).isEmpty)
         }
     }
 

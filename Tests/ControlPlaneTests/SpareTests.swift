@@ -149,4 +149,29 @@ import Testing
             try await spares(plane, running: 1, without: [id])
         }
     }
+
+    @Test func `whose tier grants less than was asked for gets a spare of that size, and both are shown`() async throws
+    {
+        try await ControlPlane.with(spares: 1, capacity: CapacityRules(tier: .free)) { plane in
+            let waiting = try await spares(plane, running: 1)
+            var request = NewEnvironmentFixture.make(plane)
+            var asked = Tier.pro.limits
+            asked.processes = ResourceLimits.standard.processes
+            request.spec.limits = asked
+            let record = try await plane.environments.create(request)
+            #expect(record.state == .running)
+            #expect(waiting == [record.id])
+            #expect(record.spec.limits == .standard)
+            #expect(record.requested == asked)
+        }
+    }
+
+    @Test func `what no spare is like starts cold`() async throws {
+        try await ControlPlane.with(spares: 1) { plane in
+            try await spares(plane, running: 1)
+            var request = NewEnvironmentFixture.make(plane)
+            request.spec.limits.memoryBytes = 1 << 30
+            #expect(try await plane.environments.create(request).state == .requested)
+        }
+    }
 }

@@ -1,4 +1,5 @@
 import Base
+import Domain
 import Testing
 import Transport
 
@@ -41,6 +42,19 @@ import Transport
         #expect(throws: BerthError.self) { try make("{listn: 'x'}") }
         #expect(throws: BerthError.self) { try make("[]") }
         #expect(throws: BerthError.self) { try make(nil, [:], ["tlsKey": "/k"]) }
+    }
+
+    @Test func `what waits is named by provider, size and image`() throws {
+        let pool = try make(nil, ["BERTH_WARM_POOL": "docker/pro@registry.example:5000/team/image:1=3, microvm=1"])
+            .warmPool
+        #expect(pool.map(\.provider) == [.docker, .microvm])
+        #expect(pool.map(\.flavour?.name) == ["pro", nil])
+        #expect(pool.map(\.image) == ["registry.example:5000/team/image:1", nil])
+        #expect(pool.map(\.count) == [3, 1])
+        for wrong in ["docker", "docker/huge=1", "=1", "docker@=1", "docker=many", "a/b/c=1"] {
+            let error = #expect(throws: BerthError.self) { try make(nil, ["BERTH_WARM_POOL": wrong]).warmPool }
+            #expect(error?.field == "warmPool", "\(wrong)")
+        }
     }
 
     @Test func `secrets are never shown`() throws {

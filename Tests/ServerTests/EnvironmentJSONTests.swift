@@ -33,6 +33,7 @@ import Testing
 
     @Test func `a row with everything is written as the encoder writes it`() throws {
         var value = try bare()
+        value.lost = ["every process", "2 terminals"]
         value.name = "a \"quoted\" \\ name\n\u{1}é😀/"
         value.statusMessage = ""
         value.deadlineAt = Timestamp(milliseconds: 253_402_300_799_999)

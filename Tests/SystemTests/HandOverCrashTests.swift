@@ -90,7 +90,9 @@ import Testing
             }
             // From the side that set it off, or, for a half of the cases, from the other one.
             var result = try await berths.desktop.run(command, within: .seconds(120))
-            if result.status != 0, result.errors.contains("is here already") || result.errors.contains("not here any more") {
+            if result.status != 0,
+                result.errors.contains("is here already") || result.errors.contains("not here any more")
+            {
                 // It had ended before the command came.
                 result.status = 0
             }

@@ -59,7 +59,10 @@ import Testing
             #expect(answer.contains("The word was marzipan"))
             let asked = try String(contentsOfFile: requests, encoding: .utf8).split(separator: "\n")
                 .last { $0.contains("which word?") }
-            #expect(asked?.contains("I will remember the word marzipan.") == true, "the memory is the whole conversation")
+            #expect(
+                asked?.contains("I will remember the word marzipan.") == true,
+                "the memory is the whole conversation"
+            )
 
             let refused = try await berths.desktop.berth("ws", "send", id, "--to", "cloud")
             #expect(refused.status == 73, "what is away cannot be sent: \(refused.errors)")
@@ -72,7 +75,9 @@ import Testing
             #expect(whole.hasPrefix(conversation), "what was said before is as it was")
             #expect(whole.contains("which word?"))
             #expect(try await berths.desktop.json("ws", "show", id)["location"]?.string == "DESKTOP")
-            #expect(try await berths.cloud.json("ws", "show", twin["id"]?.string ?? "")["location"]?.string == "DESKTOP")
+            #expect(
+                try await berths.cloud.json("ws", "show", twin["id"]?.string ?? "")["location"]?.string == "DESKTOP"
+            )
             for berth in [berths.desktop, berths.cloud] {
                 let found = try await check([
                     "python3", ScriptedPeer.path("find_bytes.py"), berth.data,
@@ -89,8 +94,18 @@ import Testing
             try await berths.logIn()
             let id = try #require(workspace["id"]?.string)
             let opened = try await berths.desktop.berth(
-                "terminal", "open", "personal", "--workspace", id, "--detach", "--name", "work", "--",
-                "sh", "-c", "echo before the journey; sleep 1000"
+                "terminal",
+                "open",
+                "personal",
+                "--workspace",
+                id,
+                "--detach",
+                "--name",
+                "work",
+                "--",
+                "sh",
+                "-c",
+                "echo before the journey; sleep 1000"
             )
             #expect(opened.status == 0, "\(opened.errors)")
             let sent = try await berths.desktop.berth("ws", "send", id, "--to", "cloud")
@@ -101,7 +116,14 @@ import Testing
             let shown = try await berths.cloud.berth("terminal", "output", "personal", "work")
             #expect(shown.output.contains("before the journey"), "\(shown.errors)")
             let again = try await berths.desktop.berth(
-                "terminal", "open", "personal", "--workspace", id, "--detach", "--", "sh"
+                "terminal",
+                "open",
+                "personal",
+                "--workspace",
+                id,
+                "--detach",
+                "--",
+                "sh"
             )
             #expect(again.status != 0, "nothing begins in a workspace that is away")
         }
@@ -120,7 +142,12 @@ import Testing
             let key = try #require(keys["token"]?.string)
             let port = try TwoBerths.port(of: berths.cloud)
             let login = try await berths.desktop.berth(
-                "login", "http://127.0.0.1:\(port)", "--name", "expired", "--token-stdin", input: key
+                "login",
+                "http://127.0.0.1:\(port)",
+                "--name",
+                "expired",
+                "--token-stdin",
+                input: key
             )
             #expect(login.status == 0, "\(login.errors)")
             let revoked = try await berths.cloud.berth("keys", "revoke", keys["key"]?["id"]?.string ?? "")

@@ -98,6 +98,43 @@ import Transport
         }
     }
 
+    @Test func `terminals, SSH and what goes on in an environment are reached through the other server`() async throws {
+        try await ReplicaInstallation.with { setup in
+            let near = try await setup.serve("near")
+            let far = try await setup.serve("far")
+            _ = try await setup.call("/v1/environments", #"{"name":"box"}"#, at: near)
+            var shown = try await setup.call("/v1/environments/box", at: far)
+            while let status = shown["status"]?.string, status != "running" {
+                try #require(status != "error", "\(shown)")
+                let version = shown["version"]?.integer ?? 0
+                shown = try await setup.call("/v1/environments/box?afterVersion=\(version)&waitMs=20000", at: far)
+            }
+            let terminals = "/v1/environments/box/terminals"
+            let made = try await setup.call(terminals, #"{"name":"mine","command":["sleep","600"]}"#, at: far)
+            #expect(made["status"]?.string == "running", "\(made)")
+            for server in [near, far] {
+                let all = try await setup.call(terminals, at: server)
+                #expect(all["items"]?.array?.compactMap { $0["name"]?.string } == ["mine"], "\(all)")
+            }
+            let activity = try await setup.call("/v1/environments/box/activity", at: far)
+            #expect(activity["uses"] != nil, "only the worker's own server knows: \(activity)")
+            let access = try await setup.call("/v1/environments/box/ssh", method: "POST", at: far)
+            #expect(access["hostKey"]?.string?.hasPrefix("ssh-ed25519 ") == true, "\(access)")
+            // What is refused there is refused here in the same words.
+            let unknown = try await setup.call("\(terminals)/other", at: far)
+            #expect(unknown["code"]?.string == "not_found", "\(unknown)")
+            let ended = try await setup.call("\(terminals)/mine", method: "DELETE", at: far)
+            #expect(ended["name"]?.string == "mine", "\(ended)")
+            _ = try await setup.call("/v1/environments/box/destroy", method: "POST", at: far)
+            while shown["status"]?.string != "destroyed" {
+                let version = shown["version"]?.integer ?? 0
+                let id = shown["id"]?.string ?? ""
+                shown = try await setup.call("/v1/environments/\(id)?afterVersion=\(version)&waitMs=20000", at: near)
+            }
+            try await setup.end(near.process, far.process)
+        }
+    }
+
     /// Sends `text` to a port on this machine that says it back, through a server's WebSocket.
     private static func echo(_ text: String, through server: ReplicaInstallation.Server, worker: String) async throws
         -> String

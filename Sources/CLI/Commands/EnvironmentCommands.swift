@@ -114,7 +114,8 @@ enum EnvironmentCommands {
                 )
                 let goal = wanted[name] ?? (name == "destroy" ? "destroyed" : accepted.desired)
                 if arguments.has("no-wait") { return try session.show(accepted, wanted: goal, waited: false) }
-                let end = try await session.settle(accepted, toward: goal)
+                var end = try await session.settle(accepted, toward: goal)
+                end.lost = accepted.lost
                 return try session.show(end, wanted: goal, waited: true)
             }
         }

@@ -165,7 +165,8 @@ enum HandOverCommands {
             .notFound,
             "there is no workspace '\(name.prefix(80))' on \(client.url)",
             field: "WORKSPACE",
-            remedy: Similarity.nearest(name, in: names).map { "did you mean '\($0)'?" } ?? "list them with 'berth ws ls'"
+            remedy: Similarity.nearest(name, in: names).map { "did you mean '\($0)'?" }
+                ?? "list them with 'berth ws ls'"
         )
     }
 
@@ -179,7 +180,8 @@ enum HandOverCommands {
         while true {
             do {
                 return try await call()
-            } catch let error as BerthError where arguments.has("wait") && error.code == .conflict
+            } catch let error as BerthError
+                where arguments.has("wait") && error.code == .conflict
                 && error.remedy?.contains("--wait") == true
             {
                 if !isTold { session.say("waiting: \(error.message)") }

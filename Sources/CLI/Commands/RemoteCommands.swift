@@ -26,7 +26,8 @@ enum RemoteCommands {
                 about: "From a pipe"
             ),
         ],
-        discussion: "The key is kept in ~/.config/berth/remotes.json, for you alone; --remote NAME uses it in every command."
+        discussion:
+            "The key is kept in ~/.config/berth/remotes.json, for you alone; --remote NAME uses it in every command."
     ) { arguments, terminal in
         let url = try checked(arguments.operands[0])
         let name = try arguments.text("name") ?? host(url)

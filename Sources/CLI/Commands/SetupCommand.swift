@@ -10,7 +10,9 @@ enum SetupCommand {
     static let command = Command(
         path: ["setup"],
         summary: "Set up your personal environment: make it, and log in to GitHub and to the agent inside it.",
-        operands: [Operand(name: "REMOTE", count: .optional, about: "a server of 'berth remote ls'; default: this one")],
+        operands: [
+            Operand(name: "REMOTE", count: .optional, about: "a server of 'berth remote ls'; default: this one")
+        ],
         options: [
             .value("skip", "TOOL", "Do without the login of gh or claude.", repeats: true),
             .flag("check", "Only ask what is missing."),
@@ -19,7 +21,8 @@ enum SetupCommand {
             Example(line: "berth setup cloud", about: "Goes through what is missing, on terminals over there"),
             Example(line: "berth setup --check --json", about: "What is missing, for programs"),
         ],
-        discussion: "Logins are typed on a terminal inside the environment and stay there; the server keeps no copy. Repeat it "
+        discussion:
+            "Logins are typed on a terminal inside the environment and stay there; the server keeps no copy. Repeat it "
             + "whenever a login has expired."
     ) { arguments, terminal in
         var arguments = arguments

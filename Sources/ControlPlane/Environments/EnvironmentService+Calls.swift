@@ -36,7 +36,7 @@ extension EnvironmentService {
             guard after.machine.pending == .start else { return }
             try await boot(after.record, try await token, turn, interruptions)
         case .start:
-            if !isFresh, try await isBooted(record) { return }
+            if !isFresh, try await isSettledBoot(record) { return }
             if let snapshot = record.restoreSnapshotID {
                 try await bounded(record, turn, interruptions) { try await instances.restore(record, to: snapshot) }
             }
@@ -89,12 +89,17 @@ extension EnvironmentService {
         try await readyIfItIs(record)
     }
 
-    /// Whether the incarnation that is being waited for runs already: a second token would shut its worker out. True
-    /// after a restart of the server in mid-boot, and while its worker takes its time.
-    private func isBooted(_ record: EnvironmentRecord) async throws -> Bool {
+    /// Whether the incarnation that is being waited for was started before: after a restart of the server in mid-boot, and
+    /// while its worker takes its time. One that runs gets no second token, which would shut its worker out; one that has
+    /// died is never started again under the same number.
+    private func isSettledBoot(_ record: EnvironmentRecord) async throws -> Bool {
         let found = try await instances.inspect(record)
-        guard found.condition == .running, found.instance == record.instance else { return false }
-        try await readyIfItIs(record)
+        guard found.instance == record.instance else { return false }
+        switch found.condition {
+        case .running: try await readyIfItIs(record)
+        case .stopped: try await believe(found, of: record, isJobs: true)
+        case .paused, .absent: return false
+        }
         return true
     }
 

@@ -136,11 +136,13 @@ extension EnvironmentService {
         }
     }
 
-    private func believe(_ found: ObservedInstance, of record: EnvironmentRecord) async throws {
+    /// - Parameter isJobs: asked by the job that is at it.
+    func believe(_ found: ObservedInstance, of record: EnvironmentRecord, isJobs: Bool = false) async throws {
         let condition = found.condition
         // A provider that has yet to boot this number shows the one before.
         guard condition == .absent || found.instance == nil || found.instance == record.instance else { return }
-        guard differs(found, from: record), try await !isBooting(record) else { return }
+        guard differs(found, from: record) else { return }
+        if !isJobs, try await isBooting(record) { return }
         let number = record.instance
         do {
             let after = try await change(

@@ -14,15 +14,16 @@ extension EnvironmentService {
     /// A running spare that fits, made the caller's; nil where there is none. The worker has answered before the row
     /// changes, so one that is broken is never handed out.
     func claimSpare(for request: NewEnvironment) async throws -> EnvironmentRecord? {
-        guard let key = try spareKey(of: request.spec), pool.count(key) > 0, try await isGrantedWhole(request) else {
-            return nil
-        }
+        // A spare has no end.
+        guard pool.count > 0, request.expiresAt == nil else { return nil }
+        let spec = try await granted(request)
+        guard let key = try spareKey(of: spec), pool.count(key) > 0 else { return nil }
         // A spare that was told of its claim is nobody else's any more, so what is known to fail costs none.
         if let name = request.name, try await isTaken(name, request) { throw Self.taken(name) }
         while let spare = pool.take(key) {
             do {
                 try await workers.claim(environment: spare.id, instance: spare.instance, within: Self.claimTime)
-                let record = try await own(spare, request)
+                let record = try await own(spare, request, spec)
                 pool.bell.ring()
                 return record
             } catch {
@@ -47,14 +48,15 @@ extension EnvironmentService {
         try EnvironmentStore.text(spec) + "\n" + instances.template(of: spec.provider)
     }
 
-    /// A spare has what its template says and no end: of use where the caller's tier and the machine grant all of it.
-    private func isGrantedWhole(_ request: NewEnvironment) async throws -> Bool {
-        guard request.expiresAt == nil else { return false }
+    /// As the caller's tier and the machine grant it: spares are of the sizes of tiers.
+    private func granted(_ request: NewEnvironment) async throws -> EnvironmentSpec {
         let holder = request.ownership == .organization ? request.organizationID.text : request.ownerID.text
         let tier = try await database.read { [self] in
             try quotas.usage(request.organizationID, holder, in: $0).tier
         }
-        return tier.granting(request.spec.limits, on: isHome ? quotas.rules.machine : nil) == request.spec.limits
+        var spec = request.spec
+        spec.limits = tier.granting(spec.limits, on: isHome ? quotas.rules.machine : nil)
+        return spec
     }
 
     private func isTaken(_ name: String, _ request: NewEnvironment) async throws -> Bool {
@@ -63,7 +65,9 @@ extension EnvironmentService {
         }
     }
 
-    private func own(_ spare: WarmPool.Spare, _ request: NewEnvironment) async throws -> EnvironmentRecord {
+    private func own(_ spare: WarmPool.Spare, _ request: NewEnvironment, _ granted: EnvironmentSpec) async throws
+        -> EnvironmentRecord
+    {
         let owner = request.ownership == .organization ? nil : request.ownerID
         let name = request.name ?? Self.name(of: spare.id, request.ownership)
         let now = time.now
@@ -79,7 +83,8 @@ extension EnvironmentService {
                 request.ownership.rawValue,
                 request.autoStopMinutes,
                 now,
-                request.idleStopMinutes
+                request.idleStopMinutes,
+                try granted.limits == request.spec.limits ? nil : EnvironmentStore.text(request.spec.limits)
             )
             guard changed == 1 else { throw BerthError(.stale, "spare \(spare.id) is no longer there") }
             try workers.hand(spare.id, to: organization, owner: owner, in: transaction)
@@ -136,7 +141,8 @@ extension EnvironmentService {
     public func fillPool() async throws {
         var wanted: [String: SpareTemplate] = [:]
         for template in spares?.templates ?? [] where template.count > 0 {
-            wanted[try templateKey(template.spec)] = template
+            let key = try templateKey(template.spec)
+            wanted[key] = SpareTemplate(spec: template.spec, count: template.count + (wanted[key]?.count ?? 0))
         }
         var found: [String: Int] = [:]
         for record in try await spareRecords() where record.desired != .destroyed {

@@ -20,7 +20,8 @@ public struct EnvironmentTransition: Sendable, Equatable {
 extension EnvironmentService {
     static let transitions: SQL = """
         SELECT seq, type, payload, actor_id, recorded_at FROM events
-        WHERE organization_id = $1 AND subject = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4
+        WHERE organization_id = $1 AND subject = $2 AND seq < $3 AND type <> 'environment.rested'
+        ORDER BY seq DESC LIMIT $4
         """
 
     /// Newest first. `before` is the last number of the page before.

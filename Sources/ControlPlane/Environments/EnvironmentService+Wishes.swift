@@ -34,7 +34,10 @@ extension EnvironmentService {
                 let holder = owner?.text ?? request.organizationID.text
                 let tier = try quotas.usage(request.organizationID, holder, in: transaction).tier
                 var spec = request.spec
-                spec.limits = tier.granting(request.spec.limits, on: isHome ? quotas.rules.machine : nil)
+                // A spare is of the size that its template says, whoever's it will be.
+                if spareKey == nil {
+                    spec.limits = tier.granting(request.spec.limits, on: isHome ? quotas.rules.machine : nil)
+                }
                 let isWhole = spec.limits == request.spec.limits
                 let snapshot = try origin?(transaction)
                 guard isWhole || snapshot == nil else { throw Self.tooLarge(tier) }

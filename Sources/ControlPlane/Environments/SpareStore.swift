@@ -11,7 +11,8 @@ enum SpareStore {
     static let claim: SQL = """
         UPDATE environments
         SET organization_id = $3, owner_id = $4, name = $5, kind = $6, auto_stop_minutes = $7, created_at = $8,
-            state_entered_at = $8, last_active_at = $8, idle_stop_minutes = $9, spare_key = NULL, version = version + 1
+            state_entered_at = $8, last_active_at = $8, idle_stop_minutes = $9, requested = $10, spare_key = NULL,
+            version = version + 1
         WHERE id = $1 AND instance = $2 AND spare_key IS NOT NULL AND observed_state = 'running'
             AND desired_state = 'running'
         """

@@ -130,7 +130,9 @@ extension HandOverService {
         let now = time.now
         return try await feed.transaction(organization: wish.organizationID) { transaction in
             if let known = try transaction.first(HandOverStore.byID, id).map(HandOverStore.record) {
-                guard known.workspaceID == workspace, known.side == .source else { throw Self.unknown("hand-over \(id)") }
+                guard known.workspaceID == workspace, known.side == .source else {
+                    throw Self.unknown("hand-over \(id)")
+                }
                 return known
             }
             let row = try Self.row(workspace, wish, in: transaction)

@@ -19,6 +19,23 @@ struct GuestConfiguration: Equatable {
     /// Names of agents; the disk of the first has the serial number `agent0`.
     var agents: [String] = []
 
+    private static let instanceVariable = "BERTH_INSTANCE="
+
+    /// The number of the boot.
+    var instance: String? {
+        environment.first { $0.hasPrefix(Self.instanceVariable) }.map {
+            String($0.dropFirst(Self.instanceVariable.count))
+        }
+    }
+
+    /// What a running worker cannot learn by a new connection.
+    var lasting: GuestConfiguration {
+        var lasting = self
+        lasting.token = ""
+        lasting.environment.removeAll { $0.hasPrefix(Self.instanceVariable) }
+        return lasting
+    }
+
     mutating func take(_ line: ControlLine) {
         guard line.words.count == 2 else { return }
         let value = line.words[1]

@@ -11,6 +11,7 @@ internal import MachineLink
 struct MachineGuest {
     private static let link = "/run/berth/link.sock"
     private static let token = "/run/berth/token"
+    private static let instance = "/run/berth/instance"
     private static let launch = "/run/berth/worker"
     /// How long the host may take to hear of the end.
     private static let patienceMs: Int32 = 2000
@@ -100,7 +101,9 @@ struct MachineGuest {
             guard applied != configuration else { return send(ControlLine("running")) }
             GuestSystem.setNames(configuration)
             writeWorker()
-            WorkerLaunchFile.endWorker(Self.launch)
+            // A worker that only has another number and token reads them when it sees the socket come.
+            if applied.lasting != configuration.lasting { WorkerLaunchFile.endWorker(Self.launch) }
+            listenForWorker()
         } else {
             if let processes = configuration.processes { GuestSystem.capProcesses(processes) }
             GuestSystem.setNames(configuration)
@@ -117,6 +120,7 @@ struct MachineGuest {
 
     private func writeWorker() {
         ChildProgram.replace(Self.token, with: Array(configuration.token.utf8))
+        if let instance = configuration.instance { ChildProgram.replace(Self.instance, with: Array(instance.utf8)) }
         WorkerLaunchFile.write(configuration, to: Self.launch)
     }
 

@@ -21,7 +21,8 @@ extension DockerProvider {
         let directory = directory(instance.environmentID)
         let name = DockerPlan.name(instance.environmentID)
         async let known = image(of: request)
-        let found = try await engine.container(name)
+        // What a start that was broken off left before its record is found by the clash of names.
+        let found = directory.record() == nil ? nil : try await engine.container(name)
         if let found, !isOurs(found) { throw Self.taken(name) }
         guard try mayBoot(instance, found) else {
             return observe(instance.environmentID, label: request.label, found)
@@ -43,10 +44,7 @@ extension DockerProvider {
         // Needed only once the container runs.
         async let disk: Void = makeDisk(request, directory)
         let body = try plan.body(instance.instance, launch, imagePath: path)
-        let answer = try await engine.ask(.post, "/containers/create?name=\(name)", body, within: .seconds(60))
-        guard answer.status < 400 else {
-            throw answer.status == 409 ? Self.taken(name) : DockerEngine.refusal(answer, to: "create a container")
-        }
+        try await makeContainer(name, body, of: request)
         do {
             try await engine.call(
                 .post,
@@ -57,6 +55,7 @@ extension DockerProvider {
             guard let started = try await engine.container(name), started.isAlive, started.pid > 0 else {
                 throw BerthError(.unavailable, "the container ended before its worker could start", isRetryable: true)
             }
+            containers.note(instance, started.id)
             try await disk
             try await launcher.launch(plan.additions(instance.instance, to: started), logPath: directory.log)
             return observe(instance.environmentID, label: request.label, started)
@@ -65,6 +64,31 @@ extension DockerProvider {
             try? await engine.remove(name, time: time)
             throw cause
         }
+    }
+
+    private func makeContainer(_ name: String, _ body: JSONValue, of request: InstanceRequest) async throws {
+        let path = "/containers/create?name=\(name)"
+        var answer = try await engine.ask(.post, path, body, within: .seconds(60))
+        if answer.status == 409 {
+            guard let left = try await engine.container(name), isOurs(left), !left.isAlive || isUnfinished(left) else {
+                throw Self.taken(name)
+            }
+            try await engine.remove(left.id, time: time)
+            answer = try await engine.ask(.post, path, body, within: .seconds(60))
+        }
+        guard answer.status >= 400 else { return }
+        let image = request.image ?? configuration.image
+        images.forget(image)
+        if answer.status == 404, try await engine.image(image) == nil { throw Self.missing(image) }
+        throw answer.status == 409 ? Self.taken(name) : DockerEngine.refusal(answer, to: "create a container")
+    }
+
+    /// It waits at its gate without a record.
+    private func isUnfinished(_ container: DockerContainer) -> Bool {
+        guard let environment = container.labels[DockerLabel.environment].flatMap({ try? EnvironmentID($0) }) else {
+            return false
+        }
+        return directory(environment).record()?.instance != container.instance
     }
 
     private func makeDisk(_ request: InstanceRequest, _ directory: EnvironmentDirectory) async throws {
@@ -134,6 +158,7 @@ extension DockerProvider {
 
     public func pause(_ instance: InstanceReference) async throws {
         try await lanes.run(instance.environmentID) {
+            if try await asks(instance, to: "pause") { return }
             let container = try await living(instance, to: "pause")
             guard container.status != "paused" else { return }
             try await engine.call(.post, "/containers/\(container.id)/pause", to: "pause the container")
@@ -142,10 +167,19 @@ extension DockerProvider {
 
     public func resume(_ instance: InstanceReference) async throws {
         try await lanes.run(instance.environmentID) {
+            if try await asks(instance, to: "unpause") { return }
             let container = try await living(instance, to: "resume")
             guard container.status == "paused" else { return }
             try await engine.call(.post, "/containers/\(container.id)/unpause", to: "resume the container")
         }
+    }
+
+    /// The call alone, without a look before it. False where it says nothing of the container, or is refused.
+    private func asks(_ instance: InstanceReference, to verb: String) async throws -> Bool {
+        _ = try request(instance.environmentID)
+        guard try directory(instance.environmentID).record(of: instance) != nil, let id = containers.id(of: instance)
+        else { return false }
+        return try await engine.ask(.post, "/containers/\(id)/\(verb)").status < 300
     }
 
     /// The container of exactly this incarnation, alive.
@@ -161,6 +195,7 @@ extension DockerProvider {
                 remedy: "start it first"
             )
         }
+        containers.note(instance, container.id)
         return container
     }
 
@@ -197,6 +232,7 @@ extension DockerProvider {
     public func destroy(_ instance: InstanceReference) async throws {
         try await lanes.run(instance.environmentID) {
             let directory = directory(instance.environmentID)
+            containers.forget(instance.environmentID)
             if let kept = try? directory.kept(), kept.provider != kind { return }
             let record = directory.record()
             if let record, instance.instance < record.instance { _ = try directory.record(of: instance) }

@@ -19,6 +19,8 @@ public struct DockerProvider: Provider {
     let loop: EventLoop
     let time: any TimeSource
     let lanes = EnvironmentLanes()
+    let containers = KnownContainers()
+    let images = KnownImages()
 
     public init(_ configuration: DockerConfiguration, loop: EventLoop, time: any TimeSource) throws(BerthError) {
         let root = configuration.dataDirectory + "/environments"
@@ -130,15 +132,19 @@ public struct DockerProvider: Provider {
     func image(of request: InstanceRequest) async throws -> JSONValue {
         let name = request.image ?? configuration.image
         try DockerImageName.check(name)
-        guard let image = try await engine.image(name) else {
-            throw BerthError(
-                .imageUnavailable,
-                "the Docker Engine has no image '\(name)'",
-                field: "image",
-                remedy: name.hasPrefix("berth/") ? "run scripts/images/docker" : "docker pull or docker import it"
-            )
-        }
+        if let known = images.find(name, at: time.uptime) { return known }
+        guard let image = try await engine.image(name) else { throw Self.missing(name) }
+        images.note(name, image, at: time.uptime)
         return image
+    }
+
+    static func missing(_ name: String) -> BerthError {
+        BerthError(
+            .imageUnavailable,
+            "the Docker Engine has no image '\(name)'",
+            field: "image",
+            remedy: name.hasPrefix("berth/") ? "run scripts/images/docker" : "docker pull or docker import it"
+        )
     }
 
     // MARK: - Looking

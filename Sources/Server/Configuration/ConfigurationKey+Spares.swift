@@ -13,6 +13,13 @@ extension ConfigurationKey {
             "environments of the default kind that wait, running, for whoever asks for one"
         ),
         .init(
+            "warmPool",
+            .text,
+            ["BERTH_WARM_POOL"],
+            "further ones that wait: PROVIDER[/SIZE][@IMAGE]=COUNT, several with commas, such as docker/pro=3,microvm=1; "
+                + "SIZE is one of 'berth env flavours'"
+        ),
+        .init(
             "egressPrivate",
             .text,
             ["BERTH_EGRESS_PRIVATE"],
@@ -20,6 +27,33 @@ extension ConfigurationKey {
                 + "default: none"
         ),
     ]
+}
+
+/// `PROVIDER[/SIZE][@IMAGE]=COUNT`.
+struct WarmPoolEntry: Equatable {
+    var provider: ProviderKind
+    /// nil: the size of environments for which none was asked.
+    var flavour: Flavour?
+    var image: String?
+    var count: Int
+
+    init?(_ text: String) {
+        guard let equals = text.lastIndex(of: "="), let count = Int(text[text.index(after: equals)...]),
+            (0...1000).contains(count)
+        else { return nil }
+        let what = text[..<equals].split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
+        let names = what[0].split(separator: "/", omittingEmptySubsequences: false)
+        guard (1...2).contains(names.count), !names.contains(where: \.isEmpty), what.last?.isEmpty == false else {
+            return nil
+        }
+        if names.count == 2 {
+            guard let known = try? Flavour.named(String(names[1])) else { return nil }
+            flavour = known
+        }
+        provider = ProviderKind(rawValue: String(names[0]))
+        image = what.count == 2 ? String(what[1]) : nil
+        self.count = count
+    }
 }
 
 extension Configuration {
@@ -45,4 +79,24 @@ extension Configuration {
     var provider: ProviderKind { text("provider").map { ProviderKind(rawValue: $0) } ?? .local }
 
     var warmSpares: Int { Int(integer("warmSpares")) }
+
+    /// How many of which wait, as `warmPool` says.
+    var warmPool: [WarmPoolEntry] {
+        get throws(BerthError) {
+            var entries: [WarmPoolEntry] = []
+            for part in (text("warmPool") ?? "").split(separator: ",") {
+                guard let entry = WarmPoolEntry(String(part).trimmed) else {
+                    throw BerthError(
+                        .invalidValue,
+                        "'\(part.prefix(80))' says of no environments how many wait",
+                        field: "warmPool",
+                        remedy: "write it like docker/pro@registry.example/image:1=3; SIZE is one of "
+                            + Flavour.all.map(\.name).joined(separator: ", ")
+                    )
+                }
+                entries.append(entry)
+            }
+            return entries
+        }
+    }
 }

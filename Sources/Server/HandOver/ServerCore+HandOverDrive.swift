@@ -173,7 +173,9 @@ extension ServerCore {
         try await peer.deliver(record.id, file, bytes: bytes, sha256: digest)
     }
 
-    private func push(_ record: HandOverRecord) async throws { try await withPeer(record) { try await push(record, to: $0) } }
+    private func push(_ record: HandOverRecord) async throws {
+        try await withPeer(record) { try await push(record, to: $0) }
+    }
 
     /// Tells the destination until it answers that it acts.
     private func push(_ record: HandOverRecord, to peer: PeerServer) async throws {

@@ -37,7 +37,8 @@ extension ServerCore {
                     .conflict,
                     "only the source of a hand-over can roll it back",
                     field: "epoch",
-                    remedy: "there: 'berth ws send NAME --abort'; where it is lost for ever: 'berth ws take NAME --force'"
+                    remedy:
+                        "there: 'berth ws send NAME --abort'; where it is lost for ever: 'berth ws take NAME --force'"
                 )
             }
             let after = try await handOvers.change(id) { try $0.machine.abort() }

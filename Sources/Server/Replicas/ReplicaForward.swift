@@ -24,18 +24,7 @@ struct ReplicaForward: Sendable {
     /// other server refused it with, and `unavailable` when that is gone.
     func webSocket(_ context: RequestContext, at target: String, of replica: ReplicaID?) async throws -> HTTPResponse? {
         let request = context.request
-        // What was sent on once is not sent on again: the worker has moved meanwhile.
-        guard let replica, replica != replicas.seat.id, !request.headers.contains(ForwardedCaller.header) else {
-            return nil
-        }
-        guard let address = try await replicas.address(of: replica) else {
-            throw BerthError(
-                .unavailable,
-                "the server that its worker was connected to is gone",
-                remedy: "its worker connects to another one within a minute; try again",
-                isRetryable: true
-            )
-        }
+        guard let replica, let address = try await address(context, of: replica) else { return nil }
         var configuration = HTTPClientConfiguration()
         configuration.trust = trust
         let client = HTTPClient(loop: request.loop, configuration: configuration)
@@ -57,13 +46,7 @@ struct ReplicaForward: Sendable {
             throw refused.error
         } catch let error as BerthError where error.code == .network || error.code == .timedOut {
             await client.close()
-            throw BerthError(
-                .unavailable,
-                "the server that its worker is connected to does not answer",
-                remedy: "let the servers reach each other; see the setting 'advertise'",
-                detail: "\(url.endpoint): \(error.message)",
-                isRetryable: true
-            )
+            throw Self.silent(url, error)
         }
         let held = FarSocket(far)
         return HTTPResponse(
@@ -72,6 +55,31 @@ struct ReplicaForward: Sendable {
                 await Self.join(near, held.socket)
                 await client.close()
             }
+        )
+    }
+
+    /// Where another server is asked; nil where that is this one.
+    func address(_ context: RequestContext, of replica: ReplicaID) async throws -> String? {
+        // What was sent on once is not sent on again: the worker has moved meanwhile.
+        guard replica != replicas.seat.id, !context.request.headers.contains(ForwardedCaller.header) else { return nil }
+        guard let address = try await replicas.address(of: replica) else {
+            throw BerthError(
+                .unavailable,
+                "the server that its worker was connected to is gone",
+                remedy: "its worker connects to another one within a minute; try again",
+                isRetryable: true
+            )
+        }
+        return address
+    }
+
+    static func silent(_ url: HTTPURL, _ error: BerthError) -> BerthError {
+        BerthError(
+            .unavailable,
+            "the server that its worker is connected to does not answer",
+            remedy: "let the servers reach each other; see the setting 'advertise'",
+            detail: "\(url.endpoint): \(error.message)",
+            isRetryable: true
         )
     }
 

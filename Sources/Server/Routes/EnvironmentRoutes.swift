@@ -117,14 +117,18 @@ extension ServerCore {
 
     func environmentVerb(_ context: RequestContext) async throws -> HTTPResponse {
         let principal = try context.principal
-        let id = try await environment(context).id
+        let found = try await environment(context)
+        let id = found.id
         let (organization, user, visible) = (principal.organizationID, principal.userID, principal.visibleUser)
         let record: EnvironmentRecord
         switch context.route.id {
         case .environmentStart:
             record = try await environments.start(id, organization: organization, by: user, visibleTo: visible)
         case .environmentStop:
-            record = try await environments.stop(id, organization: organization, by: user, visibleTo: visible)
+            // Before: afterwards nobody knows it any more.
+            let losses = try await environments.losses(of: found)
+            let stopped = try await environments.stop(id, organization: organization, by: user, visibleTo: visible)
+            return Self.environment(stopped, status: 202, lost: losses)
         case .environmentPause:
             record = try await environments.pause(id, organization: organization, by: user, visibleTo: visible)
         case .environmentResume:
@@ -155,8 +159,10 @@ extension ServerCore {
         )
     }
 
-    static func environment(_ record: EnvironmentRecord, status: Int = 200) -> HTTPResponse {
-        var response = HTTPResponse.json(API.Environment(record).json, status: status)
+    static func environment(_ record: EnvironmentRecord, status: Int = 200, lost: [String]? = nil) -> HTTPResponse {
+        var environment = API.Environment(record)
+        environment.lost = lost
+        var response = HTTPResponse.json(environment.json, status: status)
         response.headers.set("etag", "\"\(record.version)\"")
         return response
     }

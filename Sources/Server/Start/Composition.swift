@@ -80,7 +80,7 @@ struct Composition: Sendable {
             replica: seat.id,
             isHome: configuration.role.runsJobs,
             capacity: try configuration.capacity(),
-            spares: spares(configuration, house, principal),
+            spares: try spares(configuration, house, principal),
             log: log
         )
         let workspaces = WorkspaceService(database: database, feed: feed, time: time, ids: ids, log: log)
@@ -178,7 +178,14 @@ struct Composition: Sendable {
             handOvers: handOvers(configuration, database, feed, sealer, ids: ids, time: time),
             handOverDesk: HandOverDesk(
                 loop: loops[0],
-                spool: try files("hand-overs", at: directory.handOversPath, configuration, database, ids: ids, time: time)
+                spool: try files(
+                    "hand-overs",
+                    at: directory.handOversPath,
+                    configuration,
+                    database,
+                    ids: ids,
+                    time: time
+                )
             ),
             setups: SetupService(database: database, feed: feed, time: time),
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },

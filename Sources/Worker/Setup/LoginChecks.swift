@@ -32,7 +32,8 @@ struct LoginChecks: Sendable {
 
     /// It prints JSON with `loggedIn`; older ones tell by their exit status alone.
     private static func isLoggedIn(_ result: ProcessResult) -> Bool {
-        guard let said = try? JSONText.decode(JSONValue.self, from: result.output), case .bool(let isIn)? = said["loggedIn"]
+        guard let said = try? JSONText.decode(JSONValue.self, from: result.output),
+            case .bool(let isIn)? = said["loggedIn"]
         else { return result.succeeded }
         return isIn
     }
