@@ -173,7 +173,9 @@ public struct HandOverMachine: Sendable, Equatable {
     public mutating func supersede(by other: Int64) throws(BerthError) {
         guard other > epoch else { throw BerthError.stale("epoch", held: other, current: epoch) }
         switch status {
-        case .preparing, .owner, .prepared, .staging, .retaken: status = .orphaned
+        case .preparing, .owner, .retaken: status = .orphaned
+        // Nothing of it was ever this side's own.
+        case .prepared, .staging: status = .aborted
         // It had given the workspace away already.
         case .committed, .done, .aborted, .orphaned: break
         }

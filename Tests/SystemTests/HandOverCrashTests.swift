@@ -69,7 +69,7 @@ import Testing
             let command = sends ? ["ws", "send", id, "--to", "cloud"] : ["ws", "pull", id, "--from", "cloud"]
             try folder.write("\(given.step) \(given.moment)", to: "rule")
             let going = try berths.desktop.starting(command)
-            try await waiting("the message is held") { FileManager.default.fileExists(atPath: folder.file("reached")) }
+            try await TwoBerths.waiting { FileManager.default.fileExists(atPath: folder.file("reached")) }
 
             let source = sends ? desktop : cloud
             let killed = given.stop == .killSource ? source : (sends ? cloud : desktop)
@@ -104,39 +104,13 @@ import Testing
         }
     }
 
-    /// By the servers' own rows: both databases are asked, whatever lives.
-    private func owners(_ berths: TwoBerths) async throws -> [String] {
-        var owners: [String] = []
-        for (berth, name) in [(berths.desktop, "desktop"), (berths.cloud, "cloud")] {
-            let rows = try await check([
-                "python3", "-c",
-                "import sqlite3,sys; print(sqlite3.connect(f'file:{sys.argv[1]}?mode=ro',uri=True).execute("
-                    + "\"SELECT COUNT(*) FROM workspaces WHERE deleted_at IS NULL AND custody IN ('owned','frozen')\""
-                    + ").fetchone()[0])",
-                berth.data + "/berth.sqlite",
-            ])
-            if rows.trimmed != "0" { owners.append(name) }
-        }
-        return owners
-    }
-
     private func expectAtMostOneOwner(_ berths: TwoBerths, living: Bool) async throws {
-        let owners = try await owners(berths)
+        let owners = try await berths.owners()
         #expect(owners.count <= 1, "\(owners)")
     }
 
     private func expectExactlyOneOwner(_ berths: TwoBerths, owner: Installation) async throws {
-        let owners = try await owners(berths)
+        let owners = try await berths.owners()
         #expect(owners == [owner === berths.desktop ? "desktop" : "cloud"])
     }
-
-    private func waiting(_ what: String, _ condition: () async throws -> Bool) async throws {
-        for _ in 0..<3000 {
-            if try await condition() { return }
-            _ = try await TestSupport.run(["python3", "-c", "import select; select.select([], [], [], 0.02)"])
-        }
-        throw TimedOutWaiting(what: what)
-    }
-
-    private struct TimedOutWaiting: Error { var what: String }
 }

@@ -191,4 +191,29 @@ final class TwoBerths: Sendable {
     func handOver(_ berth: Installation) async throws -> JSONValue? {
         try await berth.json("ws", "hand-overs")["items"]?.array?.first
     }
+
+    /// By the servers' own rows: both databases are asked, whatever lives.
+    func owners() async throws -> [String] {
+        var owners: [String] = []
+        for (berth, name) in [(desktop, "desktop"), (cloud, "cloud")] {
+            let rows = try await check([
+                "python3", "-c",
+                "import sqlite3,sys; print(sqlite3.connect(f'file:{sys.argv[1]}?mode=ro',uri=True).execute("
+                    + "\"SELECT COUNT(*) FROM workspaces WHERE deleted_at IS NULL AND custody IN ('owned','frozen')\""
+                    + ").fetchone()[0])",
+                berth.data + "/berth.sqlite",
+            ])
+            if rows.trimmed != "0" { owners.append(name) }
+        }
+        return owners
+    }
+
+    /// Asks again until it is so; fails after a minute.
+    static func waiting(_ condition: () async throws -> Bool) async throws {
+        for _ in 0..<3000 {
+            if try await condition() { return }
+            _ = try await TestSupport.run(["python3", "-c", "import select; select.select([], [], [], 0.02)"])
+        }
+        throw SystemFailure("nothing came of it", 110)
+    }
 }
