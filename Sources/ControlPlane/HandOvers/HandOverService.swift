@@ -76,11 +76,16 @@ extension HandOverService {
         try await database.read { try $0.first(HandOverStore.open, workspace).map(HandOverStore.record) }
     }
 
-    public func workspace(_ id: WorkspaceID, organization: OrganizationID, visibleTo user: UserID?) async throws
-        -> HandedRow
-    {
+    /// - Parameter removed: also one whose row was removed with a hand-over that came to nothing.
+    public func workspace(
+        _ id: WorkspaceID,
+        organization: OrganizationID,
+        visibleTo user: UserID?,
+        removed: Bool = false
+    ) async throws -> HandedRow {
+        let statement = removed ? HandOverStore.anyWorkspace : HandOverStore.workspaceByID
         let row = try await database.read { connection in
-            try connection.first(HandOverStore.workspaceByID, id, organization).map(HandOverStore.workspace)
+            try connection.first(statement, id, organization).map(HandOverStore.workspace)
         }
         guard let row, user == nil || row.ownerID == user else {
             throw Self.unknown("workspace \(id)", remedy: "list them with 'berth ws ls'")

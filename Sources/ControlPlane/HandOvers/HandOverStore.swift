@@ -47,13 +47,15 @@ enum HandOverStore {
         WHERE id = $1 AND version = $2
         """
 
-    static let workspaceByID: SQL = """
+    /// Also one that is removed.
+    static let anyWorkspace: SQL = """
         SELECT w.id, w.owner_id, w.environment_id, r.url AS url, w.name, w.directory, w.status, w.custody, w.epoch,
             w.base_reference, w.branch, w.issue_url, w.pull_request_url, w.pull_request_number, w.ratchet_enabled,
             w.ratchet_state, w.version
         FROM workspaces w LEFT JOIN repositories r ON r.id = w.repository_id
-        WHERE w.id = $1 AND w.organization_id = $2 AND w.deleted_at IS NULL
+        WHERE w.id = $1 AND w.organization_id = $2
         """
+    static let workspaceByID: SQL = anyWorkspace + " AND w.deleted_at IS NULL"
     static let running: SQL = """
         SELECT id FROM executions WHERE workspace_id = $1 AND state IN ('queued', 'assigned', 'running')
         ORDER BY id LIMIT 5
@@ -81,7 +83,7 @@ enum HandOverStore {
 
     /// For the test that prepares every statement.
     static let statements = [
-        byID, open, latest, unsettled, list, highestEpoch, twin, insert, update, workspaceByID, running, hold, adopt,
+        byID, open, latest, unsettled, list, highestEpoch, twin, insert, update, anyWorkspace, workspaceByID, running, hold, adopt,
         workspaceInsert, remove,
     ]
 

@@ -266,8 +266,7 @@ extension ServerCore {
                 return handOverDesk.hurry(try await handOvers.change(record.id) { $0.stage = "thawed" }.id)
             }
             try await tellOfEnd(record, .abort)
-        // Its row may be gone with it.
-        case .aborted: try? await discard(record)
+        case .aborted: try await discard(record)
         case .owner where record.isDriver && record.stage == "owned":
             try await withPeer(record) { peer in
                 let answer = try await peer.tell(record.id, message(.settled, record))

@@ -18,7 +18,8 @@ extension ServerCore {
         let row = try await handOvers.workspace(
             record.workspaceID,
             organization: record.organizationID,
-            visibleTo: record.ownerID
+            visibleTo: record.ownerID,
+            removed: true
         )
         let environment = try await environments.get(
             row.environmentID,
