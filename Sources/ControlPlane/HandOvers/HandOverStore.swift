@@ -83,7 +83,8 @@ enum HandOverStore {
 
     /// For the test that prepares every statement.
     static let statements = [
-        byID, open, latest, unsettled, list, highestEpoch, twin, insert, update, anyWorkspace, workspaceByID, running, hold, adopt,
+        byID, open, latest, unsettled, list, highestEpoch, twin, insert, update, anyWorkspace, workspaceByID, running,
+        hold, adopt,
         workspaceInsert, remove,
     ]
 

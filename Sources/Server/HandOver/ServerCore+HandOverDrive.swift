@@ -262,11 +262,11 @@ extension ServerCore {
         switch record.state {
         case .aborted where record.side == .source:
             if record.stage != "thawed" {
-                try await thaw(record)
+                try await whereItIs { try await thaw(record) }
                 return handOverDesk.hurry(try await handOvers.change(record.id) { $0.stage = "thawed" }.id)
             }
             try await tellOfEnd(record, .abort)
-        case .aborted: try await discard(record)
+        case .aborted: try await whereItIs { try await discard(record) }
         case .owner where record.isDriver && record.stage == "owned":
             try await withPeer(record) { peer in
                 let answer = try await peer.tell(record.id, message(.settled, record))
@@ -277,7 +277,7 @@ extension ServerCore {
         case .orphaned: try await stepDown(record)
         case .owner where time.now - record.stateEnteredAt < HandOverMachine.retention:
             return try await forgetSecrets(record)
-        case .owner: try await discard(record)
+        case .owner: try await whereItIs { try await discard(record) }
         default: break
         }
         try await handOverDesk.spool.remove(record.id.text)
@@ -285,6 +285,17 @@ extension ServerCore {
         try await handOvers.change(record.id) { record in
             record.sealedToken = nil
             record.clearedAt = now
+        }
+    }
+
+    /// An environment that is gone for good needs no tidying.
+    private func whereItIs(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let error as BerthError
+            where [.notFound, .illegalTransition, .environmentLost].contains(error.code)
+        {
+            return
         }
     }
 
