@@ -97,6 +97,11 @@ let package = Package(
             ["Base", "EventLoop", "Domain", "HolderProtocol", "OutputStore", "Relay", "Subprocess", "WorkerProtocol"]
         ),
         swiftTarget("AgentProtocol", ["Base", "Domain"]),
+        swiftTarget("AgentSessions", ["Base", "Domain"]),
+        swiftTarget(
+            "SessionHost",
+            ["Base", "EventLoop", "Domain", "AgentSessions", "OutputStore", "Relay", "WorkerProtocol"]
+        ),
         swiftTarget("API", ["Base", "Domain", "WorkspaceTypes"]),
         swiftTarget("Carriage", ["Base", "OpenSSL"]),
         swiftTarget(
@@ -123,7 +128,8 @@ let package = Package(
                 .embedInCode("0009-idle.sql"), .embedInCode("0010-quotas.sql"), .embedInCode("0011-spares.sql"),
                 .embedInCode("0012-bus-topics.sql"),
                 .embedInCode("0013-snapshots.sql"),
-                .embedInCode("0014-hand-overs.sql"),
+                .embedInCode("0014-fewer-writes.sql"), .embedInCode("0015-job-losses.sql"),
+                .embedInCode("0016-hand-overs.sql"),
             ],
             swiftSettings: strict
         ),
@@ -156,7 +162,8 @@ let package = Package(
             "Worker",
             [
                 "Base", "EventLoop", "OpenSSL", "Crypto", "Transport", "Subprocess", "Database", "OutputStore",
-                "WorkerProtocol", "Relay", "AgentProtocol", "HolderProtocol", "BerthCore", "Domain", "Terminals",
+                "WorkerProtocol", "Relay", "AgentProtocol", "AgentSessions", "HolderProtocol", "BerthCore", "Domain",
+                "SessionHost", "Terminals",
                 "WorkspaceCalls", "WorkspaceFiles", "WorkspaceTypes",
                 "Carriage",
             ]
@@ -241,6 +248,13 @@ let package = Package(
             ["WorkspaceFiles", "WorkspaceCalls", "WorkspaceTypes", "WorkerProtocol"]
         ),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
+        .testTarget(
+            name: "AgentSessionsTests",
+            dependencies: ["TestSupport", "Base", "AgentSessions", "Domain"],
+            path: "Tests/AgentSessionsTests",
+            exclude: ["Recorded"],
+            swiftSettings: strict
+        ),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop", "WorkspaceTypes"]),
         tests(
             "WorkerTests",

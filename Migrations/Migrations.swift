@@ -17,7 +17,9 @@ public enum ServerSchema {
             Migration(version: 11, name: "spares", sql: text(PackageResources._011_spares_sql)),
             Migration(version: 12, name: "bus-topics", sql: text(PackageResources._012_bus_topics_sql)),
             Migration(version: 13, name: "snapshots", sql: text(PackageResources._013_snapshots_sql)),
-            Migration(version: 14, name: "hand-overs", sql: text(PackageResources._014_hand_overs_sql)),
+            Migration(version: 14, name: "fewer-writes", sql: text(PackageResources._014_fewer_writes_sql)),
+            Migration(version: 15, name: "job-losses", sql: text(PackageResources._015_job_losses_sql)),
+            Migration(version: 16, name: "hand-overs", sql: text(PackageResources._016_hand_overs_sql)),
         ]
     }
 

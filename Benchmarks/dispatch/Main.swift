@@ -30,7 +30,7 @@ import Migrations
                 let database = try PostgresDatabase(configuration, time: SystemTime())
                 try await measure(database, output, count, organizations: organizations, commits: "shared")
             }
-            (configuration.groupLimit, configuration.writers) = (1, 16)
+            (configuration.groupLimit, configuration.writers) = (1, 32)
             let database = try PostgresDatabase(configuration, time: SystemTime())
             try await measure(database, output, count, organizations: configuration.writers, commits: "one each")
         }
@@ -54,6 +54,7 @@ import Migrations
                 commits: commits,
                 count: count,
                 perSecond: (Double(count) / cost.seconds).rounded(),
+                flushMilliseconds: try Flush.milliseconds(in: output),
                 processorMicroseconds: (cost.processorSeconds / Double(count) * 1e7).rounded() / 10
             )
             print(try JSONColumn.text(line))
@@ -68,6 +69,8 @@ import Migrations
         var commits: String
         var count: Int
         var perSecond: Double
+        /// Of the disk beneath the output, right after.
+        var flushMilliseconds: Double
         /// Of one, user and system, in this process.
         var processorMicroseconds: Double
     }

@@ -129,6 +129,9 @@ public enum RouteID: String, Sendable, CaseIterable {
     case environmentTunnel, workerTunnel
     case terminalCreate, terminalList, terminalGet, terminalEnd, terminalRemove, terminalAttach
     case sshPrepare, sshConnect
+    case agentSessionCreate, agentSessionList, agentSessionGet, agentSessionSend, agentSessionWithdraw
+    case agentSessionAnswer, agentSessionInterrupt, agentSessionChange, agentSessionStop, agentSessionRemove
+    case agentSessionEvents
     case fileList, fileStat, fileRead, fileWrite, fileRemove, fileMakeDirectory, fileMove, fileSearch, fileWatch
     case treeDownload, treeUpload
     case gitStatus, gitDiff, gitLog, gitCommit, gitBranchList, gitBranchCreate, gitSwitch, gitPush, gitPull

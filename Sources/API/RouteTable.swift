@@ -3,7 +3,7 @@ public enum RouteTable {
     public static let all: [Route] =
         executions + deadLetters + files + environments + environmentLife + environmentSurface + snapshots + tunnels
         + terminals
-        + ssh + workspaces + workspaceFiles + git + processes + handOvers + setup
+        + ssh + agentSessions + workspaces + workspaceFiles + git + processes + handOvers + setup
         + jobs + server + servers + bus + compatibility + documentedMachines
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }

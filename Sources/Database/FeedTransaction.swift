@@ -26,6 +26,9 @@ public final class FeedTransaction: SQLConnection {
     public func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
         try connection.post(sql, values, orThrow: error)
     }
+    public func post(_ row: RowStatement, _ values: [SQLValue], orThrow error: (any Error)?) throws {
+        try connection.post(row, values, orThrow: error)
+    }
     public func require(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
         try connection.require(sql, values, orThrow: error)
     }

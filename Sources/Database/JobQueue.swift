@@ -1,3 +1,4 @@
+import Base
 import Glibc
 
 /// First in, first out, between tasks and the engine's threads.
@@ -18,7 +19,11 @@ package final class JobQueue: @unchecked Sendable {
     package init(threads: Int) {
         self.threads = threads
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -66,13 +71,25 @@ package final class JobQueue: @unchecked Sendable {
         }
     }
 
-    /// Up to `limit` jobs that are queued right now.
-    package func take(upTo limit: Int) -> [any DatabaseJob] {
+    /// Up to `limit` jobs that are queued right now; where there is none, waits up to `patience` for one.
+    package func take(upTo limit: Int, patience: Duration = .zero) -> [any DatabaseJob] {
         locked {
+            if head == jobs.count, patience > .zero { wait(patience) }
             var taken: [any DatabaseJob] = []
             while taken.count < limit, head < jobs.count { taken.append(pop()) }
             return taken
         }
+    }
+
+    private func wait(_ patience: Duration) {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let nanoseconds = end.tv_nsec + Int(patience.wholeNanoseconds)
+        end.tv_sec += nanoseconds / 1_000_000_000
+        end.tv_nsec = nanoseconds % 1_000_000_000
+        waiting += 1
+        while head == jobs.count, !isClosed, pthread_cond_timedwait(condition, mutex, &end) == 0 {}
+        waiting -= 1
     }
 
     package func threadEnded() {

@@ -59,6 +59,11 @@ public protocol SQLConnection: AnyObject {
     /// As ``post(_:_:)`` for a statement that is to change one row: where it does not, the transaction fails with `error`.
     func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws
 
+    /// Posts a change of one row; where it does not change one, the transaction fails with `error` unless that is nil.
+    /// Transactions that share a commit may run what they post with one statement. Whatever else they run sees it, but for
+    /// ``require(_:_:orThrow:)``.
+    func post(_ row: RowStatement, _ values: [SQLValue], orThrow error: (any Error)?) throws
+
     /// A question that has to find a row, as the conditions of a change do: where it finds none, the transaction fails with
     /// `error`, perhaps only at its end.
     func require(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws
@@ -123,6 +128,10 @@ extension SQLConnection {
         guard try execute(sql, values) == 1 else { throw error }
     }
 
+    public func post(_ row: RowStatement, _ values: [SQLValue], orThrow error: (any Error)?) throws {
+        if let error { try post(row.one, values, orThrow: error) } else { try post(row.one, values) }
+    }
+
     public func require(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
         guard try !rows(sql, values: values).isEmpty else { throw error }
     }
@@ -171,7 +180,7 @@ public protocol SQLDialect: Sendable {
     var schemaLock: String? { get }
 
     /// A migration's text in this engine's words. Files use `STRICT` tables and the types `TEXT`, `BIGINT`, `INTEGER`
-    /// (32 bits are enough), `REAL` and `BLOB`.
+    /// (32 bits are enough), `REAL` and `BLOB`; a table may be `STRICT, WITHOUT ROWID`.
     func migrationText(_ text: String) -> String
 
     /// An expression: the engine's own clock, in milliseconds since 1970. Leases of several servers are measured by it.

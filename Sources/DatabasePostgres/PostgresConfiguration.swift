@@ -30,7 +30,7 @@ public struct PostgresConfiguration: Sendable {
         writers: Int = 4,
         readers: Int = 4,
         statements: Int = 256,
-        groupLimit: Int = 64,
+        groupLimit: Int = 128,
         connectLimit: Duration = .seconds(5),
         readLimit: Duration = .seconds(10),
         silenceLimit: Duration = .seconds(30),

@@ -14,8 +14,18 @@ final class PostgresConnection: SQLConnection {
     /// The first failed statement's error, which ends the transaction whatever the closure does with it.
     private(set) var failure: (any Error)?
 
-    init(_ session: PostgresSession, allowsWriting: Bool, watch: PostgresWatch?, group: TransactionGroup? = nil) {
+    /// Rows that it posts may go with those of others.
+    private let sharesRows: Bool
+
+    init(
+        _ session: PostgresSession,
+        allowsWriting: Bool,
+        watch: PostgresWatch?,
+        group: TransactionGroup? = nil,
+        sharesRows: Bool = false
+    ) {
         self.group = group
+        self.sharesRows = sharesRows
         self.session = session
         self.allowsWriting = allowsWriting
         self.watch = watch
@@ -37,24 +47,35 @@ final class PostgresConnection: SQLConnection {
     func post(_ sql: SQL, _ values: [SQLValue]) throws { try post(PostgresCommand(sql: sql, values: values)) }
 
     func post(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
-        try post(PostgresCommand(sql: sql, values: values, failure: error))
+        try post(PostgresCommand(sql: sql, values: values, fence: RowFence(error: error)))
+    }
+
+    func post(_ row: RowStatement, _ values: [SQLValue], orThrow error: (any Error)?) throws {
+        guard sharesRows else {
+            return try post(PostgresCommand(sql: row.one, values: values, fence: error.map { RowFence(error: $0) }))
+        }
+        try guarded { session.post(row, try PostgresValues(values), isFenced: error != nil) }
+        hasWritten = true
+        changedRows += 1
     }
 
     private func post(_ command: PostgresCommand) throws {
-        try enqueue(command)
+        try enqueue(command, afterRows: true)
         changedRows += 1
     }
 
     func require(_ sql: SQL, _ values: [SQLValue], orThrow error: any Error) throws {
-        try enqueue(PostgresCommand(sql: sql, values: values, failure: error))
+        // Before rows that wait, so that they go on waiting for those of the next transactions.
+        let command = PostgresCommand(sql: sql, values: values, fence: RowFence(error: error))
+        try enqueue(command, afterRows: false)
     }
 
-    private func enqueue(_ command: PostgresCommand) throws {
+    private func enqueue(_ command: PostgresCommand, afterRows: Bool) throws {
         try guarded {
             var command = command
             // Made here, so that a mistake of this closure does not surface in another.
             command.bound = try PostgresValues(command.values)
-            session.post(command)
+            session.post(command, afterRows: afterRows)
             hasWritten = true
         }
     }

@@ -8,6 +8,7 @@ public final class PostgresDatabase: SQLDatabase {
     private let configuration: PostgresConfiguration
     private let time: any TimeSource
     private let lanes: [JobQueue]
+    private let places: WriterLanes
     private let reads = JobQueue(threads: 0)
     private let notices: PostgresWakeUps
 
@@ -19,6 +20,7 @@ public final class PostgresDatabase: SQLDatabase {
         self.configuration = configuration
         self.time = time
         lanes = (0..<configuration.writers).map { _ in JobQueue(threads: 0) }
+        places = WriterLanes(count: configuration.writers)
         notices = try PostgresWakeUps(configuration, time: time)
     }
 
@@ -71,8 +73,9 @@ public final class PostgresDatabase: SQLDatabase {
         of organization: OrganizationID,
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value {
-        let hash = organization.text.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xFFFF_FFFF }
-        return try await TypedDatabaseJob(allowsWriting: true, body).value { enqueue($0, lane: hash % lanes.count) }
+        let lane = places.enter(organization)
+        defer { places.leave(organization) }
+        return try await TypedDatabaseJob(allowsWriting: true, body).value { enqueue($0, lane: lane) }
     }
 
     public func close() async {

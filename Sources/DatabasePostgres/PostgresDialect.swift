@@ -11,7 +11,7 @@ struct PostgresDialect: SQLDialect {
     var isShared: Bool { true }
 
     func migrationText(_ text: String) -> String {
-        text.replacing(") STRICT", with: ")")
+        text.replacing(") STRICT, WITHOUT ROWID", with: ")").replacing(") STRICT", with: ")")
             .replacing(" TEXT", with: " TEXT COLLATE \"C\"")
             .replacing(" BLOB", with: " BYTEA")
             .replacing(" REAL", with: " DOUBLE PRECISION")

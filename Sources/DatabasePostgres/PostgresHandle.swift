@@ -9,8 +9,17 @@ struct PostgresCommand {
     var values: [SQLValue] = []
     /// The values as libpq takes them, where they were made before.
     var bound: PostgresValues?
-    /// It has to change one row, or to find one; else the transaction fails with this.
-    var failure: (any Error)?
+    var fence: RowFence?
+    /// It changes rows of several transactions.
+    var isShared = false
+
+    var valueCount: Int { bound?.count ?? values.count }
+}
+
+/// So many rows a command has to change, or to find; else the transaction fails with `error`.
+struct RowFence {
+    var rows = 1
+    var error: any Error
 }
 
 /// The first command of an exchange that failed; none after it ran.
@@ -69,11 +78,11 @@ final class PostgresHandle {
     func exchange(_ commands: [PostgresCommand], watch: PostgresWatch? = nil) throws -> [PostgresResult] {
         let values = try commands.map { command in
             let count = try valueCount(command.sql)
-            guard command.values.count == count else {
+            guard command.valueCount == count else {
                 throw BerthError(
                     .internal,
                     "a SQL statement is called wrongly",
-                    detail: "\(count) values expected, \(command.values.count) given; statement: \(command.sql.text)"
+                    detail: "\(count) values expected, \(command.valueCount) given; statement: \(command.sql.text)"
                 )
             }
             return try command.bound ?? PostgresValues(command.values)

@@ -55,13 +55,16 @@ struct PostgresLoneWriter {
     }
 
     /// Finds out whether a COMMIT came through before its connection was lost, and acts on it.
-    func settle(_ jobs: [any DatabaseJob], _ mark: TransactionMark?) {
+    /// - Parameter failed: those of the group that have failed by themselves, and have nothing to hear of a commit but that.
+    func settle(_ jobs: [any DatabaseJob], failed: [FailedJob] = [], _ mark: TransactionMark?) {
         switch mark.map(outcome(of:)) ?? .undone {
-        case .committed: for job in jobs { job.finish(nil) }
-        case .undone: for job in jobs { run(job) }
+        case .committed:
+            for job in jobs { job.finish(nil) }
+            for failure in failed { failure.job.finish(failure.error) }
+        case .undone: for job in jobs + failed.map(\.job) { run(job) }
         case .unknown:
             let error = PostgresError.unknownOutcome("transaction \(mark?.id ?? "")")
-            for job in jobs { job.finish(error) }
+            for job in jobs + failed.map(\.job) { job.finish(error) }
         }
     }
 

@@ -8,6 +8,8 @@ final class PostgresSession {
     private let handle: PostgresHandle
     private let isWriting: Bool
     private var pending: [PostgresCommand] = []
+    /// Posted rows that are in no command yet.
+    private var rows = WaitingRows()
     /// Pending commands before this one belong to transactions that were told that they are done.
     private var ownStart = 0
     private var hasBegun = false
@@ -30,10 +32,21 @@ final class PostgresSession {
     /// Marks where the commands of the next closure begin.
     func beginOwn() { ownStart = pending.count }
 
-    func post(_ command: PostgresCommand) { pending.append(command) }
+    /// - Parameter afterRows: behind all that was posted before; else it may overtake rows.
+    func post(_ command: PostgresCommand, afterRows: Bool = true) {
+        if afterRows { gatherRows() }
+        pending.append(command)
+    }
+
+    func post(_ row: RowStatement, _ values: PostgresValues, isFenced: Bool) {
+        rows.add(row, values, isFenced: isFenced)
+    }
+
+    private func gatherRows() { if !rows.isEmpty { pending += rows.take() } }
 
     /// Runs what waits and then `command`; returns its result.
     func run(_ command: PostgresCommand, watch: PostgresWatch?) throws -> PostgresResult {
+        gatherRows()
         var commands = pending + [command]
         let asksForID = isWriting && mark == nil && hasBegun && !command.sql.text.hasPrefix("SELECT")
         if asksForID { commands.append(PostgresCommand(sql: TransactionMark.query)) }
@@ -53,6 +66,7 @@ final class PostgresSession {
 
     /// The end of a transaction that changes; true unless there was nothing to commit.
     func commit(_ group: TransactionGroup) throws {
+        gatherRows()
         beginOwn()
         try group.close(on: PostgresConnection(self, allowsWriting: true, watch: nil))
         if pending.count > (hasBegun ? 1 : 0), mark == nil {
@@ -73,7 +87,7 @@ final class PostgresSession {
     }
 
     func rollBack() throws {
-        pending = []
+        (pending, rows) = ([], WaitingRows())
         _ = try exchange([PostgresCommand(sql: "ROLLBACK")], watch: nil)
     }
 
@@ -85,7 +99,8 @@ final class PostgresSession {
             results = try handle.exchange(commands, watch: watch)
         } catch let error as ExchangeFailure {
             // What was not run any more is left out: the end of the transaction or of its savepoint follows.
-            if error.index < own, case .refused = error.failure { throw NeighbourFailure() }
+            let isShared = commands.indices.contains(error.index) && commands[error.index].isShared
+            if isShared || error.index < own, case .refused = error.failure { throw NeighbourFailure() }
             throw error
         } catch {
             // Nothing was sent.
@@ -93,16 +108,19 @@ final class PostgresSession {
             throw error
         }
         for (index, result) in results.enumerated() {
-            guard let failure = commands[index].failure, max(Int(result.rowCount), result.changedRows) != 1 else {
+            guard let fence = commands[index].fence, max(Int(result.rowCount), result.changedRows) != fence.rows else {
                 continue
             }
-            throw index < own ? NeighbourFailure() : failure
+            throw index < own ? NeighbourFailure() : fence.error
         }
         return results
     }
 
     /// Runs what waits, so that its failures are known.
-    func flush() throws { if !pending.isEmpty { _ = try exchange(pending, watch: nil) } }
+    func flush() throws {
+        gatherRows()
+        if !pending.isEmpty { _ = try exchange(pending, watch: nil) }
+    }
 
     private func mark(_ result: PostgresResult) throws -> TransactionMark? {
         guard result.rowCount == 1 else { return nil }
@@ -113,5 +131,5 @@ final class PostgresSession {
     }
 }
 
-/// A posted statement of an earlier closure in the same group failed: each has to run alone.
+/// What failed is another transaction's of the same group, or nobody's in particular: each has to run alone.
 struct NeighbourFailure: Error {}

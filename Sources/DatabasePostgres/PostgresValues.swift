@@ -13,6 +13,20 @@ struct PostgresValues {
         for (index, value) in values.enumerated() { try add(value, number: index + 1) }
     }
 
+    /// One after the other.
+    init(joining parts: ArraySlice<PostgresValues>) {
+        bytes.reserveCapacity(parts.reduce(0) { $0 + $1.bytes.count })
+        for part in parts {
+            let start = bytes.count
+            bytes += part.bytes
+            places += part.places.map { place in place.map { start + $0 } }
+            lengths += part.lengths
+            formats += part.formats
+        }
+    }
+
+    var count: Int { places.count }
+
     private mutating func add(_ value: SQLValue, number: Int) throws {
         let start = bytes.count
         var format: Int32 = 0

@@ -20,19 +20,20 @@ struct PostgresWriter {
     func run() {
         let link = PostgresLink(configuration, .writer, time: time)
         let alone = PostgresLoneWriter(configuration: configuration, link: link, time: time)
+        var gathering = Gathering()
         while let job = queue.next() {
             guard job.begin() else { continue }
             var waiting = [job]
             var isGuarded = false
             while !waiting.isEmpty {
-                switch runTransaction(of: waiting, on: link, guarded: isGuarded) {
+                switch runTransaction(of: waiting, on: link, guarded: isGuarded, &gathering) {
                 case .ended(let left): (waiting, isGuarded) = (left, false)
                 case .failed(let jobs): (waiting, isGuarded) = (jobs, true)
                 case .undone(let jobs):
                     for job in jobs { alone.run(job) }
                     waiting = []
-                case .unknown(let jobs, let mark):
-                    alone.settle(jobs, mark)
+                case .unknown(let done, let failed, let mark):
+                    alone.settle(done, failed: failed, mark)
                     waiting = []
                 }
             }
@@ -49,10 +50,15 @@ struct PostgresWriter {
         /// Nothing of the group remains in the database.
         case undone([any DatabaseJob])
         /// The connection broke in the COMMIT.
-        case unknown([any DatabaseJob], TransactionMark?)
+        case unknown(done: [any DatabaseJob], failed: [FailedJob], TransactionMark?)
     }
 
-    private func runTransaction(of jobs: [any DatabaseJob], on link: PostgresLink, guarded: Bool) -> GroupEnd {
+    private func runTransaction(
+        of jobs: [any DatabaseJob],
+        on link: PostgresLink,
+        guarded: Bool,
+        _ gathering: inout Gathering
+    ) -> GroupEnd {
         let session: PostgresSession
         do {
             session = try PostgresSession(try link.open(), isWriting: true)
@@ -67,7 +73,7 @@ struct PostgresWriter {
         let group = TransactionGroup()
         var open = jobs[...]
         var done: [any DatabaseJob] = []
-        var failed: [(job: any DatabaseJob, error: any Error)] = []
+        var failed: [FailedJob] = []
         while let job = open.popFirst() {
             let isFirst = done.isEmpty && failed.isEmpty
             let mark = group.mark
@@ -79,37 +85,41 @@ struct PostgresWriter {
                 let failure = error as? JobFailure
                 let reason = failure?.reason ?? error
                 if failure?.hasWritten == false {
-                    failed.append((job, reason))
+                    failed.append(FailedJob(job: job, error: reason))
                 } else if guarded, !isFirst, !Self.undoesAll(reason), !(reason is NeighbourFailure) {
                     session.post(PostgresCommand(sql: "ROLLBACK TO SAVEPOINT one"))
                     session.post(PostgresCommand(sql: "RELEASE SAVEPOINT one"))
-                    failed.append((job, reason))
+                    failed.append(FailedJob(job: job, error: reason))
                 } else {
                     do { try session.rollBack() } catch { link.drop() }
                     let all = done + failed.map(\.job) + [job] + open
                     guard !Self.undoesAll(reason), !guarded || isFirst else { return .undone(all) }
-                    guard isFirst else { return .failed(all) }
+                    guard isFirst, guarded || !(reason is NeighbourFailure) else { return .failed(all) }
                     job.finish(reason)
                     return .ended(Array(open))
                 }
             }
             if open.isEmpty, done.count < configuration.groupLimit, time.uptime < deadline {
-                open += queue.take(upTo: configuration.groupLimit - done.count).filter { $0.begin() }
+                let patience = gathering.patience(having: done.count)
+                open += queue.take(upTo: configuration.groupLimit - done.count, patience: patience)
+                    .filter { $0.begin() }
             }
         }
+        let began = time.uptime
         do {
             try session.commit(group)
         } catch {
             if case .lost? = (error as? ExchangeFailure)?.failure {
                 link.drop()
-                return .unknown(done + failed.map(\.job), session.mark)
+                return .unknown(done: done, failed: failed, session.mark)
             }
             do { try session.rollBack() } catch { link.drop() }
             let all = done + failed.map(\.job)
             return guarded || all.count == 1 || error is ExchangeFailure ? .undone(all) : .failed(all)
         }
+        gathering.committed(done.count, in: time.uptime - began)
         for job in done { job.finish(nil) }
-        for (job, error) in failed { job.finish(error) }
+        for failure in failed { failure.job.finish(failure.error) }
         return .ended([])
     }
 
@@ -124,7 +134,13 @@ struct PostgresWriter {
     ) throws {
         if savepoint { session.post(PostgresCommand(sql: "SAVEPOINT one")) }
         session.beginOwn()
-        let connection = PostgresConnection(session, allowsWriting: job.allowsWriting, watch: nil, group: group)
+        let connection = PostgresConnection(
+            session,
+            allowsWriting: job.allowsWriting,
+            watch: nil,
+            group: group,
+            sharesRows: !flushes
+        )
         defer { connection.end() }
         do {
             try job.run(connection)
@@ -148,6 +164,13 @@ struct PostgresWriter {
 
     /// The connection is gone, or the server has chosen this transaction to give way.
     private static func undoesAll(_ error: any Error) -> Bool { error is ExchangeFailure }
+}
+
+/// One that failed by itself in a group that goes on. It may have failed by what a neighbour wrote, so it hears of it with
+/// the commit.
+struct FailedJob {
+    var job: any DatabaseJob
+    var error: any Error
 }
 
 /// How a transaction's closure ended.

@@ -13,7 +13,15 @@ public struct AgentKind: RawRepresentable, Hashable, Sendable, Codable, CustomSt
     /// The Claude CLI in print mode with stream-json output.
     public static let claude = AgentKind(rawValue: "claude")
 
+    /// The Codex CLI as an app server.
+    public static let codex = AgentKind(rawValue: "codex")
+    /// Any program that speaks the Agent Client Protocol on its standard streams.
+    public static let acp = AgentKind(rawValue: "acp")
+
+    /// Those of executions.
     public static let known: [AgentKind] = [.command, .claude]
+    /// Those of agent sessions.
+    public static let conversing: [AgentKind] = [.claude, .codex, .acp, .command]
 }
 
 /// Caps of one run (F18). nil means no cap.

@@ -16,14 +16,20 @@ public struct JobMachine: Sendable, Equatable {
     public private(set) var status: Status
     /// Counts turns: the fence of what a holder writes.
     public private(set) var attempt: Int
-    /// Turns that failed, or whose holder went away; those that were handed back do not count.
+    /// Turns that failed; those that were lost or handed back do not count.
     public private(set) var failures: Int
+    /// Turns whose holder went away.
+    public private(set) var losses: Int
     public let policy: JobPolicy
 
-    public init(status: Status, attempt: Int, failures: Int, policy: JobPolicy) {
+    /// A job that its servers do not survive is given up after as many.
+    public static let maximumLosses = 10
+
+    public init(status: Status, attempt: Int, failures: Int, losses: Int = 0, policy: JobPolicy) {
         self.status = status
         self.attempt = attempt
         self.failures = failures
+        self.losses = losses
         self.policy = policy
     }
 
@@ -61,16 +67,22 @@ public struct JobMachine: Sendable, Equatable {
         fraction: Double
     ) throws(BerthError) -> Timestamp? {
         try fence(attempt)
-        return again(reason, isFinal: isFinal, at: now + policy.wait(after: failures + 1, fraction: fraction))
+        failures += 1
+        guard !isFinal, failures < policy.maximumAttempts else { return end(reason) }
+        return again(at: now + policy.wait(after: failures, fraction: fraction))
     }
 
-    /// Its holder is gone. It counts, so that a job that kills its server does not do so for ever; the next turn comes at
-    /// once. Returns when; nil: there is none.
+    /// Its holder is gone, which says nothing of the job, so it is none of its tries. But one that kills its servers must
+    /// not do so for ever: after the first loss the next turn comes at once, then after 1, 2, 4, … 60 s, and the tenth
+    /// is the last. Returns when; nil: there is none.
     @discardableResult
     public mutating func lose(attempt: Int, at now: Timestamp) throws(BerthError) -> Timestamp? {
         try fence(attempt)
-        let reason = FailureReason(.infrastructureLost, "the server that ran it went away", remedy: "try it again")
-        return again(reason, isFinal: false, at: now)
+        losses += 1
+        guard losses < Self.maximumLosses else {
+            return end(FailureReason(.infrastructureLost, "the servers that ran it went away", remedy: "try it again"))
+        }
+        return again(at: now + (losses == 1 ? .zero : min(.seconds(1 << (losses - 2)), .seconds(60))))
     }
 
     /// Its holder stops in order: the turn does not count.
@@ -79,14 +91,14 @@ public struct JobMachine: Sendable, Equatable {
         status = .queued(runAt: now)
     }
 
-    private mutating func again(_ reason: FailureReason, isFinal: Bool, at next: Timestamp) -> Timestamp? {
-        failures += 1
-        guard !isFinal, failures < policy.maximumAttempts else {
-            status = .failed(reason)
-            return nil
-        }
+    private mutating func again(at next: Timestamp) -> Timestamp {
         status = .queued(runAt: next)
         return next
+    }
+
+    private mutating func end(_ reason: FailureReason) -> Timestamp? {
+        status = .failed(reason)
+        return nil
     }
 
     private func fence(_ number: Int) throws(BerthError) {

@@ -116,6 +116,13 @@ struct ServerCore: Sendable {
         case .terminalAttach: try await atItsWorker(context, terminalAttach)
         case .sshPrepare: try await atItsWorker(context, sshPrepare)
         case .sshConnect: try await atItsWorker(context, sshConnect)
+        case .agentSessionCreate: try await agentSessionCreate(context)
+        case .agentSessionList: try await agentSessionList(context)
+        case .agentSessionGet: try await agentSessionGet(context)
+        case .agentSessionSend, .agentSessionWithdraw, .agentSessionAnswer, .agentSessionInterrupt,
+            .agentSessionChange, .agentSessionStop, .agentSessionRemove:
+            try await agentSessionDo(context)
+        case .agentSessionEvents: try await agentSessionEvents(context)
         case .setupGet: try await setupGet(context)
         case .setupBegin: try await setupBegin(context)
         case .setupCheck: try await setupCheck(context)

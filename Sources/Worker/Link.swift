@@ -180,8 +180,9 @@ struct Link: Sendable {
     private func beat(_ connection: LinkConnection) async throws {
         let isDocumented = await connection.isDocumented
         let terminals = await channelServices.terminals.use
+        let turns = await channelServices.sessions.openTurns
         let activity =
-            isDocumented ? nil : await core.activity(through: connection.tunnels, terminals: terminals)
+            isDocumented ? nil : await core.activity(through: connection.tunnels, terminals: terminals, turns: turns)
         try await connection.send(
             .heartbeat(.init(timestamp: services.time.now.milliseconds, activity: activity))
         )

@@ -24,11 +24,13 @@ final class UseMeter: Sendable {
 
     /// - Parameters:
     ///   - running: the agents of the attempts that have not ended.
+    ///   - turns: of agent sessions that are under way.
     ///   - terminals: those that run, and the bytes of all there ever were.
     ///   - traffic: of the connections through the present link.
     ///   - processor: milliseconds that the environment's processes have used in all.
     func report(
         running: [AgentKind],
+        turns: Int = 0,
         terminals: TerminalHouse.Use,
         traffic: LinkChannels.Traffic,
         processor: Int64
@@ -36,7 +38,7 @@ final class UseMeter: Sendable {
         let now = time.uptime
         let commands = running.count { $0 == .command }
         let open: [UseKind: Int] = [
-            .agentTurn: running.count - commands, .execution: commands, .terminal: terminals.open,
+            .agentTurn: running.count - commands + turns, .execution: commands, .terminal: terminals.open,
             .connection: traffic.open,
         ]
         return state.withLock { state in

@@ -9,6 +9,7 @@ internal import Transport
 struct Worker: Sendable {
     private let core: WorkerCore
     private let terminals: TerminalHouse
+    private let sessions: AgentSessionHouse
     private let ssh: SSHServer
     private let files: FileHouse
     private let link: Link
@@ -73,6 +74,7 @@ struct Worker: Sendable {
             slots: options.slots
         )
         terminals = TerminalHouse(services)
+        sessions = AgentSessionHouse(services)
         ssh = SSHServer(services, runner: runner)
         files = FileHouse(services, program: Self.ownProgram)
         silence = Silence(time: time, file: layout.state + "/heard")
@@ -80,11 +82,12 @@ struct Worker: Sendable {
             core: core,
             channelServices: EnvironmentServices(
                 terminals: terminals,
+                sessions: sessions,
                 ssh: ssh,
                 files: files,
                 repositories: RepositoryHouse(services),
                 processes: ProcessHouse(services),
-                handOvers: HandOverHouse(services, runner: runner, terminals: terminals),
+                handOvers: HandOverHouse(services, runner: runner, terminals: terminals, sessions: sessions),
                 logins: LoginChecks(services: services, runner: runner)
             ),
             servers: servers,
@@ -107,10 +110,12 @@ struct Worker: Sendable {
         let signals = try await SignalSource([SIGTERM, SIGINT], loop: core.services.loop)
         try await core.recover()
         try await terminals.recover()
+        try await sessions.recover()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in signals { return } }
             group.addTask { for await _ in core.services.holder.events {} }
             group.addTask { await terminals.run() }
+            group.addTask { await sessions.run() }
             group.addTask { await ssh.run() }
             group.addTask { await files.run() }
             group.addTask { await link.run() }

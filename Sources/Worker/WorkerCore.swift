@@ -74,7 +74,10 @@ actor WorkerCore {
             }
         }
         let keys = Set(known.map { $0.key.description })
-        for child in children where !keys.contains(child.id) && !TerminalHouse.owns(child.id) {
+        for child in children
+        where !keys.contains(child.id) && !TerminalHouse.owns(child.id)
+            && !AgentSessionHouse.owns(child.id)
+        {
             // A short program of a predecessor's, or an attempt that was forgotten in the moment of its death.
             try? await services.holder.terminate(child.id, grace: .zero)
             let id = child.id
@@ -204,12 +207,14 @@ actor WorkerCore {
     func cancel(_ key: AttemptKey) async { await attempts[key]?.stop(.cancelled) }
 
     /// What goes on in this environment.
-    func activity(through tunnels: LinkChannels, terminals: TerminalHouse.Use) async -> ActivityReport {
+    /// - Parameter turns: of agent sessions.
+    func activity(through tunnels: LinkChannels, terminals: TerminalHouse.Use, turns: Int) async -> ActivityReport {
         var running: [AgentKind] = []
         for attempt in all where await !attempt.hasEnded { running.append(await attempt.record.agent) }
         let usage = await TreeUsage.read()
         var report = meter.report(
             running: running,
+            turns: turns,
             terminals: terminals,
             traffic: tunnels.traffic,
             processor: usage.processor

@@ -124,6 +124,7 @@ final class WorkerStore: Sendable {
                 """
         ),
         terminalMigration,
+        sessionMigration,
         frozenMigration,
     ]
 }

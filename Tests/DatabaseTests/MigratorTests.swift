@@ -75,4 +75,55 @@ import Testing
             }
         }
     }
+
+    @Test(arguments: DatabaseEngine.allCases)
+    func `marks of streams and events outlive the tables that held them`(engine: DatabaseEngine) async throws {
+        try await withEmptyDatabase(on: engine) { database in
+            try await Migrator(Array(ServerSchema.migrations.prefix(13)), time: SystemTime()).migrate(database)
+            try await database.write { connection in
+                for statement in Self.before { try connection.run(statement) }
+            }
+            try await Migrator(ServerSchema.migrations, time: SystemTime()).migrate(database)
+            try await database.read { connection in
+                let rows = try connection.rows(
+                    """
+                    SELECT stdout_total, stdout_head, stdout_tail, stdout_digest, stderr_total, stderr_digest
+                    FROM execution_attempts ORDER BY attempt
+                    """
+                )
+                #expect(try rows.map { try $0.optionalInteger("stdout_total") } == [7, 9])
+                #expect(try rows.map { try $0.optionalInteger("stdout_head") } == [5, 9])
+                #expect(try rows.map { try $0.optionalInteger("stdout_tail") } == [2, 0])
+                #expect(try rows.map { try $0.optionalText("stdout_digest") } == ["aa", "cc"])
+                #expect(try rows.map { try $0.optionalInteger("stderr_total") } == [1, nil])
+                #expect(try rows.map { try $0.optionalText("stderr_digest") } == ["bb", nil])
+                let events = try connection.rows("SELECT seq, subject, payload FROM events ORDER BY seq")
+                #expect(try events.map { try $0.int("seq") } == [1, 2])
+                #expect(try events.map { try $0.text("payload") } == ["{}", #"{"a":1}"#])
+            }
+        }
+    }
+
+    private static let before: [SQL] = [
+        "INSERT INTO organizations (id, name, created_at) VALUES ('o', 'o', 1)",
+        "INSERT INTO users (id, name, created_at) VALUES ('u', 'u', 1)",
+        """
+        INSERT INTO events (organization_id, seq, type, version, subject, payload, recorded_at)
+        VALUES ('o', 1, 'a', 1, 's', '{}', 1), ('o', 2, 'b', 1, 's', '{"a":1}', 2)
+        """,
+        """
+        INSERT INTO executions (id, organization_id, owner_id, agent, state, spec, created_at, state_entered_at)
+        VALUES ('e', 'o', 'u', 'command', 'completed', '{}', 1, 1)
+        """,
+        """
+        INSERT INTO execution_attempts (execution_id, attempt, organization_id, owner_id, assigned_at)
+        VALUES ('e', 1, 'o', 'u', 1), ('e', 2, 'o', 'u', 1)
+        """,
+        """
+        INSERT INTO output_streams
+            (execution_id, attempt, stream, organization_id, owner_id, total_bytes, head_bytes, tail_bytes, digest)
+        VALUES ('e', 1, 'stdout', 'o', 'u', 7, 5, 2, 'aa'), ('e', 1, 'stderr', 'o', 'u', 1, 1, 0, 'bb'),
+            ('e', 2, 'stdout', 'o', 'u', 9, 9, 0, 'cc')
+        """,
+    ]
 }

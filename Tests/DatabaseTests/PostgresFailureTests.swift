@@ -44,6 +44,9 @@ import Testing
         async throws
     {
         try await withCluster { cluster, configuration in
+            var configuration = configuration
+            // Also where a busy machine takes long to start the server: else nobody could tell what became of a COMMIT.
+            configuration.settleLimit = .seconds(60)
             let database = try PostgresDatabase(configuration, time: SystemTime())
             let organizations: [OrganizationID] = (0..<4).map { _ in
                 IDSource(time: SystemTime(), randomness: SystemRandomness()).make()
@@ -122,6 +125,37 @@ import Testing
             #expect(wrong == 0)
             let count = try await ids(database).count
             #expect(count == 21)
+            await database.close()
+            cutter.closeInput()
+        }
+    }
+
+    @Test func `whoever failed in a group whose COMMIT was cut off hears of his own failure`() async throws {
+        struct Regret: Error {}
+        try await withCluster { cluster, configuration in
+            let cutter = try ChildProcess([
+                "python3", ScriptedPeer.path("commit_cutter.py"), cluster.directory.file(".s.PGSQL.5432"),
+            ])
+            let port = try await cutter.line(containing: "")
+            let url = Secret("postgres://berth@127.0.0.1:\(port)/berth")
+            let database = try PostgresDatabase(PostgresConfiguration(url: url), time: SystemTime())
+            try await insert("before", database)
+            for round in 1...10 {
+                cutter.send("cut\n")
+                try await cutter.lines(containing: "armed", atLeast: round)
+                try await withThrowingDiscardingTaskGroup { group in
+                    for number in 0..<30 {
+                        group.addTask {
+                            if number.isMultiple(of: 2) {
+                                try await insert("item-\(round)-\(number)", database)
+                            } else {
+                                await #expect(throws: Regret.self) { try await database.write { _ in throw Regret() } }
+                            }
+                        }
+                    }
+                }
+            }
+            #expect(try await ids(database).count == 151)
             await database.close()
             cutter.closeInput()
         }

@@ -54,18 +54,26 @@ import Testing
         #expect(job.status == .failed(reason))
     }
 
-    @Test func `a turn whose server went away counts and comes again at once, one that was handed back does not count`()
-        throws
-    {
-        var lost = active()
-        #expect(try lost.lose(attempt: 1, at: now) == now)
-        #expect(lost.failures == 1)
+    @Test func `neither a turn whose server went away nor one that was handed back is one of the tries`() throws {
+        var lost = active(failures: 2)
+        #expect(try lost.lose(attempt: 3, at: now) == now)
+        #expect(lost.failures == 2 && lost.losses == 1 && lost.status == .queued(runAt: now))
         var stopped = active()
         try stopped.handBack(attempt: 1, at: now)
-        #expect(stopped.failures == 0 && stopped.status == .queued(runAt: now))
-        var last = active(failures: 2)
-        #expect(try last.lose(attempt: 3, at: now) == nil)
-        #expect(last.state == .failed)
+        #expect(stopped.failures == 0 && stopped.losses == 0 && stopped.status == .queued(runAt: now))
+    }
+
+    @Test func `a job that its servers do not survive comes ever later and is given up after the tenth`() throws {
+        var job = queued(.control)
+        var waits: [Int] = []
+        for turn in 1...10 {
+            guard case .queued(let runAt) = job.status else { break }
+            try job.claim(by: holder, at: runAt)
+            guard let next = try job.lose(attempt: turn, at: runAt) else { break }
+            waits.append(Int((next - runAt).wholeMilliseconds / 1000))
+        }
+        #expect(waits == [0, 1, 2, 4, 8, 16, 32, 60, 60])
+        #expect(job.state == .failed && job.failures == 0 && job.losses == 10)
     }
 
     @Test func `an event of an earlier turn, or in another state, changes nothing`() throws {
@@ -121,9 +129,13 @@ import Testing
                 let isOver = before.state == .completed || before.state == .failed
                 try Walks.hold(!isOver || job == before, "it changed after its end")
                 try Walks.hold(job.failures <= queue.policy.maximumAttempts, "\(job.failures) failures")
-                try Walks.hold(job.attempt >= before.attempt && job.failures >= before.failures, "it went back")
                 try Walks.hold(
-                    job.failures < queue.policy.maximumAttempts || job.state == .failed,
+                    job.attempt >= before.attempt && job.failures >= before.failures && job.losses >= before.losses,
+                    "it went back"
+                )
+                try Walks.hold(
+                    job.failures < queue.policy.maximumAttempts && job.losses < JobMachine.maximumLosses
+                        || job.state == .failed,
                     "it goes on behind its last try"
                 )
             }

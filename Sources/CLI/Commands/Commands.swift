@@ -6,7 +6,7 @@ enum Commands {
         [ServeCommand.command, RunCommand.command, ExecCommand.command, FetchCommand.command, ForwardCommand.command]
         + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + SnapshotCommands.all
         + QuotaCommands.all
-        + TerminalCommands.all + SSHCommands.all
+        + TerminalCommands.all + SessionCommands.all + SSHCommands.all
         + WorkspaceCommands.all + FileCommands.all + GitCommands.all + ProcessCommands.all
         + HandOverCommands.all + RemoteCommands.all + [SetupCommand.command]
         + JobCommands.all + KeyCommands.all + BusCommands.all

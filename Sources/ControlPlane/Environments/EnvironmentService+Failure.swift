@@ -9,7 +9,9 @@ extension EnvironmentService {
             "environment operation failed",
             ["environment_id": turn.id, "operation": turn.operation, "code": error.code, "error": error.message]
         )
-        try await end(turn.claim, turn.operation, error) { [jobs] transaction in
+        let tries = jobs.policy(turn.claim.queue).maximumAttempts
+        let what = "try \(turn.claim.failures + 1) of \(tries) failed: \(error.message)"
+        try await end(turn.claim, turn.operation, error, what) { [jobs] transaction in
             try jobs.fail(turn.claim, FailureReason(error), isFinal: !error.mayPass, in: transaction)
         }
     }
@@ -25,21 +27,23 @@ extension EnvironmentService {
         guard let operation = EnvironmentOperation(rawValue: claim.action) else {
             throw BerthError(.internal, "there is no operation '\(claim.action.prefix(40))' of environments")
         }
-        try await end(claim, operation, BerthError(reason.code, reason.message, remedy: reason.remedy)) {
-            [jobs] transaction in try jobs.lose(claim, reason, in: transaction)
+        let error = BerthError(reason.code, reason.message, remedy: reason.remedy)
+        try await end(claim, operation, error, reason.message) { [jobs] transaction in
+            try jobs.lose(claim, reason, in: transaction)
         }
     }
 
-    /// Ends a turn, and says in the environment's row when the next one comes, or that none does: in one transaction.
+    /// Ends a turn, and says in the environment's row what happened and when the next one comes, or that none does: in one
+    /// transaction.
     private func end(
         _ claim: JobClaim,
         _ operation: EnvironmentOperation,
         _ error: BerthError,
+        _ what: String,
         _ end: @escaping @Sendable (FeedTransaction) throws -> Timestamp?
     ) async throws {
         let id = try EnvironmentID(claim.subject)
         let now = time.now
-        let tries = jobs.policy(claim.queue).maximumAttempts
         let changed = try await withMovingRows {
             try await feed.transaction(organization: claim.organizationID) {
                 [self] transaction -> EnvironmentRecord? in
@@ -54,8 +58,7 @@ extension EnvironmentService {
                 var message: String?
                 if let next {
                     machine.awaitNextTry(at: next)
-                    let number = claim.failures + 1
-                    message = "try \(number) of \(tries) failed: \(error.message); the next one is at \(next)"
+                    message = "\(what); the next try is at \(next)"
                 } else {
                     if machine.operation == nil { _ = machine.begin(at: now) }
                     guard let operation = machine.operation else { return nil }

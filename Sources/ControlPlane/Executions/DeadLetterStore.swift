@@ -52,14 +52,14 @@ enum DeadLetterStore {
                 remedy: "see it with: berth dlq show \(letter)"
             )
         }
-        try connection.run(ExecutionStore.clearSecrets, letter, organization)
+        try connection.run(ExecutionStore.clearSecrets.one, letter, organization)
     }
 
     static func remove(_ letter: ExecutionID, _ organization: OrganizationID, in connection: any SQLConnection) throws
         -> Bool
     {
         guard try connection.run(delete, letter, organization) == 1 else { return false }
-        try connection.run(ExecutionStore.clearSecrets, letter, organization)
+        try connection.run(ExecutionStore.clearSecrets.one, letter, organization)
         return true
     }
 }

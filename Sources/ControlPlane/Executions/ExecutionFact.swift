@@ -34,15 +34,15 @@ struct ExecutionFact: Encodable {
         isCancelling = !record.state.isTerminal && record.cancelRequestedAt != nil ? true : nil
     }
 
-    static func record(_ step: ExecutionStep, by actor: UserID?, in transaction: FeedTransaction) throws {
+    static func events(of step: ExecutionStep, by actor: UserID?) throws -> [NewEvent] {
         let isCancel = step.old.machine.cancelRequest == nil && step.new.machine.cancelRequest != nil
         var record = step.new.record
         let type = isCancel ? "execution.cancelRequested" : "execution.\(record.state.rawValue)"
         // Of a queued one: why it is there again.
         for case .recordAttempt(_, let reason) in step.effects { record.failure = reason }
-        transaction.record(try event(type, record, by: actor, at: step.now))
-        guard step.new.machine.isDeadLetter else { return }
-        transaction.record(try event("execution.deadLettered", step.new.record, by: nil, at: step.now))
+        let change = try event(type, record, by: actor, at: step.now)
+        guard step.new.machine.isDeadLetter else { return [change] }
+        return [change, try event("execution.deadLettered", step.new.record, by: nil, at: step.now)]
     }
 
     static func event(_ type: String, _ record: ExecutionRecord, by actor: UserID?, at: Timestamp) throws -> NewEvent {

@@ -173,14 +173,8 @@ extension ExecutionService {
                 try held?.check(in: transaction, database.dialect)
                 try transaction.post(
                     ExecutionStore.insertAttempt,
-                    id,
-                    claim.attempt,
-                    request.organizationID,
-                    request.ownerID,
-                    claim.workerID,
-                    request.environmentID,
-                    claim.instance,
-                    claim.assignedAt
+                    ExecutionStore.values(of: claim, new.record),
+                    orThrow: nil
                 )
             }
             transaction.record(

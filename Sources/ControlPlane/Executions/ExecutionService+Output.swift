@@ -78,12 +78,21 @@ extension ExecutionService {
     /// The marks that are recorded with the end; the row is their only place. A documented peer reports none: the server
     /// made them. One that promises more than was handed over is cut to what is there, so that it stays true.
     func withMarks(_ report: ExecutionReport, _ key: AttemptKey, _ owner: LiveAttempts.Live) async throws
-        -> ExecutionReport
+        -> WrittenReport
     {
         var report = report
         report.stdout = try await mark(report.stdout, key, .stdout, owner)
         report.stderr = try await mark(report.stderr, key, .stderr, owner)
-        return report
+        var digests: [OutputStream: String] = [:]
+        digests[.stdout] = try await storedDigest(report.stdout, key, .stdout)
+        digests[.stderr] = try await storedDigest(report.stderr, key, .stderr)
+        return try WrittenReport(report, storedDigests: digests)
+    }
+
+    /// Of a stream that was capped: its mark's digest is that of more than is stored.
+    private func storedDigest(_ mark: OutputMark?, _ key: AttemptKey, _ stream: OutputStream) async throws -> String? {
+        guard let mark, mark.isTruncated, let stored = mark.storedBytes, stored <= Self.hashedAtEnd else { return nil }
+        return try await digest(key, stream, of: stored)
     }
 
     private func mark(
@@ -115,7 +124,9 @@ extension ExecutionService {
                 sha256: Hex.encode(tally.hash.digest)
             )
         }
-        if !mark.isTruncated, try await !matches(mark, key, stream) {
+        if !mark.isTruncated, mark.totalBytes <= Self.hashedAtEnd,
+            try await digest(key, stream, of: mark.totalBytes) != mark.sha256
+        {
             log.error("output does not have its digest", ["attempt": key, "stream": stream.rawValue])
         } else {
             sound.add(key, stream)
@@ -123,17 +134,18 @@ extension ExecutionService {
         return mark
     }
 
-    /// Whether the stored bytes are those that the worker saw. Streams up to 64 MiB are read again; beyond that the
-    /// reading would hold up the end for long.
-    func matches(_ mark: OutputMark, _ key: AttemptKey, _ stream: OutputStream) async throws -> Bool {
-        guard mark.totalBytes <= 64 << 20 else { return true }
+    /// Longer streams would hold up the end for long.
+    private static let hashedAtEnd: Int64 = 64 << 20
+
+    /// Of the first `count` stored bytes, hexadecimal.
+    func digest(_ key: AttemptKey, _ stream: OutputStream, of count: Int64) async throws -> String {
         var hash = SHA256()
-        while hash.byteCount < mark.totalBytes {
+        while hash.byteCount < count {
             let part = try await output.read(key, stream, from: hash.byteCount, limit: 256 << 10)
             guard !part.isEmpty else { break }
             hash.update(part)
         }
-        return Hex.encode(hash.digest) == mark.sha256
+        return Hex.encode(hash.digest)
     }
 }
 
@@ -152,22 +164,14 @@ extension ExecutionService {
     /// What is stored of an execution's streams, of the attempt that counts.
     public func outputs(_ execution: ExecutionRecord) async throws -> [OutputStatus] {
         let key = AttemptKey(execution.id, execution.attempt)
-        let rows = try await database.read { connection in
-            try connection.rows(ExecutionStore.streams, key.executionID, key.attempt, execution.organizationID)
-        }
-        var marks: [OutputStream: OutputMark] = [:]
-        for row in rows {
-            marks[try row.value("stream")] = OutputMark(
-                totalBytes: try row.integer("total_bytes"),
-                headBytes: try row.integer("head_bytes"),
-                tailBytes: try row.integer("tail_bytes"),
-                sha256: try row.text("digest")
-            )
+        let row = try await database.read { connection in
+            try connection.first(ExecutionStore.streamMarks, key.executionID, key.attempt)
         }
         var statuses: [OutputStatus] = []
         for stream in OutputStream.allCases {
             let stored = try await output.length(key, stream)
-            statuses.append(OutputStatus(stream: stream, storedBytes: stored, mark: marks[stream]))
+            let mark = try row.flatMap { try ExecutionStore.mark(of: stream, $0) }
+            statuses.append(OutputStatus(stream: stream, storedBytes: stored, mark: mark))
         }
         return statuses
     }

@@ -62,7 +62,7 @@ extension ExecutionService {
         startedAt: Timestamp?
     ) async throws {
         let owner = try await owner(of: key, worker)
-        let report = try WrittenReport(try await withMarks(report, key, owner))
+        let report = try await withMarks(report, key, owner)
         let now = time.now
         let change = try await change(
             key.executionID,

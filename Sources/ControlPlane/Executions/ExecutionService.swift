@@ -69,6 +69,13 @@ public final class ExecutionService: Sendable {
         var record: ExecutionRecord { stored.record }
     }
 
+    /// What a step makes of an execution; nothing is written where the machine stays as it is.
+    private struct Decision: Sendable {
+        var stored: StoredExecution
+        var effects: [ExecutionMachine.Effect]
+        var written: WrittenStep?
+    }
+
     /// Lets the machine of what is `known`, else of the row, take `event`, writes what changed under the fence of it,
     /// records the fact; then, outside, carries out the effects.
     /// - Parameter known: the row as it was last seen. When it has moved since, the row is read.
@@ -87,31 +94,30 @@ public final class ExecutionService: Sendable {
         let now = time.now
         let times = times
         let database = database
+        let decide: @Sendable (StoredExecution) throws -> Decision = { old in
+            if let worker, let claim = old.machine.claim, claim.workerID != worker {
+                throw BerthError.stale("worker", held: worker, current: claim.workerID)
+            }
+            var machine = old.machine
+            let effects = try event(&machine, old.record)
+            guard machine != old.machine else { return Decision(stored: old, effects: effects) }
+            let step = ExecutionStep(old, to: machine, effects, report: report, startedAt: startedAt, at: now)
+            return Decision(stored: step.new, effects: effects, written: try WrittenStep(step, by: actor))
+        }
         var known = known
         let committed = try await withMovingRows {
-            let seen = known.take()
+            // Decided before the transaction, which only writes it: there one thread does the work of all.
+            let ready = try known.take().map { seen in
+                // A refusal has to be the row's own.
+                guard let ready = try? decide(seen), ready.written != nil else { throw MovedRow("execution \(id)") }
+                return ready
+            }
             return try await feed.transaction(organization: organization) { transaction in
-                let old = try seen ?? Self.stored(id, organization, times, in: transaction)
-                if let worker, let claim = old.machine.claim, claim.workerID != worker {
-                    throw BerthError.stale("worker", held: worker, current: claim.workerID)
-                }
+                let old = ready == nil ? try Self.stored(id, organization, times, in: transaction) : nil
                 try fence?.check(in: transaction, database.dialect)
-                var machine = old.machine
-                let effects: [ExecutionMachine.Effect]
-                do {
-                    effects = try event(&machine, old.record)
-                } catch  where seen != nil {
-                    // A refusal has to be the row's own.
-                    throw MovedRow("execution \(id)")
-                }
-                guard machine != old.machine else {
-                    guard seen == nil else { throw MovedRow("execution \(id)") }
-                    return Change(stored: old, effects: effects, seq: nil)
-                }
-                let step = ExecutionStep(old, to: machine, effects, report: report, startedAt: startedAt, at: now)
-                try ExecutionStore.write(step, in: transaction)
-                try ExecutionFact.record(step, by: actor, in: transaction)
-                return Change(stored: step.new, effects: effects, seq: nil)
+                guard let decision = try ready ?? old.map(decide) else { throw Self.unknown(id) }
+                try decision.written?.write(in: transaction)
+                return Change(stored: decision.stored, effects: decision.effects, seq: nil)
             }
         }
         var change = committed.value

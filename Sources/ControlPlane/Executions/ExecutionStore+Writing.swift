@@ -6,9 +6,12 @@ import Domain
 struct WrittenReport: Sendable {
     let report: ExecutionReport
     let text: String
+    /// Of streams that were capped, of what is stored.
+    let storedDigests: [OutputStream: String]
 
-    init(_ report: ExecutionReport) throws {
+    init(_ report: ExecutionReport, storedDigests: [OutputStream: String] = [:]) throws {
         self.report = report
+        self.storedDigests = storedDigests
         text = try JSONColumn.text(report)
     }
 }
@@ -77,30 +80,43 @@ extension ExecutionRecord {
     }
 }
 
-extension ExecutionStore {
-    /// Writes what changed, fenced by what was read. Throws `MovedRow`, perhaps only at the transaction's end.
-    static func write(_ step: ExecutionStep, in connection: any SQLConnection) throws {
+/// What a step writes, made before its transaction where the row is known: the thread that writes has only to run it.
+struct WrittenStep: Sendable {
+    let step: ExecutionStep
+    private let rows: [(statement: RowStatement, values: [SQLValue], error: MovedRow?)]
+    private let events: [NewEvent]
+
+    init(_ step: ExecutionStep, by actor: UserID?) throws {
+        self.step = step
         let (old, new) = (step.old.record, step.new.record)
         let moved = MovedRow("execution \(old.id)")
+        var rows: [(RowStatement, [SQLValue], MovedRow?)] = []
         if case .ended(let end) = step.new.machine.status {
-            try connection.post(self.end, endValues(step, end), orThrow: moved)
+            rows.append((ExecutionStore.end, ExecutionStore.endValues(step, end), moved))
         } else {
-            try connection.post(update, updateValues(old, new), orThrow: moved)
+            rows.append((ExecutionStore.update, ExecutionStore.updateValues(old, new), moved))
         }
-        try writeAttempt(step, in: connection)
-        guard case .ended(let end) = step.new.machine.status else { return }
-        if let attempt = end.attempt, let report = step.report?.report {
-            try writeStreams(of: report, new, attempt, at: step.now, in: connection)
+        if let (statement, values) = ExecutionStore.attemptWrite(step) { rows.append((statement, values, nil)) }
+        if new.state.isTerminal, step.old.mayHaveSecrets, !step.new.machine.isDeadLetter {
+            rows.append((ExecutionStore.clearSecrets, [new.id.sqlValue, new.organizationID.sqlValue], nil))
         }
-        if step.new.machine.isDeadLetter {
-            let until = step.now + step.new.machine.times.deadLetter
-            try DeadLetterStore.add(new, at: step.now, until: until, in: connection)
-        } else if step.old.mayHaveSecrets {
-            try connection.post(clearSecrets, new.id, new.organizationID)
-        }
+        self.rows = rows
+        events = try ExecutionFact.events(of: step, by: actor)
     }
 
-    private static func updateValues(_ old: ExecutionRecord, _ new: ExecutionRecord) -> [SQLValue] {
+    /// Fenced by what was read. Throws `MovedRow`, perhaps only at the transaction's end.
+    func write(in transaction: FeedTransaction) throws {
+        for row in rows { try transaction.post(row.statement, row.values, orThrow: row.error) }
+        if step.new.machine.isDeadLetter {
+            let until = step.now + step.new.machine.times.deadLetter
+            try DeadLetterStore.add(step.new.record, at: step.now, until: until, in: transaction)
+        }
+        for event in events { transaction.record(event) }
+    }
+}
+
+extension ExecutionStore {
+    fileprivate static func updateValues(_ old: ExecutionRecord, _ new: ExecutionRecord) -> [SQLValue] {
         [
             old.id.sqlValue, old.organizationID.sqlValue, old.attempt.sqlValue, old.version.sqlValue,
             .text(new.state.rawValue), new.attempt.sqlValue, new.cancelRequestedAt.sqlValue, new.cancelledBy.sqlValue,
@@ -109,7 +125,7 @@ extension ExecutionStore {
         ]
     }
 
-    private static func endValues(_ step: ExecutionStep, _ end: ExecutionEnd) -> [SQLValue] {
+    fileprivate static func endValues(_ step: ExecutionStep, _ end: ExecutionEnd) -> [SQLValue] {
         let (old, new) = (step.old.record, step.new.record)
         let report = step.report?.report
         let usage = report?.verdict?.usage
@@ -127,65 +143,60 @@ extension ExecutionStore {
         ]
     }
 
-    private static func writeAttempt(_ step: ExecutionStep, in connection: any SQLConnection) throws {
+    /// What becomes of the attempt's row.
+    fileprivate static func attemptWrite(_ step: ExecutionStep) -> (RowStatement, [SQLValue])? {
         let record = step.old.record
         let (before, claim) = (step.old.machine.claim, step.new.machine.claim)
         if let claim {
-            if before?.attempt != claim.attempt { return try insert(claim, of: record, in: connection) }
-            guard record.state == .assigned, let startedAt = step.new.record.startedAt else { return }
-            return try connection.post(startAttempt, record.id, claim.attempt, startedAt)
+            if before?.attempt != claim.attempt { return (insertAttempt, values(of: claim, record)) }
+            guard record.state == .assigned, let startedAt = step.new.record.startedAt else { return nil }
+            return (startAttempt, [record.id.sqlValue, claim.attempt.sqlValue, startedAt.sqlValue])
         }
-        guard let before else { return }
+        guard let before else { return nil }
         var outcome = "requeued"
         var reason: FailureReason?
-        if case .ended(let end) = step.new.machine.status { (outcome, reason) = (end.outcome.rawValue, end.failure) }
-        for case .recordAttempt(_, let failure) in step.effects { reason = failure }
-        try connection.post(
-            endAttempt,
-            record.id,
-            before.attempt,
-            step.now,
-            outcome,
-            step.new.machine.state.isTerminal,
-            reason?.code.rawValue,
-            reason?.message,
-            step.startedAt
-        )
-    }
-
-    static func insert(_ claim: AttemptClaim, of record: ExecutionRecord, in connection: any SQLConnection) throws {
-        try connection.post(
-            insertAttempt,
-            record.id,
-            claim.attempt,
-            record.organizationID,
-            record.ownerID,
-            claim.workerID,
-            record.environmentID,
-            claim.instance,
-            claim.assignedAt
-        )
-    }
-
-    private static func writeStreams(
-        of report: ExecutionReport,
-        _ record: ExecutionRecord,
-        _ attempt: Int,
-        at now: Timestamp,
-        in connection: any SQLConnection
-    ) throws {
-        let marks = [(OutputStream.stdout, report.stdout), (.stderr, report.stderr)]
-            .compactMap { stream, mark in mark.map { (stream, $0) } }
-        guard !marks.isEmpty else { return }
-        var values: [SQLValue] = [
-            record.id.sqlValue, attempt.sqlValue, record.organizationID.sqlValue, record.ownerID.sqlValue, now.sqlValue,
-        ]
-        for (stream, mark) in marks {
-            values += [
-                .text(stream.rawValue), .integer(mark.headBytes), .integer(mark.totalBytes), .integer(mark.tailBytes),
-                .text(mark.sha256),
-            ]
+        var written: WrittenReport?
+        if case .ended(let end) = step.new.machine.status {
+            (outcome, reason) = (end.outcome.rawValue, end.failure)
+            if end.attempt == before.attempt { written = step.report }
         }
-        try connection.post(marks.count == 2 ? insertStreams : insertStream, values)
+        for case .recordAttempt(_, let failure) in step.effects { reason = failure }
+        let values: [SQLValue] = [
+            record.id.sqlValue, before.attempt.sqlValue, step.now.sqlValue, .text(outcome),
+            step.new.machine.state.isTerminal.sqlValue, (reason?.code.rawValue).sqlValue, (reason?.message).sqlValue,
+            step.startedAt.sqlValue,
+        ]
+        let marks = Self.values(of: written?.report.stdout) + Self.values(of: written?.report.stderr)
+        let digests = OutputStream.allCases.map { (written?.storedDigests[$0]).sqlValue }
+        return (endAttempt, values + marks + digests)
+    }
+
+    private static func values(of mark: OutputMark?) -> [SQLValue] {
+        guard let mark else { return [.null, .null, .null, .null] }
+        return [.integer(mark.totalBytes), .integer(mark.headBytes), .integer(mark.tailBytes), .text(mark.sha256)]
+    }
+
+    /// nil while the stream has not ended.
+    static func mark(of stream: OutputStream, _ row: Row) throws -> OutputMark? {
+        let name = stream.rawValue
+        guard let total = try row.optionalInteger("\(name)_total") else { return nil }
+        return OutputMark(
+            totalBytes: total,
+            headBytes: try row.integer("\(name)_head"),
+            tailBytes: try row.integer("\(name)_tail"),
+            sha256: try row.text("\(name)_digest")
+        )
+    }
+
+    /// Of what is stored of a stream that was capped; nil where none was made.
+    static func storedDigest(of stream: OutputStream, _ row: Row) throws -> String? {
+        try row.optionalText("\(stream.rawValue)_stored_digest")
+    }
+
+    static func values(of claim: AttemptClaim, _ record: ExecutionRecord) -> [SQLValue] {
+        [
+            record.id.sqlValue, claim.attempt.sqlValue, record.organizationID.sqlValue, record.ownerID.sqlValue,
+            claim.workerID.sqlValue, record.environmentID.sqlValue, claim.instance.sqlValue, claim.assignedAt.sqlValue,
+        ]
     }
 }

@@ -78,61 +78,75 @@ enum ExecutionStore {
         WHERE execution_id IN (
         """ + SQL.placeholders(from: 1, count: inputsAtOnce) + ")"
     static let inputsAtOnce = 16
-    static let clearSecrets: SQL = """
-        UPDATE execution_inputs SET secrets_sealed = NULL
-        WHERE execution_id = $1 AND organization_id = $2 AND secrets_sealed IS NOT NULL
-        """
+    static let clearSecrets = RowStatement(
+        updating: """
+            UPDATE execution_inputs SET secrets_sealed = NULL
+            WHERE execution_id = $1 AND organization_id = $2 AND secrets_sealed IS NOT NULL
+            """,
+        [.text, .text]
+    )
     /// The fence is in the statement: attempt and version as they were read.
-    static let update: SQL = """
-        UPDATE executions
-        SET state = $5, attempt = $6, cancel_requested_at = $7, cancelled_by = $8, assigned_at = $9, started_at = $10,
-            deadline_at = $11, state_entered_at = $12, failures = $13, not_before = $14, version = version + 1
-        WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4
-            AND state IN ('queued', 'assigned', 'running')
-        """
+    static let update = RowStatement(
+        updating: """
+            UPDATE executions
+            SET state = $5, attempt = $6, cancel_requested_at = $7, cancelled_by = $8, assigned_at = $9, started_at = $10,
+                deadline_at = $11, state_entered_at = $12, failures = $13, not_before = $14, version = version + 1
+            WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4 AND ended_at IS NULL
+            """,
+        [
+            .text, .text, .integer, .integer, .text, .integer, .integer, .text, .integer, .integer, .integer, .integer,
+            .integer, .integer,
+        ]
+    )
     /// As `update`, for the last write of all.
-    static let end: SQL = """
-        UPDATE executions
-        SET state = $5, cancelled_by = $6, started_at = $7, deadline_at = NULL, state_entered_at = $8, failures = $9,
-            not_before = NULL, version = version + 1, exit_code = $10, failure_code = $11, failure_message = $12,
-            agent_session_id = $13, model = COALESCE($14, model), input_tokens = $15, output_tokens = $16,
-            cost_usd_micros = $17, turns = $18, duration_ms = $19, result = $20, ended_at = $21
-        WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4
-            AND state IN ('queued', 'assigned', 'running')
-        """
-    static let insertAttempt: SQL = """
-        INSERT INTO execution_attempts
-            (execution_id, attempt, organization_id, owner_id, worker_id, environment_id, instance, assigned_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        """
-    static let startAttempt: SQL = """
-        UPDATE execution_attempts SET started_at = $3
-        WHERE execution_id = $1 AND attempt = $2 AND started_at IS NULL AND ended_at IS NULL
-        """
-    static let endAttempt: SQL = """
-        UPDATE execution_attempts
-        SET started_at = COALESCE(started_at, $8), ended_at = $3, outcome = $4, accepted_end = $5, failure_code = $6,
-            failure_message = $7
-        WHERE execution_id = $1 AND attempt = $2 AND ended_at IS NULL
-        """
-    private static let intoStreams: SQL = """
-        INSERT INTO output_streams
-            (execution_id, attempt, stream, organization_id, owner_id, acknowledged_offset, total_bytes, head_bytes,
-             tail_bytes, digest, ended_at)
-        VALUES ($1, $2, $6, $3, $4, $7, $8, $7, $9, $10, $5)
-        """
-    private static let knownStream: SQL = " ON CONFLICT (execution_id, attempt, stream) DO NOTHING"
-    static let insertStream: SQL = intoStreams + knownStream
-    static let insertStreams: SQL =
-        intoStreams + ", ($1, $2, $11, $3, $4, $12, $13, $12, $14, $15, $5)" + knownStream
-    static let streams: SQL = """
-        SELECT stream, acknowledged_offset, total_bytes, head_bytes, tail_bytes, digest FROM output_streams
-        WHERE execution_id = $1 AND attempt = $2 AND organization_id = $3 ORDER BY stream
-        """
-    /// What was recorded of a stream at its end.
-    static let streamMark: SQL = """
-        SELECT total_bytes, head_bytes, tail_bytes, digest FROM output_streams
-        WHERE execution_id = $1 AND attempt = $2 AND stream = $3
+    static let end = RowStatement(
+        updating: """
+            UPDATE executions
+            SET state = $5, cancelled_by = $6, started_at = $7, deadline_at = NULL, state_entered_at = $8, failures = $9,
+                not_before = NULL, version = version + 1, exit_code = $10, failure_code = $11, failure_message = $12,
+                agent_session_id = $13, model = COALESCE($14, model), input_tokens = $15, output_tokens = $16,
+                cost_usd_micros = $17, turns = $18, duration_ms = $19, result = $20, ended_at = $21
+            WHERE id = $1 AND organization_id = $2 AND attempt = $3 AND version = $4 AND ended_at IS NULL
+            """,
+        [
+            .text, .text, .integer, .integer, .text, .text, .integer, .integer, .integer, .integer, .text, .text, .text,
+            .text, .integer, .integer, .integer, .integer, .integer, .text, .integer,
+        ]
+    )
+    static let insertAttempt = RowStatement(
+        inserting: """
+            INSERT INTO execution_attempts
+                (execution_id, attempt, organization_id, owner_id, worker_id, environment_id, instance, assigned_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """
+    )
+    static let startAttempt = RowStatement(
+        updating: """
+            UPDATE execution_attempts SET started_at = $3
+            WHERE execution_id = $1 AND attempt = $2 AND started_at IS NULL AND ended_at IS NULL
+            """,
+        [.text, .integer, .integer]
+    )
+    /// With the marks of its streams, where its end was accepted.
+    static let endAttempt = RowStatement(
+        updating: """
+            UPDATE execution_attempts
+            SET started_at = COALESCE(started_at, $8), ended_at = $3, outcome = $4, accepted_end = $5, failure_code = $6,
+                failure_message = $7, stdout_total = $9, stdout_head = $10, stdout_tail = $11, stdout_digest = $12,
+                stderr_total = $13, stderr_head = $14, stderr_tail = $15, stderr_digest = $16,
+                stdout_stored_digest = $17, stderr_stored_digest = $18
+            WHERE execution_id = $1 AND attempt = $2 AND ended_at IS NULL
+            """,
+        [
+            .text, .integer, .integer, .text, .integer, .text, .text, .integer, .integer, .integer, .integer, .text,
+            .integer, .integer, .integer, .text, .text, .text,
+        ]
+    )
+    /// What was recorded of the streams at their end.
+    static let streamMarks: SQL = """
+        SELECT stdout_total, stdout_head, stdout_tail, stdout_digest, stderr_total, stderr_head, stderr_tail, stderr_digest,
+            stdout_stored_digest, stderr_stored_digest
+        FROM execution_attempts WHERE execution_id = $1 AND attempt = $2
         """
     static let attemptOwner: SQL = """
         SELECT e.organization_id, e.owner_id, a.worker_id, e.spec FROM executions e
@@ -147,7 +161,7 @@ enum ExecutionStore {
     static let heldByInstance: SQL =
         columns + """
              WHERE e.environment_id = $1 AND e.organization_id = $2 AND e.state IN ('assigned', 'running')
-                AND a.instance <= $3 ORDER BY e.id
+                AND e.ended_at IS NULL AND a.instance <= $3 ORDER BY e.id
             """
     static let queuedIn: SQL =
         columns + """
@@ -204,20 +218,20 @@ enum ExecutionStore {
         SELECT e.id, e.organization_id, e.attempt, a.worker_id, w.connection FROM executions e
         JOIN execution_attempts a ON a.execution_id = e.id AND a.attempt = e.attempt
         JOIN workers w ON w.id = a.worker_id
-        WHERE e.state IN ('assigned', 'running') AND w.replica_id = $1 ORDER BY e.id
+        WHERE e.state IN ('assigned', 'running') AND e.ended_at IS NULL AND w.replica_id = $1 ORDER BY e.id
         """
     static let openIn: SQL = """
         SELECT COUNT(*) AS count FROM executions
-        WHERE environment_id = $1 AND organization_id = $2 AND state IN ('assigned', 'running')
+        WHERE environment_id = $1 AND organization_id = $2 AND state IN ('assigned', 'running') AND ended_at IS NULL
         """
     static let due: SQL = """
         SELECT id, organization_id FROM executions
-        WHERE deadline_at IS NOT NULL AND state IN ('queued', 'assigned', 'running') AND deadline_at <= $1
+        WHERE deadline_at IS NOT NULL AND ended_at IS NULL AND deadline_at <= $1
         ORDER BY deadline_at LIMIT 100
         """
     static let nextDeadline: SQL = """
         SELECT MIN(deadline_at) AS at FROM executions
-        WHERE deadline_at IS NOT NULL AND state IN ('queued', 'assigned', 'running')
+        WHERE deadline_at IS NOT NULL AND ended_at IS NULL
         """
     static let events: SQL = """
         SELECT seq, type, payload, recorded_at FROM events
@@ -235,16 +249,12 @@ enum ExecutionStore {
     /// For the test that prepares every statement.
     static let statements =
         [
-            byID, insert, insertInput, input, inputs, clearSecrets, update, end, insertAttempt, startAttempt,
-            endAttempt,
-            insertStream, insertStreams, streams, streamMark, attemptOwner, heldByWorker, heldByInstance, queuedIn,
-            needsIn,
-            needsAlone,
-            queuedInNeeding, queuedAloneNeeding, earlierInNeeding, earlierAloneNeeding, waitingEnvironments,
-            nextAttempt, attempts, anyQueued, held, openIn,
-            due, nextDeadline, events, claimKey, insertKey,
-            list(ExecutionFilter(states: [.queued, .running]), from: 8),
-        ] + DeadLetterStore.statements
+            byID, insert, insertInput, input, inputs, streamMarks, attemptOwner, heldByWorker, heldByInstance, queuedIn,
+            needsIn, needsAlone, queuedInNeeding, queuedAloneNeeding, earlierInNeeding, earlierAloneNeeding,
+            waitingEnvironments, nextAttempt, attempts, anyQueued, held, openIn, due, nextDeadline, events, claimKey,
+            insertKey, list(ExecutionFilter(states: [.queued, .running]), from: 8),
+        ] + [clearSecrets, update, end, insertAttempt, startAttempt, endAttempt].flatMap(\.statements)
+        + DeadLetterStore.statements
 
     /// Parameters: organization, user or null, environment, workspace, persona, cursor, limit, then the states.
     static func list(_ filter: ExecutionFilter, from first: Int = 8) -> SQL {

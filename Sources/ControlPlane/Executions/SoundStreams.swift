@@ -30,22 +30,18 @@ extension ExecutionService {
     func requireSound(_ key: AttemptKey, _ stream: OutputStream) async throws {
         guard live[key] == nil, !sound.contains(key, stream) else { return }
         let row = try await database.read { connection in
-            try connection.first(ExecutionStore.streamMark, key.executionID, key.attempt, stream.rawValue)
+            try connection.first(ExecutionStore.streamMarks, key.executionID, key.attempt)
         }
-        guard let row, let total = try row.optionalInteger("total_bytes") else { return }
-        let mark = OutputMark(
-            totalBytes: total,
-            headBytes: try row.integer("head_bytes"),
-            tailBytes: try row.integer("tail_bytes"),
-            sha256: try row.text("digest")
-        )
+        guard let row, let mark = try ExecutionStore.mark(of: stream, row), let recorded = mark.storedBytes else {
+            return
+        }
         let stored = try await output.length(key, stream)
-        guard let recorded = mark.storedBytes else { return }
         guard stored == recorded else {
             throw damaged(key, stream, "\(stored) of its \(recorded) bytes are there")
         }
-        if !mark.isTruncated, try await !matches(mark, key, stream) {
-            throw damaged(key, stream, "its bytes do not have the digest that the worker made of them")
+        let expected = mark.isTruncated ? try ExecutionStore.storedDigest(of: stream, row) : mark.sha256
+        if let expected, try await digest(key, stream, of: stored) != expected {
+            throw damaged(key, stream, "its bytes do not have the digest that was made of them at its end")
         }
         sound.add(key, stream)
     }

@@ -17,6 +17,8 @@ public struct JobRecord: Sendable, Equatable {
     public var attempt: Int
     /// Turns that failed.
     public var failures: Int
+    /// Turns whose server went away.
+    public var losses: Int
     public var maximumAttempts: Int
     /// Requests that it stands for.
     public var wishes: Int64

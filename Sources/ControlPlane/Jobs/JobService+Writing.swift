@@ -183,6 +183,7 @@ private struct JobFact: Encodable {
     var subject: String
     var attempt: Int
     var failures: Int
+    var losses: Int
     var maximumAttempts: Int
     var code: ErrorCode
     var message: String
@@ -194,6 +195,7 @@ private struct JobFact: Encodable {
         subject = record.subject
         attempt = machine.attempt
         failures = machine.failures
+        losses = machine.losses
         maximumAttempts = record.maximumAttempts
         code = reason.code
         message = reason.message

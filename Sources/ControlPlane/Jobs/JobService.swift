@@ -59,6 +59,7 @@ public struct JobService: Sendable {
             status: status,
             attempt: record.attempt,
             failures: record.failures,
+            losses: record.losses,
             policy: policy(record.queue)
         )
     }
@@ -96,7 +97,8 @@ public struct JobService: Sendable {
             failure?.message,
             failure?.remedy,
             machine.state == .active ? now : nil as Timestamp?,
-            isOver ? now : nil as Timestamp?
+            isOver ? now : nil as Timestamp?,
+            machine.losses
         ) == 1
     }
 }

@@ -5,8 +5,8 @@ import Domain
 /// The rows of `jobs` and `job_attempts`.
 struct JobStore: Sendable {
     static let columns: SQL = """
-        SELECT id, organization_id, owner_id, queue, action, subject, state, attempt, failures, wishes, home_id, replica_id,
-            replica_fence, is_interrupted, failure_code, failure_message, failure_remedy, created_at, run_at, started_at,
+        SELECT id, organization_id, owner_id, queue, action, subject, state, attempt, failures, losses, wishes, home_id,
+            replica_id, replica_fence, is_interrupted, failure_code, failure_message, failure_remedy, created_at, run_at, started_at,
             ended_at
         FROM jobs
         """
@@ -40,7 +40,7 @@ struct JobStore: Sendable {
         UPDATE jobs
         SET state = $5, attempt = $6, failures = $7, run_at = COALESCE($8, run_at), replica_id = $9, replica_fence = $10,
             failure_code = $11, failure_message = $12, failure_remedy = $13, started_at = COALESCE($14, started_at),
-            ended_at = $15, is_interrupted = 0
+            ended_at = $15, is_interrupted = 0, losses = $16
         WHERE id = $1 AND attempt = $2 AND state = $3 AND (CAST($4 AS BIGINT) IS NULL OR wishes = $4)
         """
     static let place: SQL = "UPDATE jobs SET home_id = $2 WHERE subject = $1 AND state IN ('queued', 'active')"
@@ -132,6 +132,7 @@ struct JobStore: Sendable {
             state: try row.value("state"),
             attempt: try row.int("attempt"),
             failures: try row.int("failures"),
+            losses: try row.int("losses"),
             maximumAttempts: (policies[queue] ?? queue.policy).maximumAttempts,
             wishes: try row.integer("wishes"),
             home: try row.optionalID("home_id"),

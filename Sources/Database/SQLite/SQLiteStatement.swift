@@ -12,6 +12,11 @@ final class SQLiteStatement {
     /// It changes rows and nothing else, so that their count tells whether it did.
     let changesRows: Bool
     private(set) var isBusy = false
+    /// Texts of the run that is under way, where SQLite reads them: a copy of its own would cost an allocation each. Their
+    /// bindings are cleared before the memory is used again.
+    private var texts = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 1)
+    private static let longestTexts = 32 << 10
+    private var textBytes = 0
 
     /// Refuses parameters other than `$1`…`$n`, each used at least once.
     init(_ pointer: OpaquePointer, text: String) throws {
@@ -41,11 +46,19 @@ final class SQLiteStatement {
 
     func finalize() { sqlite3_finalize(pointer) }
 
+    deinit { texts.deallocate() }
+
     func begin() { isBusy = true }
 
     func end() {
         sqlite3_reset(pointer)
         sqlite3_clear_bindings(pointer)
+        if textBytes > texts.count, textBytes <= Self.longestTexts {
+            // There is room for all of them the next time.
+            texts.deallocate()
+            texts = .allocate(byteCount: min(2 * textBytes, Self.longestTexts), alignment: 1)
+        }
+        textBytes = 0
         // SQLite counts a statement's steps over all its runs, and asks the progress handler by that count.
         sqlite3_stmt_status(pointer, SQLITE_STMTSTATUS_VM_STEP, 1)
         isBusy = false
@@ -60,7 +73,8 @@ final class SQLiteStatement {
                 detail: "\(valueCount) values expected, \(values.count) given"
             )
         }
-        for (index, number) in numbers.enumerated() {
+        for index in numbers.indices {
+            let number = numbers[index]
             let code = try bind(values[number - 1], at: Int32(index + 1), number: number)
             guard code == SQLITE_OK else { return code }
         }
@@ -77,9 +91,16 @@ final class SQLiteStatement {
         case .text(var text):
             return try text.withUTF8 { bytes in
                 guard !bytes.contains(0) else { throw BerthError.textWithNUL(value: number) }
-                return bytes.withMemoryRebound(to: CChar.self) {
-                    berth_sqlite_bind_text(pointer, index, $0.baseAddress, UInt64($0.count))
+                let start = textBytes
+                textBytes += bytes.count
+                guard textBytes <= texts.count else {
+                    return bytes.withMemoryRebound(to: CChar.self) {
+                        berth_sqlite_bind_text(pointer, index, $0.baseAddress, UInt64($0.count))
+                    }
                 }
+                let place = UnsafeMutableRawBufferPointer(rebasing: texts[start..<textBytes])
+                place.copyBytes(from: bytes)
+                return berth_sqlite_bind_kept_text(pointer, index, place.baseAddress, UInt64(place.count))
             }
         }
     }

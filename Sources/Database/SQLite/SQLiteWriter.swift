@@ -19,14 +19,15 @@ struct SQLiteWriter {
     private static let gatheringTime = Duration.milliseconds(5)
 
     func run() {
+        var gathering = Gathering()
         while let job = queue.next() {
             guard job.begin() else { continue }
-            runGroup(startingWith: job)
+            runGroup(startingWith: job, &gathering)
         }
         queue.threadEnded()
     }
 
-    private func runGroup(startingWith first: any DatabaseJob) {
+    private func runGroup(startingWith first: any DatabaseJob, _ gathering: inout Gathering) {
         var waiting = [first]
         var isGuarded = false
         var attempts = 0
@@ -40,12 +41,16 @@ struct SQLiteWriter {
                 for job in waiting { job.finish(error) }
                 return
             }
-            (waiting, isGuarded) = runTransaction(of: waiting, guarded: isGuarded)
+            (waiting, isGuarded) = runTransaction(of: waiting, guarded: isGuarded, &gathering)
         }
     }
 
     /// Runs and commits `jobs` and newcomers; returns those that have to run again, and whether in savepoints.
-    private func runTransaction(of jobs: [any DatabaseJob], guarded: Bool) -> (jobs: [any DatabaseJob], guarded: Bool) {
+    private func runTransaction(
+        of jobs: [any DatabaseJob],
+        guarded: Bool,
+        _ gathering: inout Gathering
+    ) -> (jobs: [any DatabaseJob], guarded: Bool) {
         let deadline = time.uptime + Self.gatheringTime
         let group = TransactionGroup()
         var open = jobs[...]
@@ -68,16 +73,19 @@ struct SQLiteWriter {
                 if done.isEmpty { job.finish(error) } else { failed.append((job, error)) }
             }
             if open.isEmpty, done.count < groupLimit, time.uptime < deadline {
-                open += queue.take(upTo: groupLimit - done.count).filter { $0.begin() }
+                let patience = gathering.patience(having: done.count)
+                open += queue.take(upTo: groupLimit - done.count, patience: patience).filter { $0.begin() }
             }
         }
+        let began = time.uptime
         do {
             try close(group)
             try commits.commit { try handle.control("COMMIT") }
         } catch {
             if handle.isInTransaction { try? handle.control("ROLLBACK") }
-            return (settleFailedCommit(of: done + failed.map(\.job), error), false)
+            return (settleFailedCommit(of: done + failed.map(\.job), error, &gathering), false)
         }
+        gathering.committed(done.count, in: time.uptime - began)
         for job in done { job.finish(nil) }
         for (job, error) in failed { job.finish(error) }
         return ([], false)
@@ -149,12 +157,16 @@ struct SQLiteWriter {
     }
 
     /// One transaction too large for the disk must not fail its neighbours: each gets a commit of its own.
-    private func settleFailedCommit(of jobs: [any DatabaseJob], _ error: any Error) -> [any DatabaseJob] {
+    private func settleFailedCommit(
+        of jobs: [any DatabaseJob],
+        _ error: any Error,
+        _ gathering: inout Gathering
+    ) -> [any DatabaseJob] {
         guard jobs.count > 1 else {
             for job in jobs { job.finish(error) }
             return []
         }
-        for job in jobs { runGroup(startingWith: job) }
+        for job in jobs { runGroup(startingWith: job, &gathering) }
         return []
     }
 }

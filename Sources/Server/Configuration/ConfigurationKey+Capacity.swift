@@ -20,6 +20,13 @@ extension ConfigurationKey {
             unit: "%",
             "memory that may be promised to environments, of this machine's; unset: any"
         ),
+        .init(
+            "maxAgentSessions",
+            .integer(1...100),
+            ["BERTH_MAX_AGENT_SESSIONS"],
+            default: "5",
+            "agent sessions of one workspace that were not stopped"
+        ),
     ]
 }
 
@@ -32,6 +39,9 @@ extension Configuration {
             memoryOvercommitPercent: text("memoryOvercommit").flatMap { Int64($0) }
         )
     }
+
+    /// Of one workspace.
+    var maximumAgentSessions: Int { Int(integer("maxAgentSessions")) }
 
     /// What this machine has.
     private static var machine: ResourceLimits {

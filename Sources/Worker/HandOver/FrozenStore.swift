@@ -31,7 +31,7 @@ extension WorkerStore {
     private static let selectFrozen: SQL = "SELECT epoch FROM frozen_workspaces WHERE workspace_id = $1"
 
     static let frozenMigration = Migration(
-        version: 3,
+        version: 4,
         name: "frozen-workspaces",
         sql: """
             CREATE TABLE frozen_workspaces (workspace_id TEXT NOT NULL PRIMARY KEY, epoch BIGINT NOT NULL) STRICT;

@@ -16,7 +16,8 @@ actor HandOverHouse {
 
     let services: Services
     private let runner: HolderRunner
-    private let terminals: TerminalHouse
+    let terminals: TerminalHouse
+    let sessions: AgentSessionHouse
     /// Hand-overs with a call under way: two would share files.
     private var busy: Set<HandOverID> = []
 
@@ -24,10 +25,11 @@ actor HandOverHouse {
         services.loop.serialExecutor.asUnownedSerialExecutor()
     }
 
-    init(_ services: Services, runner: HolderRunner, terminals: TerminalHouse) {
+    init(_ services: Services, runner: HolderRunner, terminals: TerminalHouse, sessions: AgentSessionHouse) {
         self.services = services
         self.runner = runner
         self.terminals = terminals
+        self.sessions = sessions
     }
 
     /// One call of a hand-over at a time; a second one is told to come again.
@@ -57,9 +59,12 @@ actor HandOverHouse {
                         remedy: "wait for its end with --wait, or cancel it with 'berth cancel'"
                     )
                 }
+                try await checkTurns(in: id)
+                try await sessions.freeze(workspace: id)
                 return FrozenWorkspace(terminals: try await terminals.freeze(id))
             } catch {
                 try await services.store.thaw(id)
+                try await sessions.thaw(workspace: id)
                 throw error
             }
         }
@@ -67,6 +72,7 @@ actor HandOverHouse {
 
     func thaw(_ call: HandOverThaw) async throws -> ServiceDone {
         try await services.store.thaw(call.workspaceId)
+        try await sessions.thaw(workspace: call.workspaceId)
         return ServiceDone()
     }
 
@@ -92,6 +98,9 @@ actor HandOverHouse {
             )
             let writer = EntryWriter(writing)
             try await terminals.write(call.workspace.workspaceId, to: writer)
+            for archive in try await sessions.export(workspace: call.workspace.workspaceId) {
+                try writer.put(.session, try JSONText.encode(archive))
+            }
             try writer.put(.end)
             let (bytes, digest) = try FileDigest.of(file)
             try await services.files.give(file, bytes: bytes, sha256: digest, of: call.workspace.handOverId)
@@ -130,6 +139,7 @@ actor HandOverHouse {
             try await services.files.fetch(call.workspace.handOverId, call.bytes, call.sha256, to: file)
             let _: Manifest = try await child("restore", order(call.workspace, file), call.workspace.handOverId)
             try await terminals.stage(reading, in: kept(call.workspace))
+            try stageSessions(reading, in: kept(call.workspace))
             return ServiceDone()
         }
     }
@@ -137,6 +147,7 @@ actor HandOverHouse {
     func settle(_ call: HandOverSettle) async throws -> ServiceDone {
         try await alone(call.workspace.handOverId) {
             let _: ServiceDone = try await child("settle", order(call.workspace, ""), call.workspace.handOverId)
+            try await adoptSessions(from: kept(call.workspace), call.workspace)
             try await terminals.adopt(from: kept(call.workspace), into: call.workspace.workspaceId)
             try await services.store.thaw(call.workspace.workspaceId)
             return ServiceDone()
@@ -154,6 +165,7 @@ actor HandOverHouse {
         try await alone(call.workspace.handOverId) {
             try await services.store.freeze(call.workspace.workspaceId, epoch: call.epoch)
             _ = try await terminals.freeze(call.workspace.workspaceId)
+            try await sessions.freeze(workspace: call.workspace.workspaceId)
             return try await child(
                 "orphan",
                 OrphanOrder(

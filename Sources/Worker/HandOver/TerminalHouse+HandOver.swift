@@ -2,6 +2,7 @@ internal import Base
 internal import Carriage
 internal import Domain
 internal import FoundationEssentials
+internal import Glibc
 internal import OutputStore
 internal import Subprocess
 internal import Terminals
@@ -41,6 +42,7 @@ extension TerminalHouse {
     func stage(_ file: CInt, in directory: String) throws {
         try? FileManager.default.removeItem(atPath: directory)
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        lseek(file, 0, SEEK_SET)
         var reader = EntryReader(file)
         var place: String?
         while let entry = try reader.next() {
