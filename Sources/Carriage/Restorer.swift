@@ -150,13 +150,9 @@ public struct Restorer {
 
     /// Everything between what was here and these can be read.
     private func checkConnected(_ tips: [String]) throws {
-        var lines = try Set(tips).sorted().map { try safe($0) }
-        if !lines.isEmpty { lines += ["--not", "--alternate-refs"] }
+        let lines = try Set(tips).sorted().map { try safe($0) }
         guard !lines.isEmpty else { return }
-        let result = try git.run(
-            ["rev-list", "--objects", "--quiet", "--stdin"],
-            input: Array((lines.joined(separator: "\n") + "\n").utf8)
-        )
+        let result = try git.run(["rev-list", "--objects", "--quiet"] + lines + ["--not", "--alternate-refs"])
         guard result.status == 0 else {
             throw BerthError(
                 .conflict,
