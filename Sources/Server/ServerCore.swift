@@ -36,6 +36,7 @@ struct ServerCore: Sendable {
     let files: TaskFiles
     let bus: BusHouse
     let handOvers: HandOverService
+    let handOverFiles: HandOverFiles
     let handOverDesk: HandOverDesk
     let setups: SetupService
     let followers: ExecutionFollowers
@@ -134,8 +135,8 @@ struct ServerCore: Sendable {
         case .handOverMessage: try await handOverMessage(context)
         case .handOverArchive: try await handOverArchive(context)
         case .handOverDeliver: try await handOverDeliver(context)
-        case .workerHandOver: try await workerHandOver(context)
-        case .workerHandOverPut: try await workerHandOverPut(context)
+        case .workerHandOver: try await handOverFiles.fetch(context.request, context.parameter("handOverId"))
+        case .workerHandOverPut: try await handOverFiles.take(context.request, context.parameter("handOverId"))
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

@@ -6,8 +6,6 @@ import Synchronization
 /// What this process knows of the hand-overs that it works on; every truth about them is in their rows.
 final class HandOverDesk: Sendable {
     let loop: EventLoop
-    /// Packed workspaces on their way, by hand-over.
-    let spool: any FileStoring
     /// Rings when there is something to do.
     let bell = Wakeup()
     private let state = Mutex(State())
@@ -18,10 +16,7 @@ final class HandOverDesk: Sendable {
         var pauses: [HandOverID: (until: Uptime, backoff: Backoff)] = [:]
     }
 
-    init(loop: EventLoop, spool: any FileStoring) {
-        self.loop = loop
-        self.spool = spool
-    }
+    init(loop: EventLoop) { self.loop = loop }
 
     /// Whether nobody works on it and it may be tried; then it is the caller's until ``give(_:)``.
     func take(_ id: HandOverID, at now: Uptime) -> Bool {

@@ -3,8 +3,6 @@ import Base
 import Domain
 import HandOvers
 import Transport
-import WorkerProtocol
-import Workers
 
 /// `/v1/hand-overs`, and what begins one.
 extension ServerCore {
@@ -175,7 +173,7 @@ extension ServerCore {
         guard record.side == .source, record.state == .preparing else {
             throw BerthError(.conflict, "the hand-over is \(record.state.rawValue): nothing is to be fetched")
         }
-        guard let response = try await handOverDesk.spool.response(record.id.text, sha256: record.archiveDigest) else {
+        guard let response = try await handOverFiles.spool.response(record.id.text, sha256: record.archiveDigest) else {
             throw BerthError(.notFound, "the workspace is not packed yet", isRetryable: true)
         }
         return response
@@ -186,62 +184,7 @@ extension ServerCore {
         guard record.side == .destination, record.state == .staging else {
             throw BerthError(.conflict, "the hand-over is \(record.state.rawValue): nothing is to be delivered")
         }
-        try await receive(context, record)
+        try await handOverFiles.receive(context.request, record)
         return HTTPResponse(status: 204)
-    }
-
-    private func receive(_ context: RequestContext, _ record: HandOverRecord) async throws {
-        guard let digest = context.text("sha256"), digest.utf8.count == 64 else {
-            throw BerthError(.missingField, "the digest is missing", field: "sha256")
-        }
-        let received = try await handOverDesk.spool.receive(
-            context.request.body,
-            as: record.id.text,
-            unique: ids.make(RequestKind.self).text,
-            expecting: digest
-        )
-        try await handOvers.change(record.id) { record in
-            record.archiveBytes = received.bytes
-            record.archiveDigest = received.sha256
-            record.stage = "received"
-        }
-    }
-
-    // MARK: For workers
-
-    func workerHandOver(_ context: RequestContext) async throws -> HTTPResponse {
-        let record = try await handOver(ofWorker: context)
-        guard let response = try await handOverDesk.spool.response(record.id.text, sha256: record.archiveDigest) else {
-            throw BerthError(.notFound, "the packed workspace is gone", remedy: "send it again")
-        }
-        return response
-    }
-
-    func workerHandOverPut(_ context: RequestContext) async throws -> HTTPResponse {
-        let record = try await handOver(ofWorker: context)
-        guard record.side == .source, record.state == .preparing else {
-            throw BerthError(.conflict, "the hand-over is \(record.state.rawValue)")
-        }
-        try await receive(context, record)
-        return HTTPResponse(status: 204)
-    }
-
-    /// Of a workspace in the worker's own environment.
-    private func handOver(ofWorker context: RequestContext) async throws -> HandOverRecord {
-        guard let token = FrontDoor.bearer(context.request) else {
-            throw BerthError(.unauthenticated, "a worker needs its token", remedy: "send 'Authorization: Bearer TOKEN'")
-        }
-        let identity = try await files.tokens.authenticate(token: token)
-        let id: HandOverID = try context.id("handOverId")
-        guard case .environment(_, let environment, _) = identity.place,
-            let record = try await handOvers.find(id), record.organizationID == identity.organizationID
-        else { throw BerthError(.notFound, "there is no hand-over \(id)") }
-        let row = try await handOvers.workspace(
-            record.workspaceID,
-            organization: record.organizationID,
-            visibleTo: nil
-        )
-        guard row.environmentID == environment else { throw BerthError(.notFound, "there is no hand-over \(id)") }
-        return record
     }
 }

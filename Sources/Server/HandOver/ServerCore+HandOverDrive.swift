@@ -167,7 +167,7 @@ extension ServerCore {
     }
 
     private func deliver(_ record: HandOverRecord, to peer: PeerServer) async throws {
-        guard let file = try await handOverDesk.spool.read(record.id.text), let bytes = record.archiveBytes,
+        guard let file = try await handOverFiles.spool.read(record.id.text), let bytes = record.archiveBytes,
             let digest = record.archiveDigest
         else { throw BerthError(.unavailable, "the packed workspace is gone", isRetryable: true) }
         try await peer.deliver(record.id, file, bytes: bytes, sha256: digest)
@@ -225,7 +225,7 @@ extension ServerCore {
                     )
                 }
                 record = try await note(record, "receiving")
-                _ = try await handOverDesk.spool.receive(
+                _ = try await handOverFiles.spool.receive(
                     try await peer.archive(record.id),
                     as: record.id.text,
                     unique: "pull",
@@ -280,7 +280,7 @@ extension ServerCore {
         case .owner: try await whereItIs { try await discard(record) }
         default: break
         }
-        try await handOverDesk.spool.remove(record.id.text)
+        try await handOverFiles.spool.remove(record.id.text)
         let now = time.now
         try await handOvers.change(record.id) { record in
             record.sealedToken = nil
@@ -301,7 +301,7 @@ extension ServerCore {
 
     private func forgetSecrets(_ record: HandOverRecord) async throws {
         guard record.sealedToken != nil || record.stage != "kept" else { return }
-        try await handOverDesk.spool.remove(record.id.text)
+        try await handOverFiles.spool.remove(record.id.text)
         try await handOvers.change(record.id) { record in
             record.sealedToken = nil
             record.stage = "kept"

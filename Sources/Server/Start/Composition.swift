@@ -128,11 +128,25 @@ struct Composition: Sendable {
             time: time,
             log: log
         )
+        let handOverFiles = HandOverFiles(
+            handOvers: handOvers(configuration, database, feed, sealer, ids: ids, time: time),
+            tokens: tokens,
+            spool: try self.files(
+                "hand-overs",
+                at: directory.handOversPath,
+                configuration,
+                database,
+                ids: ids,
+                time: time
+            ),
+            ids: ids
+        )
         hub.bind(
             WorkerHub(
                 workers: workers,
                 tokens: tokens,
                 files: files,
+                handOvers: handOverFiles,
                 metrics: metrics,
                 maximumChannels: configuration.maximumWorkerChannels,
                 reach: try configuration.egressReach,
@@ -175,18 +189,9 @@ struct Composition: Sendable {
                 randomness: randomness,
                 log: log
             ),
-            handOvers: handOvers(configuration, database, feed, sealer, ids: ids, time: time),
-            handOverDesk: HandOverDesk(
-                loop: loops[0],
-                spool: try files(
-                    "hand-overs",
-                    at: directory.handOversPath,
-                    configuration,
-                    database,
-                    ids: ids,
-                    time: time
-                )
-            ),
+            handOvers: handOverFiles.handOvers,
+            handOverFiles: handOverFiles,
+            handOverDesk: HandOverDesk(loop: loops[0]),
             setups: SetupService(database: database, feed: feed, time: time),
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
             changes: ChangeTails(feed)
