@@ -2,6 +2,7 @@ import API
 import Base
 import Client
 import Domain
+import EventLoop
 import Transport
 
 /// `ws send`, `ws pull`, `ws take`, `ws hand-overs`.

@@ -30,7 +30,7 @@ enum RemoteCommands {
             "The key is kept in ~/.config/berth/remotes.json, for you alone; --remote NAME uses it in every command."
     ) { arguments, terminal in
         let url = try checked(arguments.operands[0])
-        let name = try arguments.text("name") ?? host(url)
+        let name = arguments.text("name") ?? host(url)
         try check(name: name)
         let pin = arguments.text("pin")
         let key = try token(arguments, terminal, url)

@@ -21,7 +21,9 @@ struct Remote: Codable, Sendable {
 
     var address: ServerAddress {
         get throws(BerthError) {
-            ServerAddress(url: url, key: Secret(token), pins: try pin.map { try KeyPin.list($0) } ?? [])
+            var address = ServerAddress(url: url, key: Secret(token))
+            if let pin { address.pins = try KeyPin.list(pin) }
+            return address
         }
     }
 }

@@ -1,6 +1,7 @@
 internal import AgentProtocol
 internal import Base
 internal import BerthCore
+internal import Subprocess
 internal import WorkerProtocol
 
 /// What the programs of the environment say of their logins, asked as the person. Their words stay here: they may hold
