@@ -1,5 +1,4 @@
 public import Base
-public import Domain
 
 /// Whether a program of an environment has its login, as it says itself. Never the login.
 public struct ToolLogin: Sendable, Codable, Equatable {

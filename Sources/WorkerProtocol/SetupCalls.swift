@@ -1,4 +1,4 @@
-public import Base
+internal import Base
 
 /// Asks the programs of an environment whether they have their logins; nothing of a login is in the answer.
 public struct LoginCheck: Sendable, Equatable, ServiceCall {
