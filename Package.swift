@@ -106,6 +106,7 @@ let package = Package(
             ["Base", "EventLoop", "Domain", "AgentSessions", "OutputStore", "Relay", "WorkerProtocol"]
         ),
         swiftTarget("API", ["Base", "Domain", "WorkspaceTypes"]),
+        swiftTarget("Carriage", ["Base", "OpenSSL"]),
         swiftTarget(
             "BerthCore",
             [
@@ -132,6 +133,7 @@ let package = Package(
                 .embedInCode("0013-snapshots.sql"),
                 .embedInCode("0014-fewer-writes.sql"), .embedInCode("0015-job-losses.sql"),
                 .embedInCode("0016-presence.sql"), .embedInCode("0017-workspaces.sql"),
+                .embedInCode("0018-hand-overs.sql"),
             ],
             swiftSettings: strict
         ),
@@ -145,6 +147,8 @@ let package = Package(
         controlPlane("Workspaces", ["Crypto"]),
         controlPlane("Uploads", []),
         controlPlane("Presence", []),
+        controlPlane("HandOvers", ["Crypto"]),
+        controlPlane("Onboarding", []),
         controlPlane("Replicas", []),
         controlPlane("Bus", ["EventBus", "OpenSSL"]),
 
@@ -156,7 +160,7 @@ let package = Package(
                 "WorkerProtocol", "Relay", "API", "AgentProtocol", "Providers", "Migrations",
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces",
                 "Uploads", "Replicas", "EventBus", "EventBusKafka", "Bus", "Presence", "WorkspaceCalls",
-                "WorkspaceTypes",
+                "WorkspaceTypes", "HandOvers", "Onboarding",
             ]
         ),
         swiftTarget(
@@ -166,6 +170,7 @@ let package = Package(
                 "WorkerProtocol", "Relay", "AgentProtocol", "AgentSessions", "HolderProtocol", "BerthCore", "Domain",
                 "SessionHost", "Terminals",
                 "WorkspaceCalls", "WorkspaceFiles", "WorkspaceTypes",
+                "Carriage",
             ]
         ),
         swiftTarget("Client", ["Base", "API", "Domain", "OpenSSL", "Transport", "EventLoop", "WorkspaceTypes"]),
@@ -224,6 +229,7 @@ let package = Package(
         tests("CryptoTests", ["Crypto", "OpenSSL"]),
         tests("DatabaseTests", ["Database", "DatabasePostgres", "Migrations"]),
         tests("DomainTests", ["Domain"]),
+        tests("CarriageTests", ["Carriage"]),
         tests("WorkerProtocolTests", ["WorkerProtocol", "Domain"]),
         tests("RelayTests", ["Relay", "Transport", "EventLoop", "WorkerProtocol"]),
         tests("OutputStoreTests", ["OutputStore", "OpenSSL"]),
@@ -267,7 +273,7 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "Accounts", "Vault", "Environments", "Jobs", "Executions", "Workers", "Workspaces", "Replicas",
-                "Uploads",
+                "Uploads", "HandOvers", "Onboarding",
                 "Domain", "Database", "Migrations", "OutputStore", "WorkerProtocol", "Crypto", "OpenSSL", "Bus",
                 "EventBus", "Presence",
             ]

@@ -19,6 +19,7 @@ import time
 
 import crowd_spec
 import docker_spec
+import hand_over_spec
 import machine_spec
 import pool_spec
 import session_spec
@@ -205,7 +206,7 @@ def one_environment():
 def main():
     parser = argparse.ArgumentParser(description="The shipped programs against the numeric specification.")
     measured = crowd_spec.PARTS + docker_spec.PARTS + machine_spec.PARTS + pool_spec.PARTS + session_spec.PARTS
-    measured += workspace_spec.PARTS
+    measured += workspace_spec.PARTS + hand_over_spec.PARTS
     parts = {"environment": one_environment, **{part.__name__: lambda part=part: part(row) for part in measured}}
     parser.add_argument("--only", action="append", default=[], choices=parts, help="some of the parts")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")

@@ -39,6 +39,11 @@ enum BodyFuzz {
         case .gitPull: read(PullBranch.self, writer.text, schema, route)
         case .processSignal: read(SignalProcess.self, writer.text, schema, route)
         case .terminalCreate: read(CreateTerminal.self, writer.text, schema, route)
+        case .setupCheck: read(CheckSetup.self, writer.text, schema, route)
+        case .handOverSend: read(SendWorkspace.self, writer.text, schema, route)
+        case .handOverPull: read(PullWorkspace.self, writer.text, schema, route)
+        case .handOverTake: read(TakeWorkspace.self, writer.text, schema, route)
+        case .handOverMessage: read(HandOverMessage.self, writer.text, schema, route)
         case .busPublish: read(PublishMessage.self, writer.text, schema, route)
         case .compatibilityExecute: read(CompatibilityExecute.self, writer.text, schema, route)
         // Documented procedures read what they need themselves.

@@ -144,6 +144,9 @@ public enum RouteID: String, Sendable, CaseIterable {
     case presenceJoin, presenceList, presenceHeartbeat, presenceLeave
     case cloudWorkspaceJoin, cloudWorkspaceLeave, cloudWorkspaceHeartbeat, cloudWorkspaceGetSessions
     case cloudWorkspaceGetActiveSessions
+    case handOverSend, handOverPull, handOverTake, handOverList, handOverGet, handOverMessage, handOverArchive
+    case handOverDeliver, workerHandOver, workerHandOverPut
+    case setupGet, setupBegin, setupCheck
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry
     case serverList

@@ -4,6 +4,7 @@ public enum RouteTable {
         executions + deadLetters + files + environments + environmentLife + environmentSurface + snapshots + tunnels
         + terminals
         + ssh + agentSessions + workspaces + repositories + workspaceFiles + git + processes + presence
+        + handOvers + setup
         + jobs + server + servers + bus + compatibility + documentedMachines
 
     public static func route(_ id: RouteID) -> Route? { all.first { $0.id == id } }

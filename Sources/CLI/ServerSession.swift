@@ -17,8 +17,7 @@ struct ServerSession: Sendable {
         _ terminal: Terminal,
         _ body: @escaping @Sendable (ServerSession) async throws -> Int32
     ) async throws -> Int32 {
-        let configuration = try Surroundings.configuration(arguments, terminal)
-        let found = try ServerAddress.find(configuration)
+        let found = try address(arguments, terminal)
         let client = try BerthClient(
             url: found.url,
             key: found.key,
@@ -28,6 +27,16 @@ struct ServerSession: Sendable {
         )
         let session = ServerSession(client: client, terminal: terminal, isJSON: arguments.has("json"))
         return try await body(session)
+    }
+
+    private static func address(_ arguments: ParsedArguments, _ terminal: Terminal) throws -> ServerAddress {
+        guard let name = arguments.text("remote") else {
+            return try ServerAddress.find(try Surroundings.configuration(arguments, terminal))
+        }
+        guard arguments.text("server") == nil else {
+            throw BerthError(.usage, "--remote and --server each name a server", field: "--remote", remedy: "give one")
+        }
+        return try RemoteFile(terminal.environment).find(name).address
     }
 
     /// The value as JSON, or the text.

@@ -5,7 +5,9 @@ import Database
 import Domain
 import Environments
 import Executions
+import HandOvers
 import Jobs
+import Onboarding
 import Presence
 import Replicas
 import Transport
@@ -35,6 +37,10 @@ struct ServerCore: Sendable {
     let hub: LateBinding<WorkerHub>
     let files: TaskFiles
     let bus: BusHouse
+    let handOvers: HandOverService
+    let handOverFiles: HandOverFiles
+    let handOverDesk: HandOverDesk
+    let setups: SetupService
     let followers: ExecutionFollowers
     let changes: ChangeTails
     let draining = Draining()
@@ -131,6 +137,19 @@ struct ServerCore: Sendable {
             .agentSessionChange, .agentSessionStop, .agentSessionRemove:
             try await agentSessionDo(context)
         case .agentSessionEvents: try await agentSessionEvents(context)
+        case .setupGet: try await setupGet(context)
+        case .setupBegin: try await setupBegin(context)
+        case .setupCheck: try await setupCheck(context)
+        case .handOverSend: try await handOverSend(context)
+        case .handOverPull: try await handOverPull(context)
+        case .handOverTake: try await handOverTake(context)
+        case .handOverList: try await handOverList(context)
+        case .handOverGet: try await handOverGet(context)
+        case .handOverMessage: try await handOverMessage(context)
+        case .handOverArchive: try await handOverArchive(context)
+        case .handOverDeliver: try await handOverDeliver(context)
+        case .workerHandOver: try await handOverFiles.fetch(context.request, context.parameter("handOverId"))
+        case .workerHandOverPut: try await handOverFiles.take(context.request, context.parameter("handOverId"))
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

@@ -82,6 +82,8 @@ struct EnvironmentLayout: Sendable {
     var credentialDirectory: String { cache + "/run" }
     /// Repositories on their way in. Not in the state directory, which a sandbox hides from Berth's own git as well.
     var uploadDirectory: String { cache + "/uploads" }
+    /// Packed workspaces on their way in and out.
+    var handOverDirectory: String { cache + "/hand-overs" }
     /// Results on their way out.
     var bundleDirectory: String { cache + "/bundles" }
 

@@ -11,6 +11,8 @@ struct EnvironmentServices: ChannelServices {
     let files: FileHouse
     let repositories: RepositoryHouse
     let processes: ProcessHouse
+    let handOvers: HandOverHouse
+    let logins: LoginChecks
 
     func start(_ request: ServiceRequest) async throws -> ServiceStart {
         if let call = try request.as(TerminalCreation.self) { return await answer { try await terminals.create(call) } }
@@ -28,6 +30,7 @@ struct EnvironmentServices: ChannelServices {
         }
         if let start = try await workspaces.start(request) { return start }
         if let start = try await work(request) { return start }
+        if let start = try await handOver(request) { return start }
         throw BerthError(.unsupported, "this worker has no service '\(request.name)'")
     }
 

@@ -21,7 +21,8 @@ struct ServerFiles: Sendable {
     func fetch(_ upload: UploadReference, to path: String) async throws {
         do {
             try await reaching("the repository cannot be fetched from the server") { endpoint in
-                try await fetch(upload, from: endpoint, to: path)
+                let url = HTTPURL(endpoint: endpoint, target: "/v1/worker/uploads/\(upload.id)")
+                try await fetch(upload.bytes, upload.sha256, from: url, to: path)
             }
         } catch {
             unlink(path)
@@ -29,8 +30,15 @@ struct ServerFiles: Sendable {
         }
     }
 
-    private func fetch(_ upload: UploadReference, from endpoint: HTTPEndpoint, to path: String) async throws {
-        let url = HTTPURL(endpoint: endpoint, target: "/v1/worker/uploads/\(upload.id)")
+    /// Brings a packed workspace into the file at `path`.
+    func fetch(_ id: HandOverID, _ bytes: Int64, _ sha256: String, to path: String) async throws {
+        try await reaching("the workspace cannot be fetched from the server") { endpoint in
+            let url = HTTPURL(endpoint: endpoint, target: "/v1/worker/hand-overs/\(id)/archive")
+            try await fetch(bytes, sha256, from: url, to: path)
+        }
+    }
+
+    private func fetch(_ bytes: Int64, _ sha256: String, from url: HTTPURL, to path: String) async throws {
         let response = try await client.send(HTTPClientRequest(.get, url, headers: headers))
         guard response.status == 200 else { throw try await Self.refusal(response) }
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
@@ -38,18 +46,28 @@ struct ServerFiles: Sendable {
         defer { close(file) }
         var digest = SHA256()
         while let chunk = try await response.body.next() {
-            guard digest.byteCount + Int64(chunk.count) <= upload.bytes else { throw Self.altered }
+            guard digest.byteCount + Int64(chunk.count) <= bytes else { throw Self.altered }
             digest.update(chunk)
             try Self.write(chunk, to: file)
         }
-        guard digest.byteCount == upload.bytes, Hex.encode(digest.digest) == upload.sha256 else { throw Self.altered }
+        guard digest.byteCount == bytes, Hex.encode(digest.digest) == sha256 else { throw Self.altered }
     }
 
     /// Gives the server an attempt's new commits. Repeating it changes nothing.
     func give(_ path: String, _ mark: BundleMark, of key: AttemptKey) async throws {
         let target = "/v1/worker/executions/\(key.executionID)/bundle?attempt=\(key.attempt)&sha256=\(mark.sha256)"
-        try await reaching("the new commits cannot be given to the server") { endpoint in
-            let body = HTTPClientRequest.Body.stream(length: Int(mark.bytes)) { writer in
+        try await give(path, bytes: mark.bytes, to: target, "the new commits cannot be given to the server")
+    }
+
+    /// Gives the server a packed workspace. Repeating it changes nothing.
+    func give(_ path: String, bytes: Int64, sha256: String, of id: HandOverID) async throws {
+        let target = "/v1/worker/hand-overs/\(id)/archive?sha256=\(sha256)"
+        try await give(path, bytes: bytes, to: target, "the workspace cannot be given to the server")
+    }
+
+    private func give(_ path: String, bytes: Int64, to target: String, _ what: String) async throws {
+        try await reaching(what) { endpoint in
+            let body = HTTPClientRequest.Body.stream(length: Int(bytes)) { writer in
                 let file = open(path, O_RDONLY | O_CLOEXEC)
                 guard file >= 0 else { throw Self.failure() }
                 defer { close(file) }

@@ -88,7 +88,9 @@ struct Worker: Sendable {
                 ssh: ssh,
                 files: files,
                 repositories: RepositoryHouse(services),
-                processes: ProcessHouse(services)
+                processes: ProcessHouse(services),
+                handOvers: HandOverHouse(services, runner: runner, terminals: terminals, sessions: sessions),
+                logins: LoginChecks(services: services, runner: runner)
             ),
             servers: servers,
             tokenFile: options.tokenFile,
@@ -100,7 +102,7 @@ struct Worker: Sendable {
     }
 
     /// The path that git's helper is called by.
-    private static var ownProgram: String {
+    static var ownProgram: String {
         guard let path = realpath("/proc/self/exe", nil) else { return "berth-worker" }
         defer { free(path) }
         return String(cString: path)

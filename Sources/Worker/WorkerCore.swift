@@ -113,6 +113,7 @@ actor WorkerCore {
     /// - Returns: nil when it is known already.
     func accept(_ assign: ServerMessage.Assign, isDocumented: Bool) async throws -> Attempt? {
         let key = try AttemptKey(wireID: assign.executionId, attempt: assign.attempt, isDocumented: isDocumented)
+        try await services.store.checkNotFrozen(assign.workspace?.workspaceID)
         guard attempts[key] == nil else { return nil }
         let order = try order(assign, key: key)
         // What is begun must find room for its end.

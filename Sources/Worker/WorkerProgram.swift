@@ -17,6 +17,7 @@ public enum WorkerProgram {
             let path = getenv(CredentialProgram.socketVariable).map { String(cString: $0) } ?? ""
             exit(CredentialProgram.run(operation: arguments.last ?? "", socketPath: path))
         case FileProgram.word: exit(FileProgram.run(Array(arguments.dropFirst())))
+        case "carriage": exit(CarriageProgram.run(Array(arguments.dropFirst())))
         case "--help", "-h":
             print(WorkerOptions.usage)
             exit(0)

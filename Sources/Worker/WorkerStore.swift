@@ -125,5 +125,6 @@ final class WorkerStore: Sendable {
         ),
         terminalMigration,
         sessionMigration,
+        frozenMigration,
     ]
 }

@@ -195,6 +195,8 @@ import Transport
                 .workspaceCreate, .workspaceRetry, .workspaceUnarchive, .workspaceDelete, .workspaceSync,
                 .workspaceVariableRemove, .workspaceRunStart, .workspaceRunStop, .workspaceArchive, .workspaceUpdate,
                 .workspaceVariablesSet,
+                .handOverSend, .handOverPull, .handOverTake, .handOverMessage, .handOverDeliver,
+                .setupBegin, .setupCheck,
             ]
             let others = Set(refused).subtracting(excused)
             #expect(others.allSatisfy { ["vm", "cl"].contains($0.rawValue.prefix(2)) }, "\(others)")

@@ -73,6 +73,11 @@ final class Installation: Sendable {
         )
     }
 
+    /// The same, from a list.
+    func starting(_ arguments: [String]) throws -> ChildProcess {
+        try ChildProcess(prefix + [ProgramLocation.path("berth")] + arguments, environment: environment)
+    }
+
     /// The JSON that a command with `--json` prints; one value.
     func json(_ arguments: String...) async throws -> JSONValue {
         let result = try await TestSupport.run(

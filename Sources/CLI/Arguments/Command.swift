@@ -20,6 +20,7 @@ struct Command: Sendable {
     static let common: [Option] = [
         .flag("json", "Print JSON, for programs."),
         .value("server", "URL", "Address of the server, several with commas; default: the data directory's."),
+        .value("remote", "NAME", "A server that you have logged in to, in place of --server."),
         .flag("help", short: "h", "Show this help."),
     ]
 

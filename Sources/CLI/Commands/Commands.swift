@@ -9,6 +9,7 @@ enum Commands {
         + QuotaCommands.all
         + TerminalCommands.all + SessionCommands.all + SSHCommands.all
         + WorkspaceCommands.all + FileCommands.all + GitCommands.all + ProcessCommands.all + PresenceCommands.all
+        + HandOverCommands.all + RemoteCommands.all + [SetupCommand.command]
         + JobCommands.all + KeyCommands.all + BusCommands.all
         + [
             ChangesCommand.command, StatusCommand.command, ServersCommand.command, DoctorCommand.command,

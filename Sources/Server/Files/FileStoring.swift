@@ -12,6 +12,8 @@ protocol FileStoring: Sendable {
     /// The file, or the part that is asked for, as an answer; nil where there is no such file.
     /// - Parameter sha256: of its bytes, which then names them to caches and to clients that fetch the rest of a file.
     func response(_ name: String, sha256: String?) async throws -> HTTPResponse?
+    /// The file, open for reading; nil where there is no such file.
+    func read(_ name: String) async throws -> LocalFile?
     func remove(_ name: String) async throws
     /// Removes what killed servers left. Returns the names of complete files of this machine.
     func sweep(at now: Timestamp) async throws -> [String]
@@ -22,4 +24,5 @@ protocol FileStoring: Sendable {
 extension FileStore: FileStoring {
     func sweep(at now: Timestamp) async throws -> [String] { sweepParts() }
     func tidy(at now: Timestamp) {}
+    func read(_ name: String) async throws -> LocalFile? { try LocalFile(path: path(name)) }
 }

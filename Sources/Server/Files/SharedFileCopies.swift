@@ -40,6 +40,13 @@ struct SharedFileCopies: FileStoring {
         return try copies.response(copy, sha256: sha256)
     }
 
+    func read(_ name: String) async throws -> LocalFile? {
+        guard try await response(name, sha256: nil) != nil, let file = try await shared.find(name, in: area) else {
+            return nil
+        }
+        return try LocalFile(path: copies.path(Self.copy(name, file.sha256)))
+    }
+
     func remove(_ name: String) async throws {
         let file = try await shared.find(name, in: area)
         try await shared.remove(name, in: area)

@@ -13,6 +13,7 @@ final class WorkerHub: Sendable {
     let workers: WorkerService
     let tokens: WorkerTokens
     let files: TaskFiles
+    let handOvers: HandOverFiles
     let metrics: Metrics
     /// TCP connections through one worker at a time.
     let maximumChannels: Int
@@ -25,6 +26,7 @@ final class WorkerHub: Sendable {
         workers: WorkerService,
         tokens: WorkerTokens,
         files: TaskFiles,
+        handOvers: HandOverFiles,
         metrics: Metrics,
         maximumChannels: Int,
         reach: EgressReach = EgressReach(),
@@ -33,6 +35,7 @@ final class WorkerHub: Sendable {
         self.workers = workers
         self.tokens = tokens
         self.files = files
+        self.handOvers = handOvers
         self.metrics = metrics
         self.maximumChannels = maximumChannels
         self.reach = reach
@@ -56,6 +59,8 @@ final class WorkerHub: Sendable {
         return switch place.route.id {
         case .workerUpload: try await files.fetch(request, upload: parameters["uploadId"] ?? "")
         case .workerBundle: try await files.take(request, execution: parameters["executionId"] ?? "")
+        case .workerHandOver: try await handOvers.fetch(request, parameters["handOverId"] ?? "")
+        case .workerHandOverPut: try await handOvers.take(request, parameters["handOverId"] ?? "")
         default: try await accept(request)
         }
     }

@@ -8,6 +8,7 @@ import Environments
 import EventLoop
 import Executions
 import Jobs
+import Onboarding
 import OpenSSL
 import Providers
 import Replicas
@@ -134,11 +135,25 @@ struct Composition: Sendable {
             time: time,
             log: log
         )
+        let handOverFiles = HandOverFiles(
+            handOvers: handOvers(configuration, database, feed, sealer, ids: ids, time: time),
+            tokens: tokens,
+            spool: try self.files(
+                "hand-overs",
+                at: directory.handOversPath,
+                configuration,
+                database,
+                ids: ids,
+                time: time
+            ),
+            ids: ids
+        )
         hub.bind(
             WorkerHub(
                 workers: workers,
                 tokens: tokens,
                 files: files,
+                handOvers: handOverFiles,
                 metrics: metrics,
                 maximumChannels: configuration.maximumWorkerChannels,
                 reach: try configuration.egressReach,
@@ -182,6 +197,10 @@ struct Composition: Sendable {
                 randomness: randomness,
                 log: log
             ),
+            handOvers: handOverFiles.handOvers,
+            handOverFiles: handOverFiles,
+            handOverDesk: HandOverDesk(loop: loops[0]),
+            setups: SetupService(database: database, feed: feed, time: time),
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
             changes: ChangeTails(feed)
         )
@@ -270,6 +289,7 @@ struct Composition: Sendable {
         group.addTask { [self] in try await keeping("changes") { try await retention.run() } }
         addBus(to: &group) { [self] name, loop in try await keeping(name, loop) }
         group.addTask { [self] in try await keeping("files") { try await core.files.run() } }
+        group.addTask { [self] in try await keeping("hand-overs") { try await core.runHandOvers() } }
         addJobs(to: &group)
         addWorkspaces(to: &group)
     }

@@ -13,6 +13,7 @@ public struct DataDirectory: Sendable {
     var outputPath: String { path + "/output" }
     var uploadsPath: String { path + "/uploads" }
     var bundlesPath: String { path + "/bundles" }
+    var handOversPath: String { path + "/hand-overs" }
     var environmentsPath: String { path + "/environments" }
     private var replicaIDPath: String { path + "/replica-id" }
     var masterKeyPath: String { path + "/master.key" }

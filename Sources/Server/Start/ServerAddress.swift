@@ -12,6 +12,13 @@ public struct ServerAddress: Sendable {
     /// PEM file of the authorities to trust instead of the system's.
     public var caFile: String?
 
+    public init(url: String, key: Secret<String>?, pins: [KeyPin] = [], caFile: String? = nil) {
+        self.url = url
+        self.key = key
+        self.pins = pins
+        self.caFile = caFile
+    }
+
     /// What the CLI reads: the server's own note in its data directory.
     struct Note: Codable {
         var url: String

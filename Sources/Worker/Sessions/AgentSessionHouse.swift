@@ -108,6 +108,7 @@ extension AgentSessionHouse {
     }
 
     func create(_ wish: SessionCreation) async throws -> AgentSession {
+        try await services.store.checkNotFrozen(wish.workspaceId)
         // Repeated, it tells of the one that there is.
         if let known = sessions[wish.id] { return known.record.view }
         let present = sessions(in: wish.workspaceId).map(\.record).filter { !$0.isStopped }

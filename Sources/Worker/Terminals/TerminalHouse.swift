@@ -1,6 +1,7 @@
 internal import Base
 internal import Domain
 internal import EventLoop
+internal import FoundationEssentials
 internal import HolderProtocol
 internal import OutputStore
 internal import Relay
@@ -83,6 +84,24 @@ actor TerminalHouse {
         terminals.values.sorted { ($0.record.createdAt, $0.record.id) < ($1.record.createdAt, $1.record.id) }
     }
 
+    /// A terminal that has ended, with the scrollback that lies at a path of the same file system.
+    func replace(_ record: TerminalRecord, scrollback: String) async throws {
+        if let known = terminals[record.id] {
+            guard known.hasEnded else { return }
+            known.dismiss()
+        }
+        let target = path(of: record.id)
+        if FileManager.default.fileExists(atPath: scrollback) {
+            try? FileManager.default.removeItem(atPath: target)
+            try FileManager.default.moveItem(atPath: scrollback, toPath: target)
+        }
+        terminals[record.id] = Terminal(record, scrollback: try Scrollback(path: target), loop: services.loop)
+        try await services.store.put(record)
+    }
+
+    /// Oldest first.
+    func terminals(of workspace: WorkspaceID) -> [Terminal] { inOrder.filter { $0.record.workspaceId == workspace } }
+
     private func terminal(_ id: TerminalID) throws(BerthError) -> Terminal {
         guard let terminal = terminals[id] else {
             throw BerthError(.notFound, "there is no terminal '\(id)' in this environment", field: "terminalId")
@@ -94,6 +113,7 @@ actor TerminalHouse {
 // Lives.
 extension TerminalHouse {
     func create(_ wish: TerminalCreation) async throws -> TerminalStatus {
+        try await services.store.checkNotFrozen(wish.workspaceId)
         // Repeated, it tells of the one that there is.
         if let known = terminals[wish.id] { return known.status }
         guard terminals.values.count(where: { !$0.hasEnded }) < Self.maximumLiving else {
