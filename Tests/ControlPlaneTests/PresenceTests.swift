@@ -1,4 +1,5 @@
 import Base
+import Database
 import Domain
 import Environments
 import Presence
