@@ -221,15 +221,18 @@ import Transport
 
     @Test func `by TLS too a run goes on, with a server that its worker knows from the first one alone`() async throws {
         try await ReplicaInstallation.with(isSecure: true) { setup in
-            let first = try await setup.serve("first")
-            // Once to learn a free port.
-            let earlier = try await setup.serve("second")
-            try await setup.end(earlier.process)
-            let second = try await setup.serve(
-                "second",
-                listen: "127.0.0.1:\(earlier.port)",
-                variables: ["BERTH_ADVERTISE": earlier.url]
-            )
+            // Each once to learn a free port.
+            func advertised(_ name: String) async throws -> ReplicaInstallation.Server {
+                let earlier = try await setup.serve(name)
+                try await setup.end(earlier.process)
+                return try await setup.serve(
+                    name,
+                    listen: "127.0.0.1:\(earlier.port)",
+                    variables: ["BERTH_ADVERTISE": earlier.url]
+                )
+            }
+            let second = try await advertised("second")
+            let first = try await advertised("first")
             #expect(second.url.hasPrefix("https://"))
             let file = setup.folder.file("written")
             let worker = try await setup.worker(
