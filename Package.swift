@@ -241,6 +241,13 @@ let package = Package(
             ["WorkspaceFiles", "WorkspaceCalls", "WorkspaceTypes", "WorkerProtocol"]
         ),
         tests("AgentProtocolTests", ["AgentProtocol", "Domain"]),
+        .testTarget(
+            name: "AgentSessionsTests",
+            dependencies: ["TestSupport", "Base", "AgentSessions", "Domain"],
+            path: "Tests/AgentSessionsTests",
+            exclude: ["Recorded"],
+            swiftSettings: strict
+        ),
         tests("BerthCoreTests", ["BerthCore", "AgentProtocol", "Domain", "Subprocess", "EventLoop", "WorkspaceTypes"]),
         tests(
             "WorkerTests",
