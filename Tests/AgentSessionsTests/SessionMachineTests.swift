@@ -249,9 +249,9 @@ import Testing
     }
 
     @Test(arguments: 0..<40)
-    func `whatever happens, a session can be stopped and used again`(seed: UInt64) throws {
+    func `whatever happens, a session can be stopped and used again`(seed: Int) throws {
         var bench = try working()
-        var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+        var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 | 1
         func draw(_ count: UInt64) -> UInt64 {
             state ^= state << 13
             state ^= state >> 7

@@ -8,6 +8,8 @@ struct AgentSessionScene: Sendable {
     let berth: Installation
     let workspace: String
     let requests: String
+    /// Answers for as long as the scene lasts.
+    private let model: ScriptedPeer
 
     /// - Parameters:
     ///   - steps: of the scripted model, as `model_endpoint.py` takes them.
@@ -40,7 +42,7 @@ struct AgentSessionScene: Sendable {
             #expect(made.status == 0, "\(made.errors)")
             let id = try await berth.json("ws", "ls")["items"]?.array?.first?["id"]?.string
             let workspace = try #require(id)
-            try await body(Self(berth: berth, workspace: workspace, requests: requests), server)
+            try await body(Self(berth: berth, workspace: workspace, requests: requests, model: model), server)
         }
     }
 

@@ -20,10 +20,11 @@ extension ServerCore {
     }
 
     func agentSessionCreate(_ context: RequestContext) async throws -> HTTPResponse {
+        let found = try await housed(context)
         let body: CreateAgentSession = try await context.body(limit: configuration.maximumBodyBytes)
         if let name = body.name { try Self.checkSessionName(name, field: "name") }
         if let workflow = body.workflow { try Self.checkSessionName(workflow, field: "workflow") }
-        let (workspace, link) = try await sessionLink(context, wakes: true)
+        let (workspace, link) = (found.workspace, try await channels(of: found))
         let id = ids.make(AgentSessionKind.self)
         var session = try await link.call(
             SessionCreation(
@@ -101,6 +102,7 @@ extension ServerCore {
 
     /// Everything that somebody does with a session.
     func agentSessionDo(_ context: RequestContext) async throws -> HTTPResponse {
+        let found = try await housed(context)
         var deed = SessionDeed.Deed()
         let limit = configuration.maximumBodyBytes
         var status = 202
@@ -126,7 +128,7 @@ extension ServerCore {
         case .agentSessionStop: deed.stop = ServiceDone()
         default: deed.remove = ServiceDone()
         }
-        let (workspace, link) = try await sessionLink(context, wakes: true)
+        let (workspace, link) = (found.workspace, try await channels(of: found))
         let known = try await session(context, workspace, link)
         let session = try await link.call(SessionDeed(id: known.id, deed), until: time.uptime + Self.callTime)
         return try Self.json(session, status: status)
