@@ -40,7 +40,7 @@ import Testing
             for event in Event.allCases {
                 var machine = HandOverMachine(state, side: .source, epoch: 7)
                 let wanted = Self.table[state]?[event]
-                do {
+                do throws(BerthError) {
                     try event.apply(&machine)
                     #expect(machine.state == wanted, "\(state) \(event)")
                     #expect(machine.epoch == (event == .take ? 8 : 7))
