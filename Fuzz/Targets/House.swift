@@ -123,7 +123,9 @@ struct House: Sendable {
     /// From within the loop: what is stored must be readable.
     func see(_ path: String) async {
         let answer = await answer(AskedRequest(method: "GET", path: path, key: key))
-        Fuzz.check(answer.status == 200, "\(path): \(answer.status) \(String(decoding: answer.body, as: UTF8.self))")
+        let text = String(decoding: answer.body, as: UTF8.self)
+        // A worker that states another digest than its bytes have makes them pass for damaged.
+        Fuzz.check(answer.status == 200 || text.contains("output_damaged"), "\(path): \(answer.status) \(text)")
     }
 
     /// nil: never answered, not even once it was cancelled, which it is after `patience` milliseconds.
