@@ -2,7 +2,7 @@ public import Base
 internal import Glibc
 
 /// Writes entries to an open file, one after the other.
-public struct EntryWriter {
+public struct EntryWriter: Sendable {
     public let file: CInt
 
     /// - Parameter file: stays the caller's.

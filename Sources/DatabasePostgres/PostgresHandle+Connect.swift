@@ -102,11 +102,11 @@ extension PostgresHandle {
             """
         switch role {
         case .writer:
-            // What writes finds its rows by their keys. The planner, which may have seen the table when it was empty, would
-            // read it all to change sixty rows, and compile the statement that does so.
+            // What writes finds its rows by their keys. The planner, which may have seen the table when it was small, would
+            // read it all to change sixty rows, and compile the statement that does so; so reading a row is dear.
             text += """
                 SET default_transaction_isolation = 'read committed'; SET enable_seqscan = off; SET enable_hashjoin = off;
-                SET enable_mergejoin = off; SET enable_bitmapscan = off; SET jit = off;
+                SET enable_mergejoin = off; SET enable_bitmapscan = off; SET cpu_tuple_cost = 1; SET jit = off;
                 """
         case .reader:
             text += "SET default_transaction_isolation = 'repeatable read'; SET default_transaction_read_only = on;"

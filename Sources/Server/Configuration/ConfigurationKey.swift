@@ -42,7 +42,7 @@ public struct ConfigurationKey: Sendable {
         self.isSecret = isSecret
     }
 
-    public static let all = general + handOvers + capacity + spares + workspaces + retries + http + bus + docker
+    public static let all = general + capacity + spares + workspaces + retries + http + bus + docker
 
     private static let general: [ConfigurationKey] = [
         .init("data", .path, ["BERTH_DATA"], "directory of everything the server keeps"),

@@ -95,7 +95,12 @@ actor TerminalHouse {
             try? FileManager.default.removeItem(atPath: target)
             try FileManager.default.moveItem(atPath: scrollback, toPath: target)
         }
-        terminals[record.id] = Terminal(record, scrollback: try Scrollback(path: target), loop: services.loop)
+        terminals[record.id] = Terminal(
+            record,
+            scrollback: try Scrollback(path: target),
+            times: times(of: record.id),
+            loop: services.loop
+        )
         try await services.store.put(record)
     }
 
