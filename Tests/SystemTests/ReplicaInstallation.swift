@@ -10,46 +10,30 @@ final class ReplicaInstallation: Sendable {
     struct Server: Sendable {
         let place: Installation
         let process: ChildProcess
-        /// `http://127.0.0.1:PORT`, or with `https`.
+        /// `http://127.0.0.1:PORT`
         let url: String
 
         var port: String { String(url.split(separator: ":").last ?? "") }
-        /// As a server that speaks TLS prints it.
-        var pin: String? {
-            String(decoding: process.standardError, as: UTF8.self).split(separator: "\n")
-                .first { $0.contains("berth shows the key ") }?.split(separator: " ").last.map(String.init)
-        }
         var key: String { get throws { try String(contentsOfFile: place.data + "/api-key", encoding: .utf8).trimmed } }
     }
 
     let folder: TemporaryDirectory
     let variables: [String: String]
-    /// The certificate of all servers, where they speak TLS.
-    let authority: String?
 
-    private init(_ database: Secret<String>, _ folder: TemporaryDirectory, isSecure: Bool) throws {
-        self.folder = folder
-        authority = isSecure ? folder.file("certificate.pem") : nil
-        var variables = [
+    private init(_ database: Secret<String>) throws {
+        folder = try TemporaryDirectory("replicas")
+        variables = [
             "BERTH_DATABASE": database.reveal(),
             "BERTH_MASTER_KEY": Hex.encode(SystemRandomness().bytes(32)),
             "BERTH_WORKER_TOKEN": Self.token,
         ]
-        if let authority {
-            variables["BERTH_TLS_CERTIFICATE"] = authority
-            variables["BERTH_TLS_KEY"] = folder.file("key.pem")
-            variables["BERTH_CA_FILE"] = authority
-        }
-        self.variables = variables
         try folder.write(Self.token, to: "token")
     }
 
-    static func with(isSecure: Bool = false, _ body: (ReplicaInstallation) async throws -> Void) async throws {
+    static func with(_ body: (ReplicaInstallation) async throws -> Void) async throws {
         let cluster = try await PostgresCluster.shared()
         try await cluster.withDatabase(migrated: false) { name in
-            let folder = try TemporaryDirectory("replicas")
-            if isSecure { try await TLSInstallation.makeCertificate(in: folder.path) }
-            try await body(try ReplicaInstallation(cluster.url(name), folder, isSecure: isSecure))
+            try await body(try ReplicaInstallation(cluster.url(name)))
         }
     }
 
@@ -64,11 +48,7 @@ final class ReplicaInstallation: Sendable {
     }
 
     /// A worker on its own that is told of servers in this order. Its agent is `script`, which gets the task as `$task`.
-    func worker(
-        _ servers: [Server],
-        agent script: String,
-        variables: [String: String] = [:]
-    ) async throws -> ChildProcess {
+    func worker(_ servers: [Server], agent script: String) async throws -> ChildProcess {
         try folder.write(
             """
             #!/bin/sh
@@ -91,7 +71,7 @@ final class ReplicaInstallation: Sendable {
             ],
             environment: ChildProcess.plainEnvironment.merging([
                 "PATH": path, "BERTH_SERVER": servers.map(\.url).joined(separator: ","),
-            ]) { $1 }.merging(variables) { $1 }
+            ]) { $1 }
         )
         _ = try await worker.line(containing: "link up", on: .stderr)
         return worker
@@ -104,7 +84,7 @@ final class ReplicaInstallation: Sendable {
             environment: ChildProcess.plainEnvironment.merging([
                 "BERTH_DATA": folder.file("elsewhere"), "BERTH_API_KEY": try servers[0].key, "NO_COLOR": "1",
                 "BERTH_SERVER": servers.map(\.url).joined(separator: ","),
-            ]) { $1 }.merging(authority.map { ["BERTH_CA_FILE": $0] } ?? [:]) { $1 }
+            ]) { $1 }
         )
     }
 
@@ -112,11 +92,8 @@ final class ReplicaInstallation: Sendable {
     func fetch(_ path: String, _ body: String? = nil, method: String? = nil, at server: Server) async throws -> String {
         let sending = body.map { ["-H", "Content-Type: application/json", "--data-binary", $0] } ?? []
         let method = method.map { ["-X", $0] } ?? []
-        let trust = authority.map { ["--cacert", $0] } ?? []
         return try await check(
-            ["curl", "-sS", "-H", "Authorization: Bearer \(try server.key)"] + trust + method + sending + [
-                server.url + path
-            ]
+            ["curl", "-sS", "-H", "Authorization: Bearer \(try server.key)"] + method + sending + [server.url + path]
         )
     }
 

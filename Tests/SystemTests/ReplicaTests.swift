@@ -219,39 +219,6 @@ import Transport
         }
     }
 
-    @Test func `by TLS too a run goes on, with a server that its worker knows from the first one alone`() async throws {
-        try await ReplicaInstallation.with(isSecure: true) { setup in
-            // Each once to learn a free port.
-            func advertised(_ name: String) async throws -> ReplicaInstallation.Server {
-                let earlier = try await setup.serve(name)
-                try await setup.end(earlier.process)
-                return try await setup.serve(
-                    name,
-                    listen: "127.0.0.1:\(earlier.port)",
-                    variables: ["BERTH_ADVERTISE": earlier.url]
-                )
-            }
-            let second = try await advertised("second")
-            let first = try await advertised("first")
-            #expect(second.url.hasPrefix("https://"))
-            let file = setup.folder.file("written")
-            let worker = try await setup.worker(
-                [first],
-                agent: Self.counting(3000, in: file),
-                variables: ["BERTH_SERVER_PIN": try #require(first.pin)]
-            )
-            let id = try await setup.run("count", at: second)
-            let viewer = try setup.starting("logs", "-f", "--raw", id, at: [second])
-            _ = try await viewer.line(containing: "\"n\":000500")
-            first.process.signal(9)
-            _ = try await first.process.exit()
-            _ = try await second.process.line(containing: "worker connected", on: .stderr, within: .seconds(60))
-            #expect(try await viewer.exit(within: .seconds(90)) == 0)
-            try await Self.check(id, setup, second, file: file, lines: 3000)
-            try await setup.end(worker, second.process)
-        }
-    }
-
     @Test func `a server that is frozen past its lease loses its workers and takes nothing back from them`()
         async throws
     {
