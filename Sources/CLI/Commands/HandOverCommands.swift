@@ -3,6 +3,7 @@ import Base
 import Client
 import Domain
 import EventLoop
+import Server
 import Transport
 
 /// `ws send`, `ws pull`, `ws take`, `ws hand-overs`.
@@ -227,7 +228,7 @@ enum HandOverCommands {
     private static func text(_ done: HandOver, _ name: String) -> String {
         guard done.state.isSettled else { return "\(name): \(done.stage); see 'berth ws hand-overs'\n" }
         let place = done.side == .source ? "now at \(done.peerName)" : "now here, from \(done.peerName)"
-        var text = "\(name): \(place) (\(ParsedArguments.text(done.bytes ?? 0)) sent)\n"
+        var text = "\(name): \(place) (\(SizeText.text(done.bytes ?? 0)) sent)\n"
         for left in (done.summary?["leftBehind"]?.array ?? []).prefix(20) {
             text += "  stays, ignored: \(left.string ?? "")\n"
         }
