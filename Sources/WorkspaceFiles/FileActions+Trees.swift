@@ -20,6 +20,7 @@ extension FileActions {
 
     func upload(_ path: String) throws {
         try tree.makeDirectories(path)
+        _ = try tree.directory(try tree.place(path, follows: true))
         var unpacker = TreeUnpacker(tree, at: path)
         while let bytes = try conversation.receive() { try unpacker.take(bytes) }
         try unpacker.finish()

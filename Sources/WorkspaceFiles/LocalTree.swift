@@ -1,4 +1,5 @@
 public import Base
+internal import Glibc
 public import WorkspaceCalls
 
 /// The same work on a directory of this machine, for the other end of a copy.
@@ -8,8 +9,8 @@ public enum LocalTree {
     public static func serve(_ action: FileAction, below root: String, socket: Int32) throws(BerthError) {
         do {
             try startThread {
-                let own = Handle(socket)
-                let conversation = FileConversation(socket: own.descriptor)
+                defer { close(socket) }
+                let conversation = FileConversation(socket: socket)
                 do {
                     try FileActions(tree: try WorkspaceTree(root), conversation: conversation).perform(action)
                 } catch is FileConversation.Gone {

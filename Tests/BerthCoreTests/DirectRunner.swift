@@ -25,6 +25,9 @@ final class DirectRunner: ProcessRunner {
             process.signal(9)
             throw BerthError(.timedOut, "\(command.arguments) took too long")
         }
+        guard process.standardOutput.count <= command.outputLimit else {
+            throw BerthError(.tooLarge, "a program wrote more than \(command.outputLimit) bytes")
+        }
         return ProcessResult(
             end: status > 128 ? .signalled(status - 128) : .exited(status),
             output: process.standardOutput,
