@@ -48,5 +48,5 @@ public actor InputWriter {
         watched.closeSoon()
     }
 
-    isolated deinit { close() }
+    deinit { if !isClosed { watched.closeSoon() } }
 }
