@@ -14,7 +14,7 @@ extension FileActions {
             // The caller's end of the stream is its end of interest.
             var polled = [
                 pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: 0, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: conversation.socket, events: Int16(POLLIN), revents: 0),
             ]
             guard poll(&polled, 2, -1) >= 0 || errno == EINTR else { return }
             if polled[1].revents != 0 { return }

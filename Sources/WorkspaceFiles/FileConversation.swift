@@ -5,7 +5,7 @@ internal import WorkspaceTypes
 
 /// The program's side of a request's stream, on one blocking socket.
 final class FileConversation {
-    private let socket: CInt
+    let socket: CInt
     private var parser = BulkFrame.Parser()
     private var buffer = [UInt8](repeating: 0, count: 128 << 10)
 

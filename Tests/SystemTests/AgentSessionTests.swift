@@ -57,7 +57,7 @@ import Testing
     @Test func `an interrupt ends the turn and keeps the queue; a message is withdrawn`() async throws {
         let steps = "[\(Self.wait),{\"text\":\"second\"},{\"text\":\"fourth\"}]"
         try await AgentSessionScene.with(steps) { scene, _ in
-            try await scene.session("start", "--detach", "--mode", "bypassPermissions")
+            try await scene.session("start", "--detach", "--permission-mode", "bypassPermissions")
             let watch = try scene.watch("claude")
             try await scene.session("send", "claude", "first")
             _ = try await watch.line(containing: #""type":"toolCall""#)
@@ -84,7 +84,7 @@ import Testing
         let steps = "[{\"text\":\"I keep it in mind.\"},\(Self.wait),{\"text\":\"I remember.\"}]"
         try await AgentSessionScene.with(steps, provider: provider) { scene, server in
             let berth = scene.berth
-            try await scene.session("start", "--detach", "--mode", "bypassPermissions")
+            try await scene.session("start", "--detach", "--permission-mode", "bypassPermissions")
             try await scene.session("send", "claude", "the word is heron", "--wait")
             let watch = try scene.watch("claude")
             try await scene.session("send", "claude", "work")
@@ -181,7 +181,7 @@ import Testing
             let cases: [([String], Int32, String)] = [
                 (["start", "--agent", "acp", "-d"], 64, "needs a command"),
                 (["start", "--agent", "acp", "-d", "--", "/no/such/agent"], 69, "/no/such/agent"),
-                (["start", "--agent", "codex", "--mode", "plan", "-d"], 69, "no permission mode 'plan'"),
+                (["start", "--agent", "codex", "--permission-mode", "plan", "-d"], 69, "no permission mode 'plan'"),
                 (["start", "--name", "A B", "-d"], 64, "no name"),
                 (["send", "nobody", "x"], 66, "no agent session 'nobody'"),
                 (["attach", "nobody"], 66, "no agent session 'nobody'"),

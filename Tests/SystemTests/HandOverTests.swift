@@ -138,7 +138,7 @@ import Testing
             #expect(bad.status == 66)
             let unknown = try await berths.desktop.berth("ws", "send", id, "--to", "moon")
             #expect(unknown.status == 66 && unknown.errors.contains("berth login"), "\(unknown.errors)")
-            let keys = try await berths.cloud.json("keys", "create", "--name", "short")
+            let keys = try await berths.cloud.json("key", "create", "--name", "short")
             let key = try #require(keys["token"]?.string)
             let port = try TwoBerths.port(of: berths.cloud)
             let login = try await berths.desktop.berth(
@@ -150,7 +150,7 @@ import Testing
                 input: key
             )
             #expect(login.status == 0, "\(login.errors)")
-            let revoked = try await berths.cloud.berth("keys", "revoke", keys["key"]?["id"]?.string ?? "")
+            let revoked = try await berths.cloud.berth("key", "revoke", keys["key"]?["id"]?.string ?? "")
             #expect(revoked.status == 0, "\(revoked.errors)")
             let expired = try await berths.desktop.berth("ws", "send", id, "--to", "expired")
             #expect(expired.status == 77 && expired.errors.contains("log in again"), "\(expired.errors)")

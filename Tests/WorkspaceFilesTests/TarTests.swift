@@ -11,7 +11,7 @@ import WorkspaceFiles
     @Test func `tar reads what is written`() async throws {
         let folder = try TemporaryDirectory("tar")
         let members: [(TarMember, [UInt8])] = [
-            (TarMember(path: Array("d".utf8), kind: .directory, size: 0, mode: 0o755, modifiedAt: 1), []),
+            (TarMember(path: Array("d/".utf8), kind: .directory, size: 0, mode: 0o755, modifiedAt: 1), []),
             (TarMember(path: Array("d/a".utf8), kind: .file, size: 3, mode: 0o644, modifiedAt: 2), Array("abc".utf8)),
             (TarMember(path: Array(Self.long.utf8), kind: .file, size: 1, mode: 0o600, modifiedAt: 3), Array("x".utf8)),
             (

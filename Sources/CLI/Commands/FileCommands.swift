@@ -78,13 +78,13 @@ enum FileCommands {
             .value("if-match", "ETAG", "Only if its entity tag (file stat) is this one."),
             .flag("new", "Only if it is not there yet."),
             .flag("parents", short: "p", "Make the directories above it."),
-            .value("mode", "OCTAL", "Permission bits of a new file; default 644."),
+            .value("bits", "OCTAL", "Permission bits of a new file; default 644."),
         ],
         examples: [Example(line: "berth file put fix-login notes.md <notes.md", about: "New, or replaced at once")]
     ) { arguments, terminal in
         try await ServerSession.with(arguments, terminal) { session in
             var query: [(String, String)] = arguments.has("parents") ? [("parents", "true")] : []
-            if let mode = arguments.text("mode") { query.append(("mode", mode)) }
+            if let mode = arguments.text("bits") { query.append(("mode", mode)) }
             let entry = try await session.client.writeFile(
                 arguments.operands[1],
                 of: try await session.workspace(arguments.operands[0]),

@@ -42,7 +42,7 @@ enum SessionCommands {
         ],
         examples: [
             Example(line: "berth session start ws_… -p 'why is the test red?'", about: "A question for Claude"),
-            Example(line: "berth session start ws_… -a codex --mode acceptEdits", about: "Codex, editing freely"),
+            Example(line: "berth session start ws_… -a codex --permission-mode acceptEdits", about: "Codex, editing freely"),
             Example(line: "berth session start ws_… -a acp -- my-agent --stdio", about: "Another agent"),
         ],
         discussion: SessionScreen.keys
@@ -63,7 +63,7 @@ enum SessionCommands {
                         try Input.file(path, field: "--instructions")
                     },
                     model: arguments.text("model"),
-                    permissionMode: arguments.text("mode"),
+                    permissionMode: arguments.text("permission-mode"),
                     prompt: prompt,
                     requestTimeoutMs: try arguments.milliseconds("request-timeout")
                 )
@@ -77,7 +77,7 @@ enum SessionCommands {
     }
 
     static let mode = Option.value(
-        "mode",
+        "permission-mode",
         "MODE",
         "What it may do without asking: default (look), acceptEdits, plan or bypassPermissions (all).",
         choices: ["default", "acceptEdits", "plan", "bypassPermissions"]

@@ -93,6 +93,8 @@ actor TerminalHouse {
         let target = path(of: record.id)
         if FileManager.default.fileExists(atPath: scrollback) {
             try? FileManager.default.removeItem(atPath: target)
+            // The first terminal here may be one from elsewhere.
+            try EnvironmentLayout.make("\(services.layout.state)/terminals", mode: 0o700)
             try FileManager.default.moveItem(atPath: scrollback, toPath: target)
         }
         terminals[record.id] = Terminal(
