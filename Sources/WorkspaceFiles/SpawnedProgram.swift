@@ -1,14 +1,16 @@
 internal import Base
 internal import Glibc
 
-/// A program with this process's own rights, read as it writes.
+/// git with this process's own rights, read as it writes.
 enum SpawnedProgram {
     struct Status {
         var code: Int32
         var errors: [UInt8]
     }
 
-    /// - Parameter take: returns false when it wants no more; the program is then killed.
+    /// - Parameters:
+    ///   - arguments: `git` and its own.
+    ///   - take: returns false when it wants no more; the program is then killed.
     static func run(_ arguments: [String], in directory: PathBytes, _ take: (ArraySlice<UInt8>) -> Bool)
         throws(BerthError)
         -> Status
@@ -67,10 +69,10 @@ enum SpawnedProgram {
         posix_spawn_file_actions_adddup2(&actions, output[1], 1)
         posix_spawn_file_actions_adddup2(&actions, errors[1], 2)
         for descriptor in output + errors { posix_spawn_file_actions_addclose(&actions, descriptor) }
-        let words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+        // By git's own option: this process's directory is that of all its threads.
+        let place = [strdup("-C"), directory.withPath { strdup($0) }]
+        let words = [strdup(arguments[0])] + place + arguments.dropFirst().map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
-        // The directory is this process's own from here on: it does nothing else.
-        guard directory.withPath({ chdir($0) }) == 0 else { return errno }
         return posix_spawnp(&pid, arguments[0], &actions, nil, words, environ)
     }
 }

@@ -138,7 +138,7 @@ import Testing
             #expect(bad.status == 66)
             let unknown = try await berths.desktop.berth("ws", "send", id, "--to", "moon")
             #expect(unknown.status == 66 && unknown.errors.contains("berth login"), "\(unknown.errors)")
-            let keys = try await berths.cloud.json("key", "create", "--name", "short")
+            let keys = try await berths.cloud.json("key", "create", "short")
             let key = try #require(keys["token"]?.string)
             let port = try TwoBerths.port(of: berths.cloud)
             let login = try await berths.desktop.berth(

@@ -134,7 +134,7 @@ import Testing
                 (["open", "build", "--name", "A B"], 64, "no name for a terminal"),
                 (["open", "build", "--", "/no/such/program"], 64, "/no/such/program"),
                 (["open", "build", "--workdir", "/no/such/place"], 64, "/no/such/place"),
-                (["open", "build", "--workspace", "ws_../../etc"], 64, "ws_"),
+                (["open", "build", "--workspace", "ws_../../etc"], 66, "ws_"),
                 (["attach", "build", "x", "--from", "soon"], 64, "whole number"),
             ]
             for (arguments, status, words) in cases {

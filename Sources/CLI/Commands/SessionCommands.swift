@@ -42,7 +42,10 @@ enum SessionCommands {
         ],
         examples: [
             Example(line: "berth session start ws_… -p 'why is the test red?'", about: "A question for Claude"),
-            Example(line: "berth session start ws_… -a codex --permission-mode acceptEdits", about: "Codex, editing freely"),
+            Example(
+                line: "berth session start ws_… -a codex --permission-mode acceptEdits",
+                about: "Codex, editing freely"
+            ),
             Example(line: "berth session start ws_… -a acp -- my-agent --stdio", about: "Another agent"),
         ],
         discussion: SessionScreen.keys

@@ -173,17 +173,23 @@ enum SessionDeeds {
         operands: [SessionCommands.workspace, SessionCommands.session],
         options: [.value("model", short: "m", "NAME", "For the turns to come."), SessionCommands.mode],
         examples: [
-            Example(line: "berth session set ws_… claude --permission-mode acceptEdits", about: "Also in the middle of a turn")
+            Example(
+                line: "berth session set ws_… claude --permission-mode acceptEdits",
+                about: "Also in the middle of a turn"
+            )
         ]
     ) { arguments, terminal in
         guard arguments.text("model") != nil || arguments.text("permission-mode") != nil else {
-            throw BerthError(.usage, "nothing is to be changed", remedy: "give --permission-model or --permission-mode")
+            throw BerthError(.usage, "nothing is to be changed", remedy: "give --model or --permission-mode")
         }
         return try await ServerSession.with(arguments, terminal) { server in
             let session: AgentSession = try await server.client.call(
                 .agentSessionChange,
                 path: SessionCommands.path(arguments),
-                body: ChangeAgentSession(model: arguments.text("model"), permissionMode: arguments.text("permission-mode"))
+                body: ChangeAgentSession(
+                    model: arguments.text("model"),
+                    permissionMode: arguments.text("permission-mode")
+                )
             )
             try server.print(session) {
                 "\(session.name): \(session.model ?? "its own model"), \(session.permissionMode)\n"
