@@ -63,6 +63,39 @@ import Workspaces
         return try await plane.workspaces.get(id, organization: plane.organization, visibleTo: plane.user)
     }
 
+    @Test(arguments: Custody.allCases)
+    func `only the server that owns a workspace changes it`(_ custody: Custody) async throws {
+        try await ControlPlane.with(runs: false) { plane in
+            let made = try await plane.workspaces.create(try await wish(plane)).workspace
+            _ = try await follow(plane, made.id, plane.ids.make(), .completed)
+            let held: SQL = "UPDATE workspaces SET custody = $2 WHERE id = $1"
+            _ = try await plane.database.write { try $0.run(held, made.id, custody.rawValue) }
+            var rename = WorkspaceEdit()
+            rename.name = "other"
+            let wanted = rename
+            let changes: [@Sendable () async throws -> WorkspaceRecord] = [
+                { try await plane.workspaces.edit(made.id, organization: plane.organization, wanted, by: plane.user) },
+                {
+                    try await plane.workspaces.archive(
+                        made.id,
+                        organization: plane.organization,
+                        by: plane.user,
+                        visibleTo: plane.user
+                    )
+                },
+            ]
+            for change in changes {
+                if custody == .owned {
+                    _ = try await change()
+                } else {
+                    let error = await #expect(throws: BerthError.self) { _ = try await change() }
+                    #expect(error?.code == .conflict)
+                    #expect(error?.remedy != nil)
+                }
+            }
+        }
+    }
+
     @Test func `a workspace is ready with the end of its set-up, and not before`() async throws {
         try await ControlPlane.with(runs: false) { plane in
             let made = try await plane.workspaces.create(try await wish(plane)).workspace

@@ -35,6 +35,7 @@ extension WorkspaceService {
                 guard let row = try transaction.first(WorkspaceStore.byID, id, organization) else {
                     throw Self.unknown(id)
                 }
+                try Self.checkOwned(id, organization, in: transaction)
                 let record = try WorkspaceStore.record(row)
                 if let name = edit.name, name != record.name,
                     try transaction.first(WorkspaceStore.nameIsTaken, organization, record.ownerID, name) != nil

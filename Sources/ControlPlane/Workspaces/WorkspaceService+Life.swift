@@ -174,6 +174,7 @@ extension WorkspaceService {
                 guard let row = try transaction.first(WorkspaceStore.byID, id, organization) else {
                     throw Self.unknown(id)
                 }
+                if actor != nil { try Self.checkOwned(id, organization, in: transaction) }
                 let record = try WorkspaceStore.record(row)
                 let before = WorkspaceStore.machine(record)
                 var change = Change(machine: before, initialisation: record.initialisation, outcome: outcome)

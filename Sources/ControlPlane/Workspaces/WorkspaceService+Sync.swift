@@ -6,7 +6,8 @@ public import Domain
 enum WorkspaceSyncStore {
     static let due: SQL =
         WorkspaceStore.columns + """
-             WHERE sync_due_at <= $1 AND status = 'READY' AND deleted_at IS NULL ORDER BY sync_due_at, id LIMIT 100
+             WHERE sync_due_at <= $1 AND status = 'READY' AND custody = 'owned' AND deleted_at IS NULL
+            ORDER BY sync_due_at, id LIMIT 100
             """
     static let claim: SQL = """
         UPDATE workspaces SET sync_due_at = $3 WHERE id = $1 AND sync_due_at = $2

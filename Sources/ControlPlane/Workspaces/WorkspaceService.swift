@@ -34,6 +34,22 @@ public struct WorkspaceService: Sendable {
         WorkspaceStore.statements + WorkspaceVariableStore.statements + WorkspaceSyncStore.statements
     }
 
+    /// Only the server that owns a workspace changes it, and not while it is on its way.
+    static func checkOwned(_ id: WorkspaceID, _ organization: OrganizationID, in transaction: FeedTransaction) throws {
+        guard let row = try transaction.first(WorkspaceStore.custody, id, organization) else { throw unknown(id) }
+        switch try row.value("custody") as Custody {
+        case .owned: break
+        case .frozen, .arriving:
+            throw BerthError(.conflict, "the workspace is on its way", remedy: "see 'berth ws hand-overs'")
+        case .away, .orphaned:
+            throw BerthError(
+                .conflict,
+                "the workspace is not here any more: another server has it",
+                remedy: "change it there, or pull it: 'berth ws pull NAME --from REMOTE'"
+            )
+        }
+    }
+
     static func unknown(_ id: WorkspaceID) -> BerthError {
         BerthError(.notFound, "there is no workspace \(id)", remedy: "list them with 'berth ws ls'")
     }

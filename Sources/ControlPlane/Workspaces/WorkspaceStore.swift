@@ -47,6 +47,7 @@ enum WorkspaceStore {
                 AND (deleted_at IS NULL OR (CAST($6 AS INTEGER) = 1 AND removed_at IS NULL))
             ORDER BY id DESC LIMIT $5
             """
+    static let custody: SQL = "SELECT custody FROM workspaces WHERE id = $1 AND organization_id = $2"
     static let nameIsTaken: SQL = """
         SELECT id FROM workspaces WHERE organization_id = $1 AND owner_id = $2 AND name = $3 AND deleted_at IS NULL
         """
@@ -101,8 +102,8 @@ enum WorkspaceStore {
 
     /// For the test that prepares every statement.
     static let statements = [
-        repositoryByURL, repositoryByID, repositoryList, repositoryInsert, byID, byName, list, nameIsTaken, sameBranch,
-        sameDirectory, insert, update, edit, remove, credentials, overdue, postpone,
+        repositoryByURL, repositoryByID, repositoryList, repositoryInsert, byID, byName, list, custody, nameIsTaken,
+        sameBranch, sameDirectory, insert, update, edit, remove, credentials, overdue, postpone,
     ]
 
     static func repository(_ row: Row) throws -> RepositoryRecord {
