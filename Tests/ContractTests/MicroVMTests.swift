@@ -130,7 +130,7 @@ import Testing
             var request = fixture.request(Self.limits)
             request.network = try NetworkPolicy(.none, hostPorts: [open.port])
             let inside = try await fixture.inside(try await fixture.started(request))
-            #expect(try await inside.sh("curl -s -m 10 http://127.0.0.1:\(open.port)/") == "hello")
+            #expect(try await inside.sh("curl -s -m 60 http://127.0.0.1:\(open.port)/") == "hello")
             #expect(try await inside.fails("curl -s -m 3 http://127.0.0.1:\(closed.port)/"))
             #expect(try await inside.sh("ls /sys/class/net") == "lo")
         }

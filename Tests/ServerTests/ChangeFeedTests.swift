@@ -197,6 +197,8 @@ import Transport
                 .workspaceVariablesSet,
                 .handOverSend, .handOverPull, .handOverTake, .handOverMessage, .handOverDeliver,
                 .setupBegin, .setupCheck,
+                .agentSessionCreate, .agentSessionSend, .agentSessionWithdraw, .agentSessionAnswer,
+                .agentSessionInterrupt, .agentSessionChange, .agentSessionStop, .agentSessionRemove,
             ]
             let others = Set(refused).subtracting(excused)
             #expect(others.allSatisfy { ["vm", "cl"].contains($0.rawValue.prefix(2)) }, "\(others)")
