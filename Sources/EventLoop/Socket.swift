@@ -194,6 +194,21 @@ public final class Socket: @unchecked Sendable {
 
     public static var closedError: BerthError { BerthError(.network, "the connection is closed", isRetryable: true) }
 
+    /// Ends for an error of the connection, after what had come before it: who refuses a request without reading it to
+    /// its end resets the connection, and the answer lies here unread.
+    private func breakOff(_ number: CInt) {
+        if isOpen, wantsInput, !inputEnded, ending != .lingering {
+            let buffer = loop.readBuffer
+            // Nothing more is no end of the input here: the error has been taken from the descriptor.
+            let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+            if count > 0 {
+                loop.meter.received(count)
+                delegate?.socketReceived(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            }
+        }
+        if isOpen { end(BerthError(errno: number, "the connection broke")) }
+    }
+
     private func sendQueued() {
         guard isOpen else { return }
         let waiting = isBlocked ? output.count : 0
@@ -213,7 +228,7 @@ public final class Socket: @unchecked Sendable {
                 }
                 break
             } else if errno != EINTR {
-                return end(BerthError(errno: errno, "the connection broke"))
+                return breakOff(errno)
             }
         }
         if output.count == 0, isBlocked {
@@ -357,7 +372,7 @@ extension Socket: PollTarget {
         if readiness.error != 0 {
             // libuv reports any trouble as EBADF; the socket knows better.
             let error = pendingError
-            return end(BerthError(errno: error == 0 ? readiness.error : error, "the connection broke"))
+            return breakOff(error == 0 ? readiness.error : error)
         }
         if readiness.isWritable { sendQueued() }
         if readiness.isReadable, isOpen, wantsInput { readOnce() }

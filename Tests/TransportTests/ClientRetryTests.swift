@@ -36,6 +36,23 @@ import Testing
         }
     }
 
+    /// Who refuses a request by its head resets the connection when more of the body comes.
+    @Test func `an answer that came before a reset is an answer`() async throws {
+        try await withLoop { loop in
+            let server = try await ScriptedServer(on: loop) { connection in
+                guard connection.heads == 1, !connection.isAnswered else { return }
+                connection.isAnswered = true
+                Array("HTTP/1.1 412 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".utf8).withUnsafeBytes {
+                    connection.socket.writeThrough($0)
+                }
+                connection.socket.reset()
+            }
+            let client = client(loop, retries: 0)
+            for _ in 1...20 { try await expect(412, of: client, .init(.put, server.url(), body: .bytes([1]))) }
+            await client.close()
+        }
+    }
+
     @Test func `what may not be repeated is not, unless the server knows it again`() async throws {
         try await withLoop { loop in
             let server = try await ScriptedServer(on: loop) { connection in
