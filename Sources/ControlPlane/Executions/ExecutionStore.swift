@@ -221,11 +221,14 @@ enum ExecutionStore {
         WHERE a.execution_id = $1 AND a.organization_id = $2 ORDER BY a.attempt
         """
     static let anyQueued: SQL = "SELECT 1 AS found FROM executions WHERE state = 'queued' LIMIT 1"
-    /// What is held by workers that were connected to one server last.
+    /// What is held by workers that were connected to one server last, and whether their environment's incarnation is over.
     static let held: SQL = """
-        SELECT e.id, e.organization_id, e.attempt, a.worker_id, w.connection FROM executions e
+        SELECT e.id, e.organization_id, e.attempt, a.worker_id, w.connection,
+            CASE WHEN a.instance < n.instance OR n.observed_state IN ('stopped', 'destroyed') THEN 1 ELSE 0 END AS is_over
+        FROM executions e
         JOIN execution_attempts a ON a.execution_id = e.id AND a.attempt = e.attempt
         JOIN workers w ON w.id = a.worker_id
+        LEFT JOIN environments n ON n.id = a.environment_id
         WHERE e.state IN ('assigned', 'running') AND e.ended_at IS NULL AND w.replica_id = $1 ORDER BY e.id
         """
     static let openIn: SQL = """
