@@ -43,9 +43,16 @@ public struct RouteMatcher: Sendable {
     }
 
     private struct Node {
-        var literals: [(text: [UInt8], node: Int)] = []
+        /// Which of `literals` go on from here.
+        var literals = 0..<0
         var parameter: Int?
         var places: [RoutePlace] = []
+    }
+
+    private struct Literal {
+        /// Where in `texts`.
+        var text: Range<Int>
+        var node: Int
     }
 
     /// Longer paths match nothing.
@@ -55,10 +62,13 @@ public struct RouteMatcher: Sendable {
 
     /// The root is the first.
     private let nodes: [Node]
+    private let literals: [Literal]
+    private let texts: [UInt8]
     public let places: [RoutePlace]
 
     public init(_ routes: [Route] = RouteTable.all) {
         var nodes = [Node()]
+        var following: [[(text: [UInt8], node: Int)]] = [[]]
         places = routes.enumerated().map { RoutePlace($1, number: $0) }
         for place in places {
             precondition(place.route.segments.count <= Self.maximumDepth, "the path of \(place.route.id) is too long")
@@ -66,7 +76,7 @@ public struct RouteMatcher: Sendable {
             for segment in place.route.segments {
                 let known =
                     switch segment {
-                    case .literal(let text): nodes[current].literals.first { $0.text == Array(text.utf8) }?.node
+                    case .literal(let text): following[current].first { $0.text == Array(text.utf8) }?.node
                     case .parameter: nodes[current].parameter
                     }
                 guard known == nil else {
@@ -74,15 +84,28 @@ public struct RouteMatcher: Sendable {
                     continue
                 }
                 nodes.append(Node())
+                following.append([])
                 switch segment {
-                case .literal(let text): nodes[current].literals.append((Array(text.utf8), nodes.count - 1))
+                case .literal(let text): following[current].append((Array(text.utf8), nodes.count - 1))
                 case .parameter: nodes[current].parameter = nodes.count - 1
                 }
                 current = nodes.count - 1
             }
             nodes[current].places.append(place)
         }
+        // All literals and their texts lie one behind the other, so that a search goes from array to array seldom.
+        var literals: [Literal] = []
+        var texts: [UInt8] = []
+        for (number, all) in following.enumerated() {
+            nodes[number].literals = literals.count..<(literals.count + all.count)
+            for (text, node) in all {
+                literals.append(Literal(text: texts.count..<(texts.count + text.count), node: node))
+                texts += text
+            }
+        }
         self.nodes = nodes
+        self.literals = literals
+        self.texts = texts
     }
 
     /// - Parameter path: still percent-encoded; its segments are compared decoded. A slash at the end adds an empty one.
@@ -167,11 +190,19 @@ public struct RouteMatcher: Sendable {
             return nil
         }
         let segment = UnsafeBufferPointer(rebasing: bytes[ranges[depth]])
-        for (text, next) in nodes[number].literals where text.elementsEqual(segment) {
-            let found = find(method, bytes, ranges, count, node: next, depth: depth + 1, &allowed)
+        for index in nodes[number].literals {
+            let literal = literals[index]
+            guard literal.text.count == segment.count, isText(literal.text, segment) else { continue }
+            let found = find(method, bytes, ranges, count, node: literal.node, depth: depth + 1, &allowed)
             if let found { return found }
         }
         guard let next = nodes[number].parameter else { return nil }
         return find(method, bytes, ranges, count, node: next, depth: depth + 1, &allowed)
+    }
+
+    private func isText(_ range: Range<Int>, _ segment: UnsafeBufferPointer<UInt8>) -> Bool {
+        texts.withUnsafeBufferPointer { texts in
+            segment.indices.allSatisfy { texts[range.lowerBound + $0] == segment[$0] }
+        }
     }
 }

@@ -16,6 +16,11 @@ public enum JSONText {
 
     private static func append(_ text: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
+        guard needsEscape(text) else {
+            bytes.append(contentsOf: text)
+            bytes.append(UInt8(ascii: "\""))
+            return
+        }
         // What needs no escape is copied in one piece.
         var copied = 0
         for index in text.indices where isEscaped(text[index]) {
@@ -25,6 +30,14 @@ public enum JSONText {
         }
         bytes.append(contentsOf: text[copied...])
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Looked at in one go, without a branch for each byte: almost no text has any.
+    @inline(__always)
+    static func needsEscape(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        var found: UInt8 = 0
+        for byte in text { found |= isEscaped(byte) ? 1 : 0 }
+        return found != 0
     }
 
     @inline(__always)

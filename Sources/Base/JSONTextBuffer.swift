@@ -47,13 +47,43 @@ struct JSONTextBuffer {
     mutating func append(_ number: Int64) {
         reserve(20)
         let (digits, first) = JSONText.decimal(number.magnitude)
-        if number < 0 { append(UInt8(ascii: "-")) }
-        for index in first..<20 { append(digits[index]) }
+        if number < 0 { put(UInt8(ascii: "-")) }
+        for index in first..<20 { put(digits[index]) }
+    }
+
+    /// A member's name with its quotes and colon, and a comma before it where it is not the first.
+    mutating func append(name: UnsafeBufferPointer<UInt8>, isFirst: Bool) {
+        reserve(name.count + 4)
+        if !isFirst { put(UInt8(ascii: ",")) }
+        put(UInt8(ascii: "\""))
+        put(name)
+        put(UInt8(ascii: "\""))
+        put(UInt8(ascii: ":"))
+    }
+
+    /// Where there is room already.
+    @inline(__always)
+    private mutating func put(_ byte: UInt8) {
+        base[count] = byte
+        count += 1
+    }
+
+    @inline(__always)
+    private mutating func put(_ bytes: UnsafeBufferPointer<UInt8>) {
+        guard let source = bytes.baseAddress else { return }
+        (base + count).initialize(from: source, count: bytes.count)
+        count += bytes.count
     }
 
     /// A quoted literal; returns whether anything in it had to be escaped.
     mutating func appendQuoted(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
         reserve(text.count + 2)
+        guard JSONText.needsEscape(text) else {
+            put(UInt8(ascii: "\""))
+            put(text)
+            put(UInt8(ascii: "\""))
+            return false
+        }
         append(UInt8(ascii: "\""))
         // What needs no escape is copied in one piece.
         var copied = 0

@@ -26,12 +26,8 @@ public struct JSONWriter: ~Copyable {
 
     /// - Parameter name: needs no escape.
     private mutating func begin(_ name: StaticString) {
-        if !isFirst { text.append(UInt8(ascii: ",")) }
+        name.withUTF8Buffer { text.append(name: $0, isFirst: isFirst) }
         isFirst = false
-        text.append(UInt8(ascii: "\""))
-        name.withUTF8Buffer { text.append($0) }
-        text.append(UInt8(ascii: "\""))
-        text.append(UInt8(ascii: ":"))
     }
 
     public mutating func member(_ name: StaticString, _ value: String?) {

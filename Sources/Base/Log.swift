@@ -72,21 +72,30 @@ public struct Log: Sendable {
         if isOn(.error) { write(.error, message, facts()) }
     }
 
+    /// As above for a line that is written very often: `facts` writes them one by one, without a list of them.
+    public func info(_ message: StaticString, writing facts: (inout LogLine) -> Void) {
+        if isOn(.info) { write(.info, message, facts) }
+    }
+
     private func write(_ level: LogLevel, _ message: StaticString, _ facts: Facts) {
-        var line: [UInt8] = []
-        line.reserveCapacity(256 + context.count)
-        Self.append(#"{"time":""#, to: &line)
-        time.now.append(to: &line)
-        Self.append(#"","level":""#, to: &line)
-        line.append(contentsOf: level.rawValue.utf8)
-        Self.append(#"","message":""#, to: &line)
-        Self.append(message, to: &line)
-        line.append(UInt8(ascii: "\""))
-        line.append(contentsOf: context)
-        Self.append(facts, to: &line)
-        line.append(UInt8(ascii: "}"))
-        line.append(UInt8(ascii: "\n"))
-        sink.write(line, level)
+        write(level, message) { line in Self.append(facts, to: &line.bytes) }
+    }
+
+    private func write(_ level: LogLevel, _ message: StaticString, _ facts: (inout LogLine) -> Void) {
+        var line = LogLine()
+        line.bytes.reserveCapacity(256 + context.count)
+        Self.append(#"{"time":""#, to: &line.bytes)
+        time.now.append(to: &line.bytes)
+        Self.append(#"","level":""#, to: &line.bytes)
+        line.bytes.append(contentsOf: level.rawValue.utf8)
+        Self.append(#"","message":""#, to: &line.bytes)
+        Self.append(message, to: &line.bytes)
+        line.bytes.append(UInt8(ascii: "\""))
+        line.bytes.append(contentsOf: context)
+        facts(&line)
+        line.bytes.append(UInt8(ascii: "}"))
+        line.bytes.append(UInt8(ascii: "\n"))
+        sink.write(line.bytes, level)
     }
 
     private static func append(_ text: StaticString, to line: inout [UInt8]) {
@@ -100,6 +109,33 @@ public struct Log: Sendable {
             Self.append(#"":"#, to: &line)
             JSONText.appendQuoted(value.description.utf8, to: &line)
         }
+    }
+}
+
+/// The facts of one line, as they are written.
+public struct LogLine {
+    fileprivate var bytes: [UInt8] = []
+
+    fileprivate init() {}
+
+    public mutating func add(_ name: StaticString, _ value: String) {
+        begin(name)
+        JSONText.appendQuoted(value.utf8, to: &bytes)
+    }
+
+    public mutating func add(_ name: StaticString, _ value: Int64) {
+        begin(name)
+        bytes.append(UInt8(ascii: "\""))
+        JSONText.append(value, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func begin(_ name: StaticString) {
+        bytes.append(UInt8(ascii: ","))
+        bytes.append(UInt8(ascii: "\""))
+        name.withUTF8Buffer { bytes.append(contentsOf: $0) }
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(UInt8(ascii: ":"))
     }
 }
 

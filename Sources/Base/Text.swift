@@ -80,12 +80,14 @@ extension StringProtocol {
     /// Whether a program's arguments would take it for an option. By bytes: to `hasPrefix`, `-` and a mark is no `-`.
     public var looksLikeOption: Bool { utf8.first == UInt8(ascii: "-") }
 
-    /// Whether a combining mark follows a sign of ASCII. Text compares by characters, programs read bytes: `..` and a
-    /// mark is no `..` to `contains`, but one to git.
+    /// Whether a sign of ASCII is one character together with a mark before or behind it. Text compares by characters,
+    /// programs read bytes: `..` and a mark is no `..` to `contains`, but one to git.
     public var hasMarkedSign: Bool {
         contains { character in
-            guard let first = character.unicodeScalars.first, character.unicodeScalars.count > 1 else { return false }
-            return first.isASCII && !first.properties.isAlphabetic && !("0"..."9").contains(first)
+            guard character.unicodeScalars.count > 1 else { return false }
+            return character.unicodeScalars.contains { scalar in
+                scalar.isASCII && !scalar.properties.isAlphabetic && !("0"..."9").contains(scalar)
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ package protocol DatabaseJob: AnyObject, Sendable {
 
 package final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
     private struct State {
-        var continuation: CheckedContinuation<Value, any Error>?
+        var continuation: CheckedContinuation<Void, any Error>?
         var value: Value?
         var hasBegun = false
         var isCancelled = false
@@ -42,6 +42,15 @@ package final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
 
     /// Hands the job to `enqueue` and waits for its end; cancelling the task withdraws it, or sets `isCancelled`.
     package func value(_ enqueue: (any DatabaseJob) -> Void) async throws -> Value {
+        try await ended(enqueue)
+        // It comes from another thread by way of the lock, which the thread sanitizer sees, unlike a continuation's.
+        guard let value = state.withLock({ $0.value.take() }) else {
+            throw BerthError(.internal, "a database closure left no value")
+        }
+        return value
+    }
+
+    private func ended(_ enqueue: (any DatabaseJob) -> Void) async throws {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 if park(continuation) {
@@ -56,7 +65,7 @@ package final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
     }
 
     /// Stores the continuation; false when the task was cancelled before.
-    private func park(_ continuation: CheckedContinuation<Value, any Error>) -> Bool {
+    private func park(_ continuation: CheckedContinuation<Void, any Error>) -> Bool {
         state.withLock { state in
             guard !state.isCancelled else { return false }
             state.continuation = continuation
@@ -65,7 +74,7 @@ package final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
     }
 
     private func cancel() {
-        let withdrawn = state.withLock { state -> CheckedContinuation<Value, any Error>? in
+        let withdrawn = state.withLock { state -> CheckedContinuation<Void, any Error>? in
             state.isCancelled = true
             return state.hasBegun ? nil : state.continuation.take()
         }
@@ -86,13 +95,11 @@ package final class TypedDatabaseJob<Value: Sendable>: DatabaseJob {
     }
 
     package func finish(_ error: (any Error)?) {
-        let (continuation, value) = state.withLock { ($0.continuation.take(), $0.value.take()) }
+        let continuation = state.withLock { $0.continuation.take() }
         if let error {
             continuation?.resume(throwing: error)
-        } else if let value {
-            continuation?.resume(returning: value)
         } else {
-            continuation?.resume(throwing: BerthError(.internal, "a database closure left no value"))
+            continuation?.resume()
         }
     }
 }

@@ -53,6 +53,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     var smallOutputs: [UnsafeMutableRawPointer] = []
     /// Log lines of this turn.
     let lines = LineBuffer()
+    /// Tasks for what comes often and is soon done.
+    public private(set) lazy var pool = TaskPool(loop: self)
     /// What any thread may read of the loop's work.
     let meter = LoopMeter()
     var probe: LoopTimer?
@@ -266,6 +268,7 @@ extension EventLoop {
     private func closeEverything() {
         probe?.close()
         alarm?.close()
+        pool.close()
         takeRemote()
         runQueued()
         uv_walk(

@@ -157,6 +157,7 @@ public final class Socket: @unchecked Sendable {
             return sendmsg(descriptor, &message, CInt(MSG_NOSIGNAL))
         }
         guard sent > 0 else { return 0 }
+        loop.meter.sent(sent)
         output.removeFirst(min(sent, queued.count), loop: loop)
         return max(0, sent - queued.count)
     }
@@ -171,6 +172,7 @@ public final class Socket: @unchecked Sendable {
         loop.preconditionCurrent()
         guard output.count == 0, !isBlocked, isOpen, ending == .none else { return write(bytes) }
         let sent = send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
+        if sent > 0 { loop.meter.sent(sent) }
         // An error comes again, and is dealt with, when the rest is flushed: a caller is not closed under its hands.
         if sent < bytes.count { write(UnsafeRawBufferPointer(rebasing: bytes[max(0, sent)...])) }
     }

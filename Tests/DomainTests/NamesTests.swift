@@ -11,7 +11,7 @@ import Testing
     @Test(arguments: [
         "", "-x", "a..b", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[b", "a\\b", "/a", "a/", "a//b", ".a", "a/.b", "a.",
         "a.lock", "a.lock/b", "@", "a@{b", "a\u{7f}", "a\u{1}", "HEAD", String(repeating: "x", count: 241),
-        "-\u{301}x", "a..\u{301}b", "a/\u{301}",
+        "-\u{301}x", "a..\u{301}b", "a/\u{301}", "a\u{601}//b", "a\u{601}..b",
     ])
     func `names that git refuses are refused with the field and the way out`(_ name: String) {
         let error = #expect(throws: BerthError.self) { try BranchName(name) }

@@ -19,36 +19,46 @@ final class ReplicaInstallation: Sendable {
 
     let folder: TemporaryDirectory
     let variables: [String: String]
+    /// PEM file of the authority that has signed the servers' certificates; nil: they do without TLS.
+    let authority: String?
 
-    private init(_ database: Secret<String>) throws {
+    private init(_ database: Secret<String>, usesTLS: Bool) throws {
         folder = try TemporaryDirectory("replicas")
+        authority = usesTLS ? folder.file("authority.pem") : nil
         variables = [
             "BERTH_DATABASE": database.reveal(),
             "BERTH_MASTER_KEY": Hex.encode(SystemRandomness().bytes(32)),
             "BERTH_WORKER_TOKEN": Self.token,
-        ]
+        ].merging(authority.map { ["BERTH_CA_FILE": $0] } ?? [:]) { $1 }
         try folder.write(Self.token, to: "token")
     }
 
-    static func with(_ body: (ReplicaInstallation) async throws -> Void) async throws {
+    static func with(tls: Bool = false, _ body: (ReplicaInstallation) async throws -> Void) async throws {
         let cluster = try await PostgresCluster.shared()
         try await cluster.withDatabase(migrated: false) { name in
-            try await body(try ReplicaInstallation(cluster.url(name)))
+            let setup = try ReplicaInstallation(cluster.url(name), usesTLS: tls)
+            if tls { try await setup.makeAuthority() }
+            try await body(setup)
         }
     }
 
     /// - Parameter listen: where an earlier one of the same name did.
-    func serve(_ name: String, listen: String = "127.0.0.1:0", variables more: [String: String] = [:]) async throws
-        -> Server
-    {
+    func serve(
+        _ name: String,
+        listen: String = "127.0.0.1:0",
+        flags: [String] = [],
+        variables more: [String: String] = [:]
+    ) async throws -> Server {
         let place = try Installation(variables: variables.merging(more) { $1 }, data: folder.file(name))
-        let process = try await place.serve(listen: listen)
+        let process = try await place.serve(listen: listen, flags: flags)
         let line = try await process.line(containing: "berth is listening on ", on: .stderr)
         return Server(place: place, process: process, url: String(line.split(separator: " ").last ?? ""))
     }
 
     /// A worker on its own that is told of servers in this order. Its agent is `script`, which gets the task as `$task`.
-    func worker(_ servers: [Server], agent script: String) async throws -> ChildProcess {
+    func worker(_ servers: [Server], agent script: String, trusting trust: [String: String] = [:]) async throws
+        -> ChildProcess
+    {
         try folder.write(
             """
             #!/bin/sh
@@ -71,7 +81,7 @@ final class ReplicaInstallation: Sendable {
             ],
             environment: ChildProcess.plainEnvironment.merging([
                 "PATH": path, "BERTH_SERVER": servers.map(\.url).joined(separator: ","),
-            ]) { $1 }
+            ]) { $1 }.merging(trust) { $1 }
         )
         _ = try await worker.line(containing: "link up", on: .stderr)
         return worker
@@ -84,7 +94,7 @@ final class ReplicaInstallation: Sendable {
             environment: ChildProcess.plainEnvironment.merging([
                 "BERTH_DATA": folder.file("elsewhere"), "BERTH_API_KEY": try servers[0].key, "NO_COLOR": "1",
                 "BERTH_SERVER": servers.map(\.url).joined(separator: ","),
-            ]) { $1 }
+            ]) { $1 }.merging(authority.map { ["BERTH_CA_FILE": $0] } ?? [:]) { $1 }
         )
     }
 
@@ -92,8 +102,10 @@ final class ReplicaInstallation: Sendable {
     func fetch(_ path: String, _ body: String? = nil, method: String? = nil, at server: Server) async throws -> String {
         let sending = body.map { ["-H", "Content-Type: application/json", "--data-binary", $0] } ?? []
         let method = method.map { ["-X", $0] } ?? []
+        let trust = authority.map { ["--cacert", $0] } ?? []
         return try await check(
-            ["curl", "-sS", "-H", "Authorization: Bearer \(try server.key)"] + method + sending + [server.url + path]
+            ["curl", "-sS", "-H", "Authorization: Bearer \(try server.key)"] + trust + method + sending
+                + [server.url + path]
         )
     }
 

@@ -9,7 +9,7 @@ import Transport
 /// Two shipped servers on one PostgreSQL, a worker that stands alone, and the CLI.
 @Suite struct ReplicaTests {
     /// Numbered lines for about `seconds`, on standard output and in a file beside.
-    private static func counting(_ lines: Int, in file: String) -> String {
+    static func counting(_ lines: Int, in file: String) -> String {
         """
         python3 -c '
         import sys, time
@@ -26,12 +26,12 @@ import Transport
     }
 
     /// The lines of stored output that `counting` wrote.
-    private static func counted(_ output: String) -> String {
+    static func counted(_ output: String) -> String {
         output.split(separator: "\n", omittingEmptySubsequences: false)
             .filter { $0.hasPrefix("{\"n\":") }.map { $0 + "\n" }.joined()
     }
 
-    private static func check(
+    static func check(
         _ id: String,
         _ setup: ReplicaInstallation,
         _ server: ReplicaInstallation.Server,

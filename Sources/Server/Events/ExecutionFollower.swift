@@ -168,12 +168,27 @@ actor ExecutionFollower {
         place = (cursor, snapshot)
         let block = encoder.finish()
         guard !block.isEmpty else { return }
-        members.removeAll { member in
-            if member.sink.offer(block) { return false }
-            member.waiter.resume(returning: .behind(before))
-            return true
+        for number in refusals(of: block).reversed() {
+            members.remove(at: number).waiter.resume(returning: .behind(before))
         }
     }
+
+    /// Offers the block to all; the places of those who have not taken it.
+    private func refusals(of block: EventBlock) -> [Int] {
+        var refusals: [Int] = []
+        for start in stride(from: 0, to: members.count, by: Self.batch) {
+            let some = start..<min(start + Self.batch, members.count)
+            // The state of many viewers lies far apart. Asked for before any of them is sent something, which takes the
+            // caches for itself, it comes all at once instead of piece by piece.
+            let slow = some.filter { !members[$0].sink.hasRoom }
+            for number in some where slow.contains(number) || !members[number].sink.offer(block) {
+                refusals.append(number)
+            }
+        }
+        return refusals
+    }
+
+    private static let batch = 16
 
     // MARK: Viewers
 

@@ -31,13 +31,14 @@ struct FrontDoor: Sendable {
         let status = response.status
         let place: RoutePlace? = if case .found(let place, _) = match { place } else { nil }
         metrics.answered(place, status: status, took: took, on: request.loop)
-        log.info(
-            "request",
-            [
-                "request_id": request.id, "method": request.method, "route": place?.route.id.rawValue ?? "none",
-                "status": status, "took_us": took.wholeNanoseconds / 1000, "peer": request.peerName,
-            ]
-        )
+        log.info("request") { line in
+            line.add("request_id", request.id.text)
+            line.add("method", request.method.rawValue)
+            line.add("route", place?.route.id.rawValue ?? "none")
+            line.add("status", Int64(status))
+            line.add("took_us", took.wholeNanoseconds / 1000)
+            line.add("peer", request.peerName)
+        }
         return response
     }
 

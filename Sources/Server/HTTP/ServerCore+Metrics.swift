@@ -19,6 +19,10 @@ extension ServerCore {
             "Time since the server started.",
             (time.uptime - startedAt).wholeMilliseconds / 1000
         )
+        let memory = MemoryUse.now()
+        text.begin("berth_memory_bytes", .gauge, "Memory of the allocator: in use, and kept free for what comes next.")
+        text.sample(["state": "used"], memory.used)
+        text.sample(["state": "free"], memory.free)
         if let certificate = http.value?.certificate {
             text.single(
                 "berth_tls_certificate_expires_seconds",

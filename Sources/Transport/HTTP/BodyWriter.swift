@@ -82,10 +82,13 @@ public final class BodyWriter: @unchecked Sendable {
 
     /// Puts the whole block or, with more than `room` bytes unsent or at the end, nothing of it. On the loop.
     func offer(_ block: EventBlock, room: Int) -> Bool {
-        guard stream.isOpen, !isFinished, stream.unsentBytes <= room else { return false }
+        guard hasRoom(room) else { return false }
         put(block)
         return true
     }
+
+    /// On the loop.
+    func hasRoom(_ room: Int) -> Bool { stream.isOpen && !isFinished && stream.unsentBytes <= room }
 
     /// Returns when no more than `room` bytes are unsent.
     func write(_ block: EventBlock, room: Int) async throws {

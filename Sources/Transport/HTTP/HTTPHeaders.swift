@@ -41,10 +41,15 @@ public struct HTTPHeaders: Sendable {
         )
     }
 
+    @inline(__always)
     private mutating func append(_ text: String, replacingWith other: UInt8, _ isAllowed: (UInt8) -> Bool) {
-        let start = bytes.count
-        bytes.append(contentsOf: text.utf8)
-        for index in start..<bytes.count where !isAllowed(bytes[index]) { bytes[index] = other }
+        var text = text
+        text.withUTF8 { text in
+            let start = bytes.count
+            bytes.append(contentsOf: text)
+            guard !text.allSatisfy(isAllowed) else { return }
+            for index in start..<bytes.count where !isAllowed(bytes[index]) { bytes[index] = other }
+        }
     }
 
     public mutating func set(_ name: String, _ value: String) {
@@ -86,12 +91,13 @@ public struct HTTPHeaders: Sendable {
 
     func matches(_ field: Field, _ name: String) -> Bool {
         guard Int(field.nameLength) == name.utf8.count else { return false }
-        var index = Int(field.nameStart)
-        for byte in name.utf8 {
-            if Self.lower(bytes[index]) != Self.lower(byte) { return false }
-            index += 1
+        var name = name
+        return name.withUTF8 { name in
+            bytes.withUnsafeBufferPointer { bytes in
+                let start = Int(field.nameStart)
+                return name.indices.allSatisfy { Self.lower(bytes[start + $0]) == Self.lower(name[$0]) }
+            }
         }
-        return true
     }
 
     private static func lower(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte }

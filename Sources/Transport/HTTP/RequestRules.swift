@@ -81,12 +81,17 @@ enum RequestRules {
     /// escapes stand for, if anything, is for the handler to judge, which can say what is wrong with it.
     static func target(_ text: String, method: HTTPMethod) -> (path: String, query: String)? {
         // By bytes, and what most requests are without a copy: this is done for every one.
-        var isPlain = text.utf8.first == UInt8(ascii: "/")
-        for byte in text.utf8 {
-            guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "#") else { return nil }
-            if byte == UInt8(ascii: "?") || byte == UInt8(ascii: "%") { isPlain = false }
+        var text = text
+        let kind = text.withUTF8 { bytes in
+            var (hasBad, hasMark) = (false, bytes.first != UInt8(ascii: "/"))
+            for byte in bytes {
+                hasBad = hasBad || byte <= 0x20 || byte >= 0x7F || byte == UInt8(ascii: "#")
+                hasMark = hasMark || byte == UInt8(ascii: "?") || byte == UInt8(ascii: "%")
+            }
+            return (isBad: hasBad, isPlain: !hasMark)
         }
-        if isPlain { return (text, "") }
+        if kind.isBad { return nil }
+        if kind.isPlain { return (text, "") }
         if text == "*" { return method == .options ? ("*", "") : nil }
         var rest = Substring(text)
         if rest.utf8.first != UInt8(ascii: "/") {

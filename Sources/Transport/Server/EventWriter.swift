@@ -6,7 +6,7 @@ public import EventLoop
 /// A client that does not read holds up nobody else and costs bounded memory: ``offer(_:)`` refuses once more than
 /// ``roomBytes`` wait, ``write(_:)`` and ``send(event:id:data:)`` return only when no more than that waits. One that takes
 /// no byte for the server's write deadline is cut off; it comes back with the id of the last event that it saw.
-public final class EventWriter: Sendable {
+public struct EventWriter: Sendable {
     private let body: BodyWriter
 
     /// Unsent bytes above which a client counts as slow.
@@ -16,6 +16,9 @@ public final class EventWriter: Sendable {
 
     /// Where ``offer(_:)`` may be called.
     public var loop: EventLoop { body.loop }
+
+    /// Whether ``offer(_:)`` would take a block. On the loop.
+    public var hasRoom: Bool { body.hasRoom(Self.roomBytes) }
 
     /// Hands over the whole block now, or nothing of it: false when the client is slow or gone. The kernel gets the bytes
     /// at once; only what it does not take is copied. On the loop.

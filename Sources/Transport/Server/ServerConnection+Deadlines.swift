@@ -88,7 +88,7 @@ extension ServerConnection {
     func inputEnded() {
         end(BerthError(.invalidRequest, "the client closed the connection before its body was complete"))
         // Who reads events keeps the connection open; whoever has shut it reads no more.
-        if case .exchange(let exchange) = phase, answersEvents { exchange.task?.cancel() }
+        if case .exchange(let exchange) = phase, answersEvents { exchange.run?.cancel() }
     }
 
     /// The rest of the request is unusable; the handler hears of it and the connection ends with its answer.
@@ -115,7 +115,7 @@ extension ServerConnection {
         } else if !exchange.facts.isCancelled {
             exchange.facts.isCancelled = true
             phase = .exchange(exchange)
-            exchange.task?.cancel()
+            exchange.run?.cancel()
             timer?.set(after: configuration.farewellTimeout)
         } else {
             report(.lateHandler, "no answer after the request's end")

@@ -63,7 +63,7 @@ extension ServerConnection: HTTPParserDelegate {
         } else if hasBody {
             startBodyClock()
         }
-        exchange.task = loop.spawn { [self] in await answer(request) }
+        exchange.run = loop.pool.run { [self] in await answer(request) }
         phase = .exchange(exchange)
         return head.isUpgrade && !isUpgrade ? .notUpgraded : .proceed
     }

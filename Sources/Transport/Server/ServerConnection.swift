@@ -22,7 +22,7 @@ final class ServerConnection: @unchecked Sendable {
         let request: HTTPRequest
         let body: BodyBuffer
         var facts: RequestFacts
-        var task: LoopTask?
+        var run: TaskPool.Run?
     }
 
     struct RequestFacts {
@@ -220,7 +220,7 @@ extension ServerConnection: ByteStreamSink {
         if error?.code == .timedOut { report(.slowReader, "took less than the minimum of its answer") }
         if case .exchange(let exchange) = phase {
             exchange.body.fail(error ?? BerthError(.network, "the connection is closed"))
-            exchange.task?.cancel()
+            exchange.run?.cancel()
         }
         ended()
     }

@@ -90,9 +90,11 @@ extension ScriptedViewer {
 
         init(_ viewer: ScriptedViewer) { self.viewer = viewer }
 
+        var hasRoom: Bool { !isGone && unsent.count <= Self.room }
+
         func offer(_ block: EventBlock) -> Bool {
             viewer.loop.preconditionCurrent()
-            guard !isGone, unsent.count <= Self.room else { return false }
+            guard hasRoom else { return false }
             put(block)
             return true
         }
