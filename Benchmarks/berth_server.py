@@ -172,14 +172,16 @@ class Server:
         connection.close()
 
     def environment(self, name, status="running", seconds=60):
+        """Once it has this status, which is waited for as the CLI does: by its next version."""
         deadline = time.monotonic() + seconds
+        path, query = f"/v1/environments/{urllib.parse.quote(name)}", ""
         while time.monotonic() < deadline:
-            found = self.call("GET", f"/v1/environments/{urllib.parse.quote(name)}")
+            found = self.call("GET", path + query)
             if found["status"] == status:
                 return found
             if found["status"] == "error":
                 raise Failed(f"environment {name}: {found.get('statusMessage')}")
-            time.sleep(0.001)
+            query = f"?afterVersion={found['version']}&waitMs=1000"
         raise Failed(f"environment {name} is {found['status']}, not {status}")
 
     def holders(self):

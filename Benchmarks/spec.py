@@ -87,7 +87,7 @@ def environment_create(server):
         times.append((time.perf_counter() - begin) * 1000)
         if number:
             server.call("POST", f"/v1/environments/spec-{number}/destroy")
-    row("environment: created to worker ready, p50", statistics.median(times), "ms", 120)
+    row("environment: created to worker ready, p50", statistics.median(times), "ms", 60)
     note("environment: created to worker ready, max", max(times), "ms")
     return "spec-0"
 

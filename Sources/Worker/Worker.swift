@@ -14,8 +14,10 @@ struct Worker: Sendable {
     private let files: FileHouse
     private let link: Link
     private let silence: Silence
+    private let gate: String?
 
     init(_ options: WorkerOptions, loop: EventLoop, sink: any LogSink) async throws {
+        gate = options.gate
         let time = loop.time
         let randomness = SystemRandomness()
         let ids = IDSource(time: time, randomness: randomness)
@@ -113,6 +115,7 @@ struct Worker: Sendable {
         try await core.recover()
         try await terminals.recover()
         try await sessions.recover()
+        if let gate { try await Gate.pass(gate, loop: core.services.loop) }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in signals { return } }
             group.addTask { for await _ in core.services.holder.events {} }

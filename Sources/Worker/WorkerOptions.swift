@@ -23,6 +23,8 @@ public struct WorkerOptions: Sendable {
     public var workerID: String?
     public var environmentID: EnvironmentID?
     public var instance: Int64?
+    /// A named pipe that is read before the first connection; nil: none.
+    public var gate: String?
     public var path: String
     public var home: String
 
@@ -47,6 +49,7 @@ public struct WorkerOptions: Sendable {
           --worker-id ID      default: made at the first start and kept
           --environment ID    the environment it serves (default: BERTH_ENVIRONMENT_ID)
           --instance N        which boot of it (default: BERTH_INSTANCE); a file `instance` beside the token says better
+          --gate PATH         wait for a byte from this named pipe before connecting; none of this name is open
         """
 
     public init(arguments: [String], environment: [String: String]) throws(BerthError) {
@@ -102,6 +105,7 @@ public struct WorkerOptions: Sendable {
         environmentID = try (values["--environment"]?.last ?? environment["BERTH_ENVIRONMENT_ID"])
             .map { text throws(BerthError) in try EnvironmentID(text) }
         instance = (values["--instance"]?.last ?? environment["BERTH_INSTANCE"]).flatMap { Int64($0) }
+        gate = values["--gate"]?.last
         path = environment["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         home = environment["HOME"] ?? "/"
     }
@@ -140,6 +144,6 @@ public struct WorkerOptions: Sendable {
     private static let names = [
         "--link", "--token-file", "--server-pin", "--ca-file", "--state", "--holder", "--workspaces", "--agent-user",
         "--slots", "--worker-id",
-        "--environment", "--instance",
+        "--environment", "--instance", "--gate",
     ]
 }

@@ -72,7 +72,7 @@ import Testing
          {"text":"The test passes now."}]
         """#
 
-    @Test(arguments: ["local", "docker", "microvm"])
+    @Test(arguments: ["local", "docker", "microvm", "host"])
     func `a task becomes a pushed branch with the agent's commit`(_ provider: String) async throws {
         try await withScene(Self.fix, provider: provider) { scene in
             let result = try await scene.run("--push", "--branch", "berth/fix-add")

@@ -1,14 +1,10 @@
 import Base
-import Glibc
 import TestSupport
 import Testing
 
 /// Allow-lists of real environments, seen from inside: the way out is the worker's, so it is the same in every provider.
 @Suite struct NetworkListTests {
-    /// Micro virtual machines come with `make microvm`, like the kit of providers: without KVM each boot and each
-    /// connection takes many seconds.
-    private static let providers =
-        getenv("BERTH_MICROVM_KIT") == nil ? ["local", "docker"] : ["local", "docker", "microvm"]
+    private static let providers = ["local", "docker", "microvm"]
 
     private static func place(_ provider: String, _ variables: [String: String] = [:]) async throws -> Installation {
         var variables = variables

@@ -29,6 +29,7 @@ struct monitor {
     int user_namespace, network_namespace;
     int network_restarts;
     int network_ready; // readable when the network carries
+    int worker_gate;
 };
 
 static void write_record(const struct monitor *monitor, const char *name, const char *text) {
@@ -156,9 +157,11 @@ static void serve(struct monitor *monitor, pid_t child, int from_child, int to_c
         const char *answer = "k";
         if (question == 'M') map_ids(&monitor->spec, child);
         if (question == 'N') {
-            open_namespaces(monitor, monitor->spec.mode == MODE_CONTAINER ? (pid_t)monitor->spec.container : child);
+            open_namespaces(monitor, monitor->spec.mode == MODE_CONTAINER ? monitor->holder : child);
             start_or_restart_network(monitor);
+            if (monitor->holder > 0) write_instance(monitor);
         }
+        if (question == 'G') monitor->worker_gate = open_gate(&monitor->spec);
         if (question == 'R' && !network_carries(monitor)) answer = "x";
         if (question == 'P') {
             read_exactly(from_child, &monitor->holder, sizeof monitor->holder, "a pid");
@@ -173,7 +176,8 @@ static void give_up(struct monitor *monitor, const char *report) {
     end_network(monitor);
     end_leftovers();
     remove_control_groups(&monitor->spec);
-    unlinkat(monitor->directory, "instance", 0);
+    // A container that never came leaves the last one's record.
+    if (monitor->holder > 0 || monitor->spec.mode != MODE_CONTAINER) unlinkat(monitor->directory, "instance", 0);
     write_all(STDOUT_FILENO, report, strlen(report));
     _exit(71);
 }
@@ -284,15 +288,25 @@ static void remove_in_namespace(const struct spec *spec) {
     write_all(STDOUT_FILENO, "ok 0 0\n", 7);
 }
 
+// Held by the monitor alone for as long as the instance lives: one instance per environment. One that was given up a
+// moment ago may still be on its way out.
+static void take_lock(const struct monitor *monitor) {
+    const struct timespec moment = { .tv_nsec = 5000000 };
+    int lock = openat(monitor->directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (lock < 0) fail("lock", monitor->spec.directory);
+    for (int attempt = 0; flock(lock, LOCK_EX | LOCK_NB) != 0; attempt++) {
+        if (errno != EWOULDBLOCK || attempt == 200) fail("lock", monitor->spec.directory);
+        nanosleep(&moment, NULL);
+    }
+}
+
 int berth_sandbox_main(void) {
     static struct monitor monitor = { .network_ready = -1, .user_namespace = -1 };
     struct spec *spec = &monitor.spec;
     spec_read(spec);
     monitor.directory = open(spec->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (monitor.directory < 0) fail("open", spec->directory);
-    // Held by the monitor alone for as long as the instance lives: one instance per environment.
-    int lock = openat(monitor.directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) fail("lock", spec->directory);
+    take_lock(&monitor);
     if (spec->removal_count > 0) {
         remove_in_namespace(spec);
         return 0;
@@ -301,7 +315,7 @@ int berth_sandbox_main(void) {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) fail("become", "subreaper");
     signal(SIGPIPE, SIG_IGN);
     launch(&monitor);
-    if (spec->mode == MODE_CONTAINER) open_gate(spec);
+    if (spec->mode == MODE_CONTAINER) open_worker_gate(spec, monitor.worker_gate);
     answer(&monitor);
     if (spec->mode == MODE_CONTAINER) watch_container(&monitor);
     else watch(&monitor);

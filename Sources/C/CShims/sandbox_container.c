@@ -170,27 +170,40 @@ static int detached_layer(const struct spec *spec) {
     return layer;
 }
 
-_Noreturn void container_setup(const struct spec *spec, int to_monitor, int from_monitor) {
+_Noreturn void container_setup(struct spec *spec, int to_monitor, int from_monitor) {
     int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (proc < 0) fail("open", "/proc");
+    // While the engine is still starting the container.
+    int layer = detached_layer(spec);
+    spec_read_container(spec);
     check_container(spec, proc);
     int mounts = open_namespace(spec, proc, "mnt"), network = open_namespace(spec, proc, "net");
-    int layer = detached_layer(spec);
+    setup_announce(to_monitor, from_monitor, (pid_t)spec->container);
     if (spec->network) {
         if (setns(network, CLONE_NEWNET) != 0) fail("enter", "the container's network");
         prepare_container_network(spec, proc);
     }
     if (spec->network) setup_ask(to_monitor, from_monitor, 'N');
-    setup_announce(to_monitor, from_monitor, (pid_t)spec->container);
     replace_root(proc, layer, mounts);
+    // Holder and worker come up while the network does.
+    setup_ask(to_monitor, from_monitor, 'G');
     if (spec->network) setup_ask(to_monitor, from_monitor, 'R');
     _exit(0);
 }
 
-// Everything is in place: the first process may go on. The pipe stays open on this side, so that what is written into it
-// waits for a reader that comes later.
-void open_gate(const struct spec *spec) {
+// The root is in place: the first process may go on. The pipe stays open on this side, so that what is written into it
+// waits for a reader that comes later. Returns the worker's gate, which has a writer before there can be a reader.
+int open_gate(const struct spec *spec) {
+    int worker = open(spec->worker_gate, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (worker < 0) fail("open", spec->worker_gate);
     int fd = open(spec->gate, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) fail("open", spec->gate);
     write_all(fd, "g", 1);
+    return worker;
+}
+
+// Everything is in place: the worker may tell the server that it is there. A later worker finds no gate any more.
+void open_worker_gate(const struct spec *spec, int gate) {
+    write_all(gate, "g", 1);
+    if (unlink(spec->worker_gate) != 0) fail("remove", spec->worker_gate);
 }

@@ -40,6 +40,7 @@ struct spec {
     uint32_t container;       // MODE_CONTAINER: pid of the container's first process
     const char *container_id; // the engine's name for it
     const char *gate;         // the pipe at which that process waits
+    const char *worker_gate;  // the pipe at which its worker waits
     size_t removal_count, outer_count, inner_count, bind_count, limit_count, cgroup_count, unreachable_count, port_count;
     size_t argument_count, environment_count;
     const char *network;   // path of pasta, or NULL for loopback only
@@ -50,6 +51,7 @@ struct spec {
 
 // sandbox_spec.c
 void spec_read(struct spec *spec);
+void spec_read_container(struct spec *spec); // MODE_CONTAINER: the second part, once the container runs
 
 // sandbox_report.c: steps that fail write `error ERRNO STEP: SUBJECT` to the report descriptor and end the process.
 extern int report_fd;
@@ -86,7 +88,8 @@ void setup_ask(int to_monitor, int from_monitor, char question);
 void setup_announce(int to_monitor, int from_monitor, pid_t pid);
 
 // sandbox_container.c: the same for MODE_CONTAINER.
-_Noreturn void container_setup(const struct spec *spec, int to_monitor, int from_monitor);
-void open_gate(const struct spec *spec);
+_Noreturn void container_setup(struct spec *spec, int to_monitor, int from_monitor);
+int open_gate(const struct spec *spec);
+void open_worker_gate(const struct spec *spec, int gate);
 
 #endif

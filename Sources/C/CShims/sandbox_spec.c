@@ -90,11 +90,13 @@ static void record(struct words *words, struct spec *spec) {
     else if (IS("remove")) spec->removals[claim(&spec->removal_count, LIST_MAX, key)] = word(words, key);
     else if (IS("rootID")) spec->root_id = number(words, key);
     else if (IS("owner")) spec->owner = number(words, key);
+    else if (IS("later")) (void)number(words, key);
     else if (IS("container")) {
         spec->container = number(words, key);
         spec->container_id = word(words, key);
     }
     else if (IS("gate")) spec->gate = word(words, key);
+    else if (IS("workerGate")) spec->worker_gate = word(words, key);
     else if (IS("user")) spec->user = number(words, key);
     else if (IS("outer")) extent(words, spec->outer, &spec->outer_count, key);
     else if (IS("inner")) extent(words, spec->inner, &spec->inner_count, key);
@@ -119,18 +121,24 @@ static void record(struct words *words, struct spec *spec) {
 #undef IS
 }
 
+// Where the first part ends that begins with the record `later N`: N bytes after it. The rest comes when it is known.
+static size_t first_part(const char *text, size_t length) {
+    static const char key[] = "later";
+    if (length <= sizeof key || memcmp(text, key, sizeof key) != 0) return SIZE_MAX;
+    const char *end = memchr(text + sizeof key, 0, length - sizeof key);
+    return end ? (size_t)(end + 1 - text) + strtoul(text + sizeof key, NULL, 10) : SIZE_MAX;
+}
+
 // The words live as long as the process.
-void spec_read(struct spec *spec) {
-    enum { SPEC_MAX = 1 << 18 };
-    static char text[SPEC_MAX];
+static void read_records(struct spec *spec, char *text, size_t size) {
     size_t length = 0;
-    for (;;) {
-        ssize_t count = read(STDIN_FILENO, text + length, SPEC_MAX - length);
+    while (length < first_part(text, length)) {
+        ssize_t count = read(STDIN_FILENO, text + length, size - length);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) fail("read the specification", "standard input");
         if (count == 0) break;
         length += (size_t)count;
-        if (length == SPEC_MAX) {
+        if (length == size) {
             errno = E2BIG;
             fail("read the specification", "standard input");
         }
@@ -141,8 +149,21 @@ void spec_read(struct spec *spec) {
     }
     struct words words = { text, text + length };
     while (words.next < words.end) record(&words, spec);
+}
+
+void spec_read_container(struct spec *spec) {
+    static char text[1024];
+    read_records(spec, text, sizeof text);
+    if (spec->container_id != NULL) return;
+    errno = EINVAL;
+    fail("read the specification", "no container is named");
+}
+
+void spec_read(struct spec *spec) {
+    static char text[1 << 18];
+    read_records(spec, text, sizeof text);
     bool starts = spec->instance != NULL
-                  && (spec->mode == MODE_CONTAINER ? spec->container_id && spec->gate && spec->layer
+                  && (spec->mode == MODE_CONTAINER ? spec->gate && spec->worker_gate && spec->layer
                                                    : spec->argument_count > 0);
     if (spec->directory == NULL || (spec->removal_count == 0 && !starts)) {
         errno = EINVAL;

@@ -23,7 +23,7 @@ struct DockerPlan {
 
     /// - Parameter imagePath: PATH of the image's own configuration.
     func body(_ instance: Int64, _ launch: WorkerLaunch, imagePath: String?) throws -> JSONValue {
-        let command = Inside.holderCommand(launch, ["--gate", Inside.gate])
+        let command = Inside.holderCommand(launch, ["--gate", Inside.gate], worker: ["--gate", Inside.workerGate])
         let variables = Inside.variables(
             request.environmentID,
             instance,
@@ -110,15 +110,23 @@ struct DockerPlan {
         return mounts
     }
 
-    /// What the launcher adds to the container that the Engine has started.
-    func additions(_ instance: Int64, to container: DockerContainer) throws -> LaunchSpec {
+    /// Which container the launcher is to add to: the second part of its specification.
+    func place(_ container: DockerContainer) -> LaunchSpec {
         var spec = LaunchSpec()
-        spec.add("mode", "container", "container", "\(container.pid)", container.id)
+        spec.add("container", "\(container.pid)", container.id)
+        return spec
+    }
+
+    /// What the launcher adds to a container that the Engine is still starting.
+    func additions(_ instance: Int64) throws -> LaunchSpec {
+        var spec = LaunchSpec()
+        spec.add("mode", "container")
         spec.add("owner", "\(configuration.idBase + LocalHost.idCount)")
         spec.add("directory", try SmallFile.resolved(directory.path), "instance", "\(instance)")
         spec.add("layer", try SmallFile.resolved(directory.layer))
         if SmallFile.exists(directory.disk) { spec.add("disk", try SmallFile.resolved(directory.disk)) }
         spec.add("gate", try SmallFile.resolved(directory.gate))
+        spec.add("workerGate", try SmallFile.resolved(directory.workerGate))
         NetworkPlan.add(request.network, pasta: host.pasta, to: &spec)
         return spec
     }

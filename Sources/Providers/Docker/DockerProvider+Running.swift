@@ -31,7 +31,8 @@ extension DockerProvider {
         if found != nil { try await engine.remove(name, time: time) }
         if let record = directory.record() { try await endCarrier(record) }
         try directory.writeToken(launch.token)
-        try makeGate(directory)
+        try makeGate(directory.gate)
+        try makeGate(directory.workerGate)
         directory.trimLog()
         let plan = DockerPlan(
             configuration: configuration,
@@ -41,10 +42,15 @@ extension DockerProvider {
             deployment: deployment
         )
         let path = Self.path(of: try await known)
-        // Needed only once the container runs.
-        async let disk: Void = makeDisk(request, directory)
         let body = try plan.body(instance.instance, launch, imagePath: path)
-        try await makeContainer(name, body, of: request)
+        // Needed only once the container runs.
+        async let preparation = prepare(plan, instance.instance)
+        do {
+            try await makeContainer(name, body, of: request)
+        } catch {
+            if let pending = try? await preparation { await pending.abandon() }
+            throw error
+        }
         do {
             try await engine.call(
                 .post,
@@ -56,12 +62,12 @@ extension DockerProvider {
                 throw BerthError(.unavailable, "the container ended before its worker could start", isRetryable: true)
             }
             containers.note(instance, started.id)
-            try await disk
-            try await launcher.launch(plan.additions(instance.instance, to: started), logPath: directory.log)
+            try await preparation.finish(plan.place(started))
             return observe(instance.environmentID, label: request.label, started)
         } catch {
             let cause = await earlyCause(name, error)
             try? await engine.remove(name, time: time)
+            if let pending = try? await preparation { await pending.abandon() }
             throw cause
         }
     }
@@ -89,6 +95,11 @@ extension DockerProvider {
             return false
         }
         return directory(environment).record()?.instance != container.instance
+    }
+
+    private func prepare(_ plan: DockerPlan, _ instance: Int64) async throws -> PendingLaunch {
+        try await makeDisk(plan.request, plan.directory)
+        return try await PendingLaunch.begin(plan.additions(instance), by: launcher, logPath: plan.directory.log)
     }
 
     private func makeDisk(_ request: InstanceRequest, _ directory: EnvironmentDirectory) async throws {
@@ -132,10 +143,10 @@ extension DockerProvider {
         return variables.compactMap(\.string).first { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) }
     }
 
-    /// The first process waits at it until the launcher is done.
-    private func makeGate(_ directory: EnvironmentDirectory) throws(BerthError) {
-        unlink(directory.gate)
-        guard mkfifo(directory.gate, 0o600) == 0 else { throw SmallFile.failure("make the pipe", directory.gate) }
+    /// The first process, or the worker, waits at it until the launcher is done with what it needs.
+    private func makeGate(_ path: String) throws(BerthError) {
+        unlink(path)
+        guard mkfifo(path, 0o600) == 0 else { throw SmallFile.failure("make the pipe", path) }
     }
 
     /// Where the container has ended meanwhile, that is the true cause.

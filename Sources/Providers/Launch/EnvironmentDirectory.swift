@@ -9,7 +9,7 @@ internal import Glibc
 ///     instance, exit   the monitor's records; lock: held by the monitor
 ///     log              what launcher, holder and worker wrote to their standard error
 ///     layer/           upper and work of the overlay, or the mount point of disk.ext4
-///     run/             appears inside as /run/berth: link.sock (server), hold.sock (holder), token, gate (`docker`)
+///     run/             appears inside as /run/berth: link.sock (server), hold.sock (holder), token, gates (`docker`)
 ///     state/           appears inside as /var/lib/berth: the worker's database and output
 ///     etc/             hosts, hostname and resolv.conf of the inside
 ///     machine/         a micro virtual machine's disk, orders and sockets: in reach of its QEMU
@@ -37,6 +37,7 @@ struct EnvironmentDirectory: Sendable {
     var home: String { path + "/home" }
     var workspaces: String { path + "/workspace" }
     var gate: String { run + "/gate" }
+    var workerGate: String { run + "/worker-gate" }
     var token: String { run + "/token" }
     var linkSocket: String { run + "/link.sock" }
     var log: String { path + "/log" }

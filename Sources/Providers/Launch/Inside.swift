@@ -8,6 +8,7 @@ public enum Inside {
     public static let holderSocket = "/run/berth/hold.sock"
     public static let token = "/run/berth/token"
     public static let gate = "/run/berth/gate"
+    public static let workerGate = "/run/berth/worker-gate"
     public static let state = "/var/lib/berth"
     public static let holder = "/opt/berth/bin/berth-hold"
     public static let worker = "/opt/berth/bin/berth-worker"
@@ -38,11 +39,15 @@ public enum Inside {
         return variables.sorted { $0.key < $1.key }
     }
 
-    /// - Parameter options: of the holder, besides its socket.
-    static func holderCommand(_ launch: WorkerLaunch, _ options: [String]) -> [String] {
+    /// - Parameters:
+    ///   - options: of the holder, besides its socket.
+    ///   - workerOptions: of the worker, besides what every one gets.
+    static func holderCommand(_ launch: WorkerLaunch, _ options: [String], worker workerOptions: [String] = [])
+        -> [String]
+    {
         [holder, "--socket", holderSocket] + options + [
             "--worker", worker, "--link", "unix:\(linkSocket)", "--token-file", token,
             "--state", state, "--holder", holderSocket, "--workspaces", workspaces,
-        ] + launch.arguments
+        ] + workerOptions + launch.arguments
     }
 }

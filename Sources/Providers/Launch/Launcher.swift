@@ -19,20 +19,7 @@ struct Launcher: Sendable {
     }
 
     private func ask(_ spec: LaunchSpec, logPath: String) async throws -> String {
-        var input: Int32 = -1
-        var output: Int32 = -1
-        let log = open(logPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        let started = berth_launch(program, log, &input, &output)
-        if log >= 0 { close(log) }
-        guard started > 0 else {
-            throw BerthError(
-                .unavailable,
-                "cannot start \(program): \(String(cString: strerror(-started)))",
-                remedy: "berth-hold belongs beside the berth program"
-            )
-        }
-        let writer = Descriptor(input, loop: loop, closingFile: true)
-        let reader = Descriptor(output, loop: loop, closingFile: true)
+        let (writer, reader) = try open(logPath: logPath)
         defer { reader.closeSoon() }
         do {
             return try await withDeadline(.seconds(20), time: time, what: "the start of the sandbox") {
@@ -46,7 +33,26 @@ struct Launcher: Sendable {
         }
     }
 
-    private static func send(_ bytes: [UInt8], to writer: Descriptor) async throws {
+    /// A monitor's standard input and output.
+    func open(logPath: String) throws(BerthError) -> (writer: Descriptor, reader: Descriptor) {
+        var input: Int32 = -1
+        var output: Int32 = -1
+        let log = Glibc.open(logPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let started = berth_launch(program, log, &input, &output)
+        if log >= 0 { close(log) }
+        guard started > 0 else {
+            throw BerthError(
+                .unavailable,
+                "cannot start \(program): \(String(cString: strerror(-started)))",
+                remedy: "berth-hold belongs beside the berth program"
+            )
+        }
+        return (
+            Descriptor(input, loop: loop, closingFile: true), Descriptor(output, loop: loop, closingFile: true)
+        )
+    }
+
+    static func send(_ bytes: [UInt8], to writer: Descriptor) async throws {
         var rest = bytes[...]
         try await writer.writable()
         while !rest.isEmpty {
@@ -61,7 +67,8 @@ struct Launcher: Sendable {
         }
     }
 
-    private static func line(from reader: Descriptor) async throws -> String {
+    /// What comes until a line or the output ends.
+    static func line(from reader: Descriptor) async throws -> String {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1024)
         while bytes.last != UInt8(ascii: "\n"), bytes.count < 4096 {
