@@ -134,6 +134,7 @@ let package = Package(
                 .embedInCode("0014-fewer-writes.sql"), .embedInCode("0015-job-losses.sql"),
                 .embedInCode("0016-presence.sql"), .embedInCode("0017-workspaces.sql"),
                 .embedInCode("0018-hand-overs.sql"),
+                .embedInCode("0019-workspaces-left.sql"),
             ],
             swiftSettings: strict
         ),

@@ -22,6 +22,7 @@ public enum ServerSchema {
             Migration(version: 16, name: "presence", sql: text(PackageResources._016_presence_sql)),
             Migration(version: 17, name: "workspaces", sql: text(PackageResources._017_workspaces_sql)),
             Migration(version: 18, name: "hand-overs", sql: text(PackageResources._018_hand_overs_sql)),
+            Migration(version: 19, name: "workspaces-left", sql: text(PackageResources._019_workspaces_left_sql)),
         ]
     }
 

@@ -137,8 +137,6 @@ public struct HandOverMessage: Sendable, Codable, Equatable {
         case settled
         // To both.
         case abort
-        /// What is your state?
-        case look
         /// A person gave the workspace to the sender, at this epoch.
         case superseded
     }
@@ -182,8 +180,9 @@ public struct WorkspaceOffer: Sendable, Codable, Equatable {
     public var pullRequestNumber: Int64?
     public var ratchetEnabled: Bool
     public var ratchetState: String?
-    /// Of variables that runs in it need.
+    /// Of variables that its programs have.
     public var secretNames: [String]
+    public var details: HandedDetails
 
     public init(
         workspaceId: WorkspaceID,
@@ -198,7 +197,8 @@ public struct WorkspaceOffer: Sendable, Codable, Equatable {
         pullRequestNumber: Int64?,
         ratchetEnabled: Bool,
         ratchetState: String?,
-        secretNames: [String]
+        secretNames: [String],
+        details: HandedDetails
     ) {
         self.workspaceId = workspaceId
         self.epoch = epoch
@@ -213,6 +213,7 @@ public struct WorkspaceOffer: Sendable, Codable, Equatable {
         self.ratchetEnabled = ratchetEnabled
         self.ratchetState = ratchetState
         self.secretNames = secretNames
+        self.details = details
     }
 }
 
@@ -224,18 +225,22 @@ public struct HandOverReply: Sendable, Codable, Equatable {
     public var known: [String]?
     public var offer: WorkspaceOffer?
     public var sha256: String?
+    /// Of the destination: what the workspace will not have there.
+    public var lacks: HandedLacks?
 
     public init(
         handOver: HandOver,
         location: WorkspaceLocation,
         known: [String]? = nil,
         offer: WorkspaceOffer? = nil,
-        sha256: String? = nil
+        sha256: String? = nil,
+        lacks: HandedLacks? = nil
     ) {
         self.handOver = handOver
         self.location = location
         self.known = known
         self.offer = offer
         self.sha256 = sha256
+        self.lacks = lacks
     }
 }

@@ -145,7 +145,7 @@ public enum RouteID: String, Sendable, CaseIterable {
     case cloudWorkspaceJoin, cloudWorkspaceLeave, cloudWorkspaceHeartbeat, cloudWorkspaceGetSessions
     case cloudWorkspaceGetActiveSessions
     case handOverSend, handOverPull, handOverTake, handOverList, handOverGet, handOverMessage, handOverArchive
-    case handOverDeliver, workerHandOver, workerHandOverPut
+    case handOverDeliver, workerHandOver, workerHandOverPut, workerVariables
     case setupGet, setupBegin, setupCheck
     case workerList, workerConnect, keyCreate, keyList, keyRevoke, whoAmI, changeList
     case jobList, jobGet, jobRetry

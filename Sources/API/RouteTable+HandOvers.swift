@@ -89,6 +89,14 @@ extension RouteTable {
             takesBytes: true,
             answer: .bytes
         ),
+        Route(
+            .workerVariables,
+            .get,
+            "/v1/worker/workspaces/{workspaceId}/variables",
+            .worker,
+            "A workspace's variables, for the worker that starts an agent in it.",
+            answer: .bytes
+        ),
     ]
 }
 
@@ -161,7 +169,17 @@ extension Schema {
             .optional("pullRequestNumber", .integer(), "its pull request"),
             .required("ratchetEnabled", .boolean, "whether its pull request is watched"),
             .optional("ratchetState", .string(), "of the watch"),
-            .required("secretNames", .array(.string()), "of variables that runs in it need"),
+            .required("secretNames", .array(.string()), "of variables that its programs have"),
+            .required("details", .any, "what else its row says"),
+        ]
+    )
+
+    private static let lacks = Schema.object(
+        name: "HandedLacks",
+        members: [
+            .required("missingVariables", .array(.string()), "names of variables that have no value there"),
+            .required("missingLogin", .boolean, "whether there is no login for its remote"),
+            .required("runsLeft", .integer(minimum: 0), "executions that stay where they were"),
         ]
     )
 
@@ -189,6 +207,7 @@ extension Schema {
             .optional("known", .array(.string()), "commits that it has"),
             .optional("offer", offer, "of the workspace"),
             .optional("sha256", .string(), "of the archive"),
+            .optional("lacks", lacks, "of the destination: what the workspace will not have there"),
         ]
     )
 }

@@ -65,6 +65,7 @@ extension RouteTable {
             "/v1/workspaces/{workspaceId}/unarchive",
             .run,
             "Make the working tree of an archived workspace again, with its branches and stashes.",
+            query: [.init("setup", .boolean, "the set-up script also for a working tree in place; default false")],
             answer: .json(.workspace, status: 202),
             isAudited: true
         ),

@@ -137,7 +137,10 @@ extension Schema {
 
     static let variableNames = Schema.object(
         name: "VariableNames",
-        members: [.required("names", .array(.string()), "in order")]
+        members: [
+            .required("names", .array(.string()), "in order"),
+            .optional("missing", .array(.string()), "it had them where it came from; here they have no value"),
+        ]
     )
 
     static let startRunScript = Schema.object(

@@ -87,8 +87,13 @@ public struct SetVariables: Sendable, Codable, Equatable, CustomStringConvertibl
 /// Names alone: values are never shown.
 public struct VariableNames: Sendable, Codable, Equatable {
     public var names: [String]
+    /// It had them on the server that it came from, and has no value of them here.
+    public var missing: [String]?
 
-    public init(names: [String]) { self.names = names }
+    public init(names: [String], missing: [String]? = nil) {
+        self.names = names
+        self.missing = missing
+    }
 }
 
 /// `POST /v1/workspaces/{workspaceId}/run`.

@@ -28,6 +28,8 @@ public struct Entry: Sendable, Equatable {
         case terminalBytes = 11
         /// Of agent sessions, as the environment keeps them.
         case session = 12
+        /// When the bytes of the terminal before it came: its file, as it is.
+        case terminalTimes = 13
         /// The last one.
         case end = 255
     }

@@ -55,6 +55,8 @@ public struct PackOrder: Sendable, Equatable, Codable {
     public var includesIgnored: Bool
     /// Bytes of ignored files at most.
     public var ignoredLimit: Int64
+    /// Bytes of files that are not committed, at most.
+    public var limit: Int64
 
     public init(
         checkout: String,
@@ -63,7 +65,8 @@ public struct PackOrder: Sendable, Equatable, Codable {
         file: String,
         known: [String],
         includesIgnored: Bool,
-        ignoredLimit: Int64
+        ignoredLimit: Int64,
+        limit: Int64
     ) {
         self.checkout = checkout
         self.home = home
@@ -72,6 +75,7 @@ public struct PackOrder: Sendable, Equatable, Codable {
         self.known = known
         self.includesIgnored = includesIgnored
         self.ignoredLimit = ignoredLimit
+        self.limit = limit
     }
 }
 

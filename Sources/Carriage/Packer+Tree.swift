@@ -9,12 +9,34 @@ extension Packer {
         guard root >= 0 else { throw OpenedFile.failure("opened", order.checkout) }
         defer { close(root) }
         let tree = ConfinedTree(root)
+        try checkSizes(changes, tree)
         for change in changes where change.kind == .deleted { try writer.put(.deletion, path: change.path) }
         for change in changes where change.kind != .deleted {
             if change.kind == .untracked { summary.untracked += 1 }
             try put(change.path, tree)
         }
         try putIgnored(tree)
+    }
+
+    /// Before anything is written: a file with holes would fill the disk.
+    private func checkSizes(_ changes: [CheckoutState.Change], _ tree: ConfinedTree) throws {
+        var sizes: [(path: String, bytes: Int64)] = []
+        for change in changes where change.kind != .deleted {
+            let plain = change.path.last == PathBytes.slash ? Array(change.path.dropLast()) : change.path
+            sizes.append((String(decoding: change.path, as: UTF8.self), try tree.size(plain)))
+        }
+        let sum = sizes.reduce(0) { $0 + $1.bytes }
+        guard sum > order.limit else { return }
+        throw BerthError(
+            .tooLarge,
+            "what is not committed has \(sum) bytes, more than the \(order.limit) that may travel: "
+                + Self.largest(sizes),
+            remedy: "remove what is not needed or have git ignore it; or raise maxUploadBytes of both servers"
+        )
+    }
+
+    private static func largest(_ sizes: [(path: String, bytes: Int64)]) -> String {
+        sizes.sorted { $0.bytes > $1.bytes }.prefix(10).map { "\($0.path) \($0.bytes)" }.joined(separator: ", ")
     }
 
     /// A path that ends in a slash is a repository of its own: git does not look into it.
@@ -62,11 +84,10 @@ extension Packer {
         }
         let sum = sizes.reduce(0) { $0 + $1.bytes }
         guard sum <= order.ignoredLimit else {
-            let largest = sizes.sorted { $0.bytes > $1.bytes }.prefix(10)
-                .map { "\($0.path) \($0.bytes)" }.joined(separator: ", ")
             throw BerthError(
                 .tooLarge,
-                "the ignored files have \(sum) bytes, more than the \(order.ignoredLimit) that may travel: \(largest)",
+                "the ignored files have \(sum) bytes, more than the \(order.ignoredLimit) that may travel: "
+                    + Self.largest(sizes),
                 field: "includeIgnored",
                 remedy: "remove what can be made again, raise --ignored-limit, or send without --include-ignored"
             )

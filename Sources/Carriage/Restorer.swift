@@ -73,7 +73,7 @@ public struct Restorer {
                 isFilled = true
                 try take(entry, &reader, tree)
             case .transcript: try takeTranscript(entry, &reader, manifest)
-            case .terminal, .terminalBytes, .session: break
+            case .terminal, .terminalBytes, .terminalTimes, .session: break
             case .manifest, .end: throw Entry.damaged("a part stands where it cannot")
             }
         }

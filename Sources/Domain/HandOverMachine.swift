@@ -159,6 +159,8 @@ public struct HandOverMachine: Sendable, Equatable {
         switch status {
         case .prepared: status = .owner
         case .committed, .done: status = .retaken
+        // Said again.
+        case .retaken: return
         default:
             throw BerthError(
                 .illegalTransition,

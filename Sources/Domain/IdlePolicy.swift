@@ -29,6 +29,15 @@ public struct IdlePolicy: Sendable, Equatable {
         )
     }
 
+    /// - Parameters:
+    ///   - own: the environment's; nil: never, whatever its workspaces wish.
+    ///   - wished: the longest that one of its workspaces wishes.
+    ///   - withoutWish: how many of them leave it to the environment.
+    public static func minutes(of own: Int?, wished: Int?, withoutWish: Int) -> Int? {
+        guard let own, let wished else { return own }
+        return withoutWish > 0 ? max(own, wished) : wished
+    }
+
     /// What comes first for one that runs.
     public var nextAction: IdleEvidence.Action {
         guard let pauseAfter, canPause else { return .stop }

@@ -54,6 +54,8 @@ public struct WorkspaceSetup: Sendable, Codable, Equatable {
     public var parentDirectory: String?
     /// The upload also holds what was not committed: index and files come back as they were.
     public var state: AdoptedState?
+    /// The working tree is as it was: the repository's script is not run again.
+    public var skipsScript: Bool?
 
     public init(parentDirectory: String? = nil, state: AdoptedState? = nil) {
         self.parentDirectory = parentDirectory

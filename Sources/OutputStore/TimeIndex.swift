@@ -15,6 +15,10 @@ public final class TimeIndex {
     }
 
     private static let recordBytes = 16
+    /// Records above which the older ones are thinned.
+    public static let standardLimit = 65_536
+    /// Of the file, with room for what comes before it is thinned.
+    public static let maximumBytes = (standardLimit + 1) * recordBytes
     /// Above so many records the older half loses every second one.
     private let limit: Int
     private let path: String
@@ -23,7 +27,7 @@ public final class TimeIndex {
     private var last: (end: Int64, at: Int64) = (-1, 0)
 
     /// Opens or makes the file.
-    public init(path: String, limit: Int = 65_536) {
+    public init(path: String, limit: Int = TimeIndex.standardLimit) {
         self.path = path
         self.limit = max(16, limit)
         open()

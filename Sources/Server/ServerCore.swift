@@ -150,6 +150,9 @@ struct ServerCore: Sendable {
         case .handOverDeliver: try await handOverDeliver(context)
         case .workerHandOver: try await handOverFiles.fetch(context.request, context.parameter("handOverId"))
         case .workerHandOverPut: try await handOverFiles.take(context.request, context.parameter("handOverId"))
+        case .workerVariables:
+            try await WorkerVariables(workspaces: workspaces, tokens: handOverFiles.tokens)
+                .fetch(context.request, context.parameter("workspaceId"))
         case .workerConnect: try await workerConnect(context)
         case .uploadCreate: try await uploadCreate(context)
         case .executionBundle: try await executionBundle(context)

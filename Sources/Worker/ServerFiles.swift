@@ -17,6 +17,9 @@ struct ServerFiles: Sendable {
     /// How long a server may be away, as during its restart.
     private static let patience = Duration.seconds(120)
 
+    /// While a person waits.
+    private static let shortPatience = Duration.seconds(15)
+
     /// Brings an upload into `path`, whole and with the digest that was promised, or leaves nothing there.
     func fetch(_ upload: UploadReference, to path: String) async throws {
         do {
@@ -51,6 +54,19 @@ struct ServerFiles: Sendable {
             try Self.write(chunk, to: file)
         }
         guard digest.byteCount == bytes, Hex.encode(digest.digest) == sha256 else { throw Self.altered }
+    }
+
+    /// What programs of a workspace have; never kept here.
+    func variables(of workspace: WorkspaceID) async throws -> [String: String] {
+        var answer: [UInt8] = []
+        let what = "the workspace's variables cannot be had from the server"
+        try await reaching(what, within: Self.shortPatience) { endpoint in
+            let url = HTTPURL(endpoint: endpoint, target: WorkspaceVariables.path(of: workspace))
+            let response = try await client.send(HTTPClientRequest(.get, url, headers: headers))
+            guard response.status == 200 else { throw try await Self.refusal(response) }
+            answer = try await response.body.collect(upTo: 16 << 20)
+        }
+        return try JSONText.decode(WorkspaceVariables.self, from: answer).variables
     }
 
     /// Gives the server an attempt's new commits. Repeating it changes nothing.
@@ -89,9 +105,13 @@ struct ServerFiles: Sendable {
     }
 
     /// Tries one server after the other, again while none answers.
-    private func reaching(_ what: String, _ body: (HTTPEndpoint) async throws -> Void) async throws {
+    private func reaching(
+        _ what: String,
+        within patience: Duration = ServerFiles.patience,
+        _ body: (HTTPEndpoint) async throws -> Void
+    ) async throws {
         var backoff = Backoff.workerReconnect
-        let limit = time.uptime + Self.patience
+        let limit = time.uptime + patience
         var turn = 0
         while true {
             do {
@@ -99,7 +119,8 @@ struct ServerFiles: Sendable {
                 return try await body(try HTTPURL(targets[turn % targets.count]).endpoint)
             } catch let error as BerthError where error.isRetryable || error.code == .network {
                 guard time.uptime < limit else {
-                    throw BerthError(.network, "\(what): \(error.message)", detail: error.detail)
+                    let code: ErrorCode = error.code == .diskFull ? .diskFull : .network
+                    throw BerthError(code, "\(what): \(error.message)", remedy: error.remedy, detail: error.detail)
                 }
             }
             turn += 1
@@ -117,6 +138,14 @@ struct ServerFiles: Sendable {
                 "the server has no such file for this worker any more",
                 remedy: "run it again; uploads are kept for 24 hours",
                 detail: text
+            )
+        case 507:
+            return BerthError(
+                .diskFull,
+                "the server's disk is full",
+                remedy: "make room on the server",
+                detail: text,
+                isRetryable: true
             )
         case 413: return BerthError(.tooLarge, "the server takes no file of this size", detail: text)
         default:

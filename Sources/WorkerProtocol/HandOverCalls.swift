@@ -22,6 +22,7 @@ public struct HandedWorkspace: Sendable, Equatable, Codable {
 /// Durable when it answers; repeated, it changes nothing.
 public struct HandOverFreeze: Sendable, Equatable, ServiceCall {
     public static let service = "handOver.freeze"
+    public static let isUse = false
     public typealias Answer = FrozenWorkspace
 
     public var workspace: HandedWorkspace
@@ -43,6 +44,7 @@ public struct FrozenWorkspace: Sendable, Equatable, Codable {
 /// The hand-over came to nothing, or brought the workspace here: things may run in it.
 public struct HandOverThaw: Sendable, Equatable, ServiceCall {
     public static let service = "handOver.thaw"
+    public static let isUse = false
     public typealias Answer = ServiceDone
 
     public var workspaceId: WorkspaceID
@@ -53,6 +55,7 @@ public struct HandOverThaw: Sendable, Equatable, ServiceCall {
 /// Which commits this environment has of a repository.
 public struct HandOverTips: Sendable, Equatable, ServiceCall {
     public static let service = "handOver.tips"
+    public static let isUse = false
     public typealias Answer = [String]
 
     public var workspace: HandedWorkspace
@@ -63,6 +66,7 @@ public struct HandOverTips: Sendable, Equatable, ServiceCall {
 /// Packs a frozen workspace and gives it to the server.
 public struct HandOverPack: Sendable, Equatable, ServiceCall {
     public static let service = "handOver.pack"
+    public static let isUse = false
     public typealias Answer = PackedWorkspace
 
     public var workspace: HandedWorkspace
@@ -71,12 +75,21 @@ public struct HandOverPack: Sendable, Equatable, ServiceCall {
     public var includesIgnored: Bool
     /// Bytes.
     public var ignoredLimit: Int64
+    /// Bytes that the server takes.
+    public var limit: Int64
 
-    public init(workspace: HandedWorkspace, known: [String], includesIgnored: Bool, ignoredLimit: Int64) {
+    public init(
+        workspace: HandedWorkspace,
+        known: [String],
+        includesIgnored: Bool,
+        ignoredLimit: Int64,
+        limit: Int64
+    ) {
         self.workspace = workspace
         self.known = known
         self.includesIgnored = includesIgnored
         self.ignoredLimit = ignoredLimit
+        self.limit = limit
     }
 }
 
@@ -97,6 +110,7 @@ public struct PackedWorkspace: Sendable, Equatable, Codable {
 /// Fetches a packed workspace from the server and makes it again beside its place; compared and durable when it answers.
 public struct HandOverRestore: Sendable, Equatable, ServiceCall {
     public static let service = "handOver.restore"
+    public static let isUse = false
     public typealias Answer = ServiceDone
 
     public var workspace: HandedWorkspace
@@ -113,6 +127,7 @@ public struct HandOverRestore: Sendable, Equatable, ServiceCall {
 /// The workspace is this environment's: what was restored gets its place.
 public struct HandOverSettle: Sendable, Equatable, ServiceCall {
     public static let service = "handOver.settle"
+    public static let isUse = false
     public typealias Answer = ServiceDone
 
     public var workspace: HandedWorkspace
@@ -123,6 +138,7 @@ public struct HandOverSettle: Sendable, Equatable, ServiceCall {
 /// What was restored, packed or replaced for a hand-over is not needed any more.
 public struct HandOverDiscard: Sendable, Equatable, ServiceCall {
     public static let service = "handOver.discard"
+    public static let isUse = false
     public typealias Answer = ServiceDone
 
     public var workspace: HandedWorkspace
@@ -133,6 +149,7 @@ public struct HandOverDiscard: Sendable, Equatable, ServiceCall {
 /// The workspace has another owner: this version is kept as a branch, and nothing runs in it any more.
 public struct HandOverOrphan: Sendable, Equatable, ServiceCall {
     public static let service = "handOver.orphan"
+    public static let isUse = false
     public typealias Answer = OrphanedVersion
 
     public var workspace: HandedWorkspace

@@ -7,6 +7,13 @@ public struct ServiceRequest: Sendable, Equatable, Codable {
     public var name: String
     /// The ``ServiceCall``, or what a stream begins with.
     public var arguments: JSONValue
+    /// nil: it is use.
+    private var counts: Bool?
+
+    private enum CodingKeys: String, CodingKey {
+        case name, arguments
+        case counts = "isUse"
+    }
 
     /// Among the capabilities of a worker that has services.
     public static let capability = "services"
@@ -14,10 +21,11 @@ public struct ServiceRequest: Sendable, Equatable, Codable {
     public init(_ call: some ServiceCall) throws {
         name = type(of: call).service
         arguments = try JSONText.decode(JSONValue.self, from: try JSONText.encode(call))
+        counts = type(of: call).isUse ? nil : false
     }
 
-    /// Berth asks by itself: nobody uses the environment by it.
-    public var isUse: Bool { name != WorkspaceSyncCall.service }
+    /// Whether somebody uses the environment by it.
+    public var isUse: Bool { counts ?? true }
 
     /// nil for another service. Throws `invalidRequest` naming the field at fault.
     public func `as`<Call: ServiceCall>(_: Call.Type) throws(BerthError) -> Call? {
@@ -36,7 +44,13 @@ public struct ServiceRequest: Sendable, Equatable, Codable {
 /// documentation says, and its answer is `Never` sent.
 public protocol ServiceCall: Sendable, Codable {
     static var service: String { get }
+    /// False for what Berth asks by itself, and for a look that clients repeat without anybody's doing.
+    static var isUse: Bool { get }
     associatedtype Answer: Sendable, Codable
+}
+
+extension ServiceCall {
+    public static var isUse: Bool { true }
 }
 
 /// What a call came to: one of the two.

@@ -55,6 +55,7 @@ public struct SessionCreation: Sendable, Equatable, ServiceCall {
 /// The sessions of a workspace, oldest first; nil: of all workspaces of the environment.
 public struct SessionListing: Sendable, Equatable, ServiceCall {
     public static let service = "session.list"
+    public static let isUse = false
     public typealias Answer = [AgentSession]
 
     public var workspaceId: WorkspaceID?

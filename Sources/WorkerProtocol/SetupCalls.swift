@@ -3,6 +3,7 @@ internal import Base
 /// Asks the programs of an environment whether they have their logins; nothing of a login is in the answer.
 public struct LoginCheck: Sendable, Equatable, ServiceCall {
     public static let service = "setup.check"
+    public static let isUse = false
     public typealias Answer = [CheckedLogin]
 
     public init() {}

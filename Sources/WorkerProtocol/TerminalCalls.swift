@@ -119,6 +119,7 @@ public struct TerminalStatus: Sendable, Equatable, Codable {
 /// Every terminal of the environment, oldest first.
 public struct TerminalListing: Sendable, Equatable, ServiceCall {
     public static let service = "terminal.list"
+    public static let isUse = false
     public typealias Answer = [TerminalStatus]
 
     public init() {}

@@ -17,6 +17,7 @@ public struct RemoteLogins: Sendable, Equatable, Codable, CustomStringConvertibl
 /// Looks at the remote and takes what can be taken without a loss.
 public struct WorkspaceSyncCall: Sendable, Equatable, ServiceCall {
     public static let service = "workspace.sync"
+    public static let isUse = false
     public typealias Answer = SyncReport
 
     public var request: WorkspaceRequest
@@ -64,6 +65,7 @@ public struct WorkspaceRunCall: Sendable, Equatable, ServiceCall {
 /// What the repository says about its workspaces, and what other tools' files would give.
 public struct WorkspaceLookCall: Sendable, Equatable, ServiceCall {
     public static let service = "workspace.look"
+    public static let isUse = false
     public typealias Answer = WorkspaceLook
 
     public var directory: String
@@ -146,6 +148,7 @@ public struct WorkspaceArchiveAnswer: Sendable, Equatable, Codable {
 /// Forgets the branches that were kept of an archived workspace.
 public struct WorkspaceForgetCall: Sendable, Equatable, ServiceCall {
     public static let service = "workspace.forget"
+    public static let isUse = false
     public typealias Answer = ServiceDone
 
     public var request: WorkspaceRequest

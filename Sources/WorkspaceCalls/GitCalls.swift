@@ -5,6 +5,7 @@ public import WorkspaceTypes
 /// Answered by the worker with the environment's own git, in a workspace's checkout.
 public struct GitStatusCall: ServiceCall, Equatable {
     public static let service = "git.status"
+    public static let isUse = false
     public typealias Answer = GitStatus
 
     public var directory: String
@@ -47,6 +48,7 @@ public struct GitDiffCall: ServiceCall, Equatable {
 
 public struct GitLogCall: ServiceCall, Equatable {
     public static let service = "git.log"
+    public static let isUse = false
     public typealias Answer = GitLog
 
     public var directory: String
@@ -98,6 +100,7 @@ public struct GitCommitCall: ServiceCall, Equatable {
 
 public struct GitBranchListCall: ServiceCall, Equatable {
     public static let service = "git.branches"
+    public static let isUse = false
     public typealias Answer = GitBranches
 
     public var directory: String
@@ -177,6 +180,7 @@ public struct GitPullCall: ServiceCall, Equatable {
 /// What runs in an environment.
 public struct ProcessListing: ServiceCall, Equatable {
     public static let service = "process.list"
+    public static let isUse = false
     public typealias Answer = [EnvironmentProcess]
 
     public init() {}

@@ -118,6 +118,31 @@ import Testing
         #expect(refusal?.message.contains("build/ 4") == true, "\(String(describing: refusal))")
     }
 
+    @Test func `a file of 10 GB is named and not packed, however little room it takes`() async throws {
+        let sides = try Checkouts()
+        try await sides.begin()
+        try sides.write("", "a", "huge.bin")
+        #expect(truncate(sides.checkout("a") + "/huge.bin", 10 << 30) == 0)
+        let refusal = #expect(throws: BerthError.self) { try sides.pack("a") }
+        #expect(refusal?.code == .tooLarge && refusal?.remedy != nil)
+        #expect(refusal?.message.contains("huge.bin \(10 << 30)") == true, "\(String(describing: refusal))")
+        var status = stat()
+        #expect(stat(sides.folder.file("a.pack"), &status) == 0 && status.st_blocks < 1 << 15)
+    }
+
+    @Test func `a symbolic link that leads out travels as a link, and what it leads to stays unread`() async throws {
+        let sides = try Checkouts()
+        try await sides.begin()
+        let secret = try sides.folder.write("secret-behind-a-link", to: "secret")
+        symlink(secret, sides.checkout("a") + "/way-out")
+        let file = try sides.pack("a").file
+        #expect(try Data(contentsOf: URL(filePath: file)).firstRange(of: Data("secret-behind-a-link".utf8)) == nil)
+        let order = sides.order("b", file)
+        _ = try Restorer.restore(order)
+        try Settler.settle(order)
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: sides.checkout("b") + "/way-out") == secret)
+    }
+
     @Test(arguments: ["../out", "/etc/x", ".git/config", "a/../../x"])
     func `a part that leads out of the checkout is refused, and nothing stays`(_ path: String) async throws {
         let sides = try Checkouts()

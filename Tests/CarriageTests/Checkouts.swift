@@ -83,7 +83,8 @@ struct Checkouts {
                 file: file,
                 known: known,
                 includesIgnored: includesIgnored,
-                ignoredLimit: limit
+                ignoredLimit: limit,
+                limit: 1 << 30
             )
         )
         let end = open(file, O_WRONLY | O_APPEND)

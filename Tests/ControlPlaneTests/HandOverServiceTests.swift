@@ -11,14 +11,14 @@ import Workspaces
 
 /// The rows of hand-overs: two services on one database stand for two servers.
 @Suite struct HandOverServiceTests {
-    private static let target = HandOverTarget(
+    static let target = HandOverTarget(
         name: "cloud",
         url: "http://127.0.0.1:1",
         pin: nil,
         token: Secret("berth_key_7f21")
     )
 
-    private func service(_ plane: ControlPlane, _ location: WorkspaceLocation = .desktop) -> HandOverService {
+    func service(_ plane: ControlPlane, _ location: WorkspaceLocation = .desktop) -> HandOverService {
         HandOverService(
             database: plane.database,
             feed: plane.feed,
@@ -29,7 +29,7 @@ import Workspaces
         )
     }
 
-    private func wish(_ plane: ControlPlane) -> HandOverWish {
+    func wish(_ plane: ControlPlane) -> HandOverWish {
         HandOverWish(
             organizationID: plane.organization,
             ownerID: plane.user,
@@ -39,7 +39,7 @@ import Workspaces
     }
 
     /// A workspace that is ready, and the service.
-    private func withWorkspace(
+    func withWorkspace(
         _ body: @escaping @Sendable (ControlPlane, HandOverService, WorkspaceID) async throws -> Void
     ) async throws {
         try await ControlPlane.with { plane in

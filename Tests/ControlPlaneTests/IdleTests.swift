@@ -6,6 +6,7 @@ import Synchronization
 import Testing
 import WorkerProtocol
 import Workers
+import Workspaces
 
 @testable import Environments
 
@@ -194,6 +195,30 @@ import Workers
             try await scene.look([])
             #expect(scene.questions == 0)
             #expect(try await scene.record().desired == .running)
+        }
+    }
+
+    @Test func `it rests when the last of its workspaces may`() async throws {
+        try await Self.with { scene in
+            let plane = scene.plane
+            for (minutes, name) in [(5, "short"), (50, "long")] {
+                var new = NewWorkspace(
+                    organizationID: plane.organization,
+                    ownerID: plane.user,
+                    environmentID: scene.id,
+                    repositoryURL: "https://git.example/\(name).git",
+                    task: name
+                )
+                new.autoStopMinutes = minutes
+                _ = try await plane.workspaces.create(new)
+            }
+            scene.time.advance(.seconds(31 * 60))
+            try await scene.say([])
+            try await plane.environments.restIdle()
+            #expect(try await scene.record().desired == .running, "longer than its own time, and one wishes for more")
+            scene.time.advance(.seconds(20 * 60))
+            try await scene.look([])
+            #expect(try await scene.record().desired == .paused)
         }
     }
 

@@ -14,6 +14,13 @@ import Workspaces
         let isLive = Mutex(true)
         let report = Mutex<SyncReport?>(nil)
         let looks = Mutex(0)
+        let canForget = Mutex(false)
+        let forgets = Mutex(0)
+
+        func forget(_ workspace: WorkspaceRecord) async throws -> Bool {
+            forgets.withLock { $0 += 1 }
+            return canForget.withLock { $0 }
+        }
 
         func hasLiveExecution(_ workspace: WorkspaceID, organization: OrganizationID) async throws -> Bool {
             isLive.withLock { $0 }
@@ -257,6 +264,41 @@ import Workspaces
             try await keeper.step()
             #expect(try await state().state == .failed)
             #expect(try await state().failure?.remedy?.contains("berth ws retry") == true)
+        }
+    }
+
+    @Test
+    func `what an environment keeps of a removed workspace goes when that can be reached; its secrets go at once`()
+        async throws
+    {
+        let time = SettableTime()
+        try await ControlPlane.with(time: time, runs: false) { plane in
+            let bridge = Bridge()
+            let keeper = WorkspaceKeeper(
+                plane.workspaces,
+                bridge: bridge,
+                interval: .seconds(300),
+                randomness: SeededRandomness(seed: 1)
+            )
+            let (organization, user) = (plane.organization, plane.user)
+            let id = try await plane.workspaces.create(try await wish(plane)).workspace.id
+            let key = ["KEY": Secret("value")]
+            try await plane.workspaces.setVariables(key, of: id, organization: organization, by: user)
+            _ = try await plane.workspaces.archive(id, organization: organization, by: user, visibleTo: nil)
+            try await keeper.step()
+            #expect(bridge.forgets.withLock { $0 } == 0)
+            try await plane.workspaces.remove(id, organization: organization, by: user)
+            let values = try await plane.database.read { try $0.rows("SELECT value FROM workspace_variables").count }
+            #expect(values == 0)
+            try await keeper.step()
+            try await keeper.step()
+            #expect(bridge.forgets.withLock { $0 } == 1, "not at once again")
+            bridge.canForget.withLock { $0 = true }
+            for _ in 0..<3 {
+                time.advance(.seconds(61))
+                try await keeper.step()
+            }
+            #expect(bridge.forgets.withLock { $0 } == 2, "and never again when it is done")
         }
     }
 

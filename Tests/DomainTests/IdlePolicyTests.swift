@@ -37,6 +37,20 @@ import Testing
         #expect(pausing.verdict(Self.nothing, lastUse: Self.ago(99_999), at: Self.now) == .rest(.pause, .autoStop))
     }
 
+    @Test(
+        arguments: [
+            (30, nil, 0, 30), (30, 5, 0, 5), (30, 5, 1, 30), (30, 60, 1, 60), (nil, 5, 0, nil), (nil, nil, 1, nil),
+        ] as [(Int?, Int?, Int, Int?)]
+    )
+    func `the longest wish of its workspaces counts, and its own for those without`(
+        own: Int?,
+        wished: Int?,
+        withoutWish: Int,
+        expected: Int?
+    ) {
+        #expect(IdlePolicy.minutes(of: own, wished: wished, withoutWish: withoutWish) == expected)
+    }
+
     @Test(arguments: [UseKind.agentTurn, .execution])
     func `what is in progress is never cut, however long it is silent`(_ kind: UseKind) {
         let report = Self.report(kind, open: 1, quietMinutes: 600)

@@ -176,6 +176,34 @@ import Testing
         }
     }
 
+    @Test(arguments: ["host", "local"])
+    func `every start of an agent has the workspace's variables, and Berth itself writes their values nowhere`(
+        provider: String
+    ) async throws {
+        try await AgentSessionScene.with("[]", provider: provider, hasLogin: false) { scene, _ in
+            let berth = scene.berth
+            let set = try await berth.run(["ws", "env", "set", scene.workspace, "KEY=first-s3cret", "STAGE=dev"])
+            #expect(set.status == 0, "\(set.errors)")
+            let digest = "cat >/dev/null; echo \"$STAGE $(printf %s \"$KEY\" | sha256sum | cut -c1-16)\""
+            let started = try await berth.run(
+                ["session", "start", scene.workspace, "--agent", "command", "-d", "--", "sh", "-c", digest]
+            )
+            #expect(started.status == 0, "\(started.errors)")
+            let first = try await scene.session("send", "command", "what have you?", "--wait")
+            let sums = try await check(["sh", "-c", "for k in first second; do printf $k-s3cret | sha256sum; done"])
+                .split(separator: "\n").map { String($0.prefix(16)) }
+            #expect(first.output.contains("dev \(sums[0])"), "\(first.output)\(first.errors)")
+            // The next process has the value that is set then.
+            _ = try await berth.run(["ws", "env", "set", scene.workspace, "KEY=second-s3cret"])
+            let second = try await scene.session("send", "command", "and now?", "--wait")
+            #expect(second.output.contains("dev \(sums[1])"), "\(second.output)\(second.errors)")
+            for value in ["first-s3cret", "second-s3cret"] {
+                let found = try await check(["python3", ScriptedPeer.path("find_bytes.py"), berth.data, value])
+                #expect(found.isEmpty, "\(found)")
+            }
+        }
+    }
+
     @Test func `what cannot be is refused in words, with the way out`() async throws {
         try await AgentSessionScene.with("[]", hasLogin: false) { scene, _ in
             let cases: [([String], Int32, String)] = [

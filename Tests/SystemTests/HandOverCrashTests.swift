@@ -1,111 +1,132 @@
+import API
 import Base
 import Domain
 import FoundationEssentials
 import TestSupport
 import Testing
 
-/// A hand-over stopped at every message, before and after it, by kill -9 of either server or by a cut link.
+/// A hand-over stopped at every message, before and after it, by kill -9 of either server or by a cut link, and gone on
+/// with by the command of either side.
 @Suite struct HandOverCrashTests {
-    enum Stop: String, CaseIterable { case killSource, killDestination, cut }
+    enum Blow: String, CaseIterable { case killSource, killDestination, cut }
 
     struct Case: CustomTestStringConvertible, Sendable {
-        var step: String
-        var moment: String
-        var stop: Stop
+        var stop: HandOverStop
+        var blow: Blow
+        /// The person goes on at the side that did not begin it.
+        var isFromOtherSide: Bool
 
-        var testDescription: String { "\(stop.rawValue) \(moment) \(step)" }
-    }
-
-    /// Messages of a driving source, and those of a driving destination.
-    static let sending = ["offer", "deliver", "prepare", "commit"]
-    static let pulling = ["request", "pack", "fetch", "decide", "settled"]
-
-    static func cases(_ steps: [String]) -> [Case] {
-        steps.flatMap { step in
-            ["before", "after"].flatMap { moment in
-                Stop.allCases.map { Case(step: step, moment: moment, stop: $0) }
-            }
+        var testDescription: String {
+            "\(blow.rawValue) \(stop.testDescription)\(isFromOtherSide ? ", gone on with at the other side" : "")"
         }
     }
 
-    /// Which states of the machine the cases stop a side in. A state that is not here is reached by a person alone, and has
-    /// a test of its own below.
-    private static let stoppedIn: [HandOverState: String] = [
-        .preparing: "offer before", .staging: "deliver before", .prepared: "prepare after",
-        .committed: "commit before", .owner: "commit after", .done: "settled after",
-        .aborted: "offer before", .retaken: "take", .orphaned: "take",
-    ]
-
-    @Test func `every state of the machine has a case`() {
-        for state in HandOverState.allCases { #expect(Self.stoppedIn[state] != nil, "\(state) is never interrupted") }
+    /// Every stop with every blow; of each, both sides have their turn.
+    static let cases = HandOverStop.all.enumerated().flatMap { place, stop in
+        Blow.allCases.enumerated().map { number, blow in
+            Case(stop: stop, blow: blow, isFromOtherSide: (place + number) % 2 == 1)
+        }
     }
 
-    @Test(arguments: HandOverCrashTests.cases(HandOverCrashTests.sending))
-    func `a send that is interrupted ends with one owner who has everything`(_ given: Case) async throws {
-        try await run(given, sends: true)
+    @Test func `every message and every state of the machine has a case`() throws {
+        let steps = Set(HandOverStop.all.map(\.step))
+        for kind in HandOverMessage.Kind.allCases {
+            #expect(steps.contains(kind.rawValue), "\(kind) is never interrupted")
+        }
+        let states = try HandOverStop.all.map { try $0.states }.flatMap { [$0.source, $0.destination] }
+        for state in HandOverState.allCases { #expect(states.contains(state), "no side is ever stopped in \(state)") }
     }
 
-    @Test(arguments: HandOverCrashTests.cases(HandOverCrashTests.pulling))
-    func `a pull that is interrupted ends with one owner who has everything`(_ given: Case) async throws {
-        try await run(given, sends: false)
-    }
-
-    private func run(_ given: Case, sends: Bool) async throws {
+    @Test(arguments: HandOverCrashTests.cases)
+    func `an interrupted hand-over ends with one owner who has everything`(_ given: Case) async throws {
         let folder = try TemporaryDirectory("hand-over-proxy")
         try await TwoBerths.with { berths, desktop, cloud in
             let workspace = try await berths.begin()
-            let port = try TwoBerths.port(of: berths.cloud)
-            let proxy = try await ScriptedPeer("hand_over_proxy.py", ["\(port)", folder.path])
+            let ports = (desktop: try TwoBerths.port(of: berths.desktop), cloud: try TwoBerths.port(of: berths.cloud))
+            let proxy = try await ScriptedPeer("hand_over_proxy.py", ["\(ports.cloud)", folder.path])
             try await berths.logIn(cloudPort: proxy.port)
             var id = try #require(workspace["id"]?.string)
-            var place = try await berths.checkout(berths.desktop)
+            let place = try await berths.checkout(berths.desktop)
             _ = try await berths.shell(berths.desktop, place, TwoBerths.dirty)
             let portrait = try await berths.shell(berths.desktop, place, TwoBerths.portrait)
-            if !sends {
+            let conversation = given.stop.conversation
+            if conversation == .pull {
                 let sent = try await berths.desktop.berth("ws", "send", id, "--to", "cloud")
                 #expect(sent.status == 0, "\(sent.errors)")
                 id = try #require(try await berths.cloud.json("ws", "ls")["items"]?.array?.first?["id"]?.string)
             }
-            let command = sends ? ["ws", "send", id, "--to", "cloud"] : ["ws", "pull", id, "--from", "cloud"]
-            try folder.write("\(given.step) \(given.moment)", to: "rule")
-            let going = try berths.desktop.starting(command)
-            try await TwoBerths.waiting { FileManager.default.fileExists(atPath: folder.file("reached")) }
+            let earlier = conversation == .pull ? 1 : 0
+            let going = try await reach(given.stop, berths, id, folder)
+            #expect(
+                try await berths.states(behind: earlier, isSourceDesktop: conversation != .pull) == given.stop.states
+            )
 
-            let source = sends ? desktop : cloud
-            let killed = given.stop == .killSource ? source : (sends ? cloud : desktop)
-            if given.stop != .cut {
+            let source = conversation == .pull ? cloud : desktop
+            let killed = given.blow == .killSource ? source : (source === desktop ? cloud : desktop)
+            if given.blow != .cut {
                 killed.signal(9)
                 _ = try await killed.exit(within: .seconds(30))
             }
             try folder.write("", to: "go")
             going.signal(15)
             _ = try? await going.exit(within: .seconds(30))
-            try await expectAtMostOneOwner(berths)
-            if given.stop != .cut {
+            let owners = try await berths.owners()
+            #expect(owners.count <= 1 || conversation == .take, "\(owners)")
+            if given.blow != .cut {
                 let isDesktop = killed === desktop
-                let restarted = try await (isDesktop ? berths.desktop : berths.cloud).serve(
-                    listen: isDesktop ? "127.0.0.1:0" : "127.0.0.1:\(port)"
-                )
+                let port = isDesktop ? ports.desktop : ports.cloud
+                let restarted = try await (isDesktop ? berths.desktop : berths.cloud)
+                    .serve(listen: "127.0.0.1:\(port)")
                 berths.keep(restarted)
             }
-            let result = try await berths.desktop.run(command, within: .seconds(120))
-            // It may have ended before the command came.
-            let hadEnded = ["is here already", "not here any more"].contains { result.errors.contains($0) }
-            #expect(result.status == 0 || hadEnded, "\(result.errors)")
-            let owner = sends ? berths.cloud : berths.desktop
-            place = try await berths.checkout(owner)
-            #expect(try await berths.shell(owner, place, TwoBerths.portrait) == portrait)
-            try await expectExactlyOneOwner(berths, owner: owner)
+            try await goOn(given, berths, id)
+            let owner = conversation == .send || conversation == .rollBack ? "cloud" : "desktop"
+            try await TwoBerths.waiting { try await berths.owners() == [owner] }
+            let there = owner == "cloud" ? berths.cloud : berths.desktop
+            let found = try await berths.shell(there, try await berths.checkout(there), TwoBerths.portrait)
+            #expect(found == portrait)
         }
     }
 
-    private func expectAtMostOneOwner(_ berths: TwoBerths) async throws {
-        let owners = try await berths.owners()
-        #expect(owners.count <= 1, "\(owners)")
+    /// Returns when the hand-over stands still there.
+    /// - Returns: the command that waits for its end.
+    private func reach(_ stop: HandOverStop, _ berths: TwoBerths, _ id: String, _ folder: TemporaryDirectory)
+        async throws -> ChildProcess
+    {
+        let first = stop.conversation.prelude ?? stop
+        try folder.write("\(first.step) \(first.moment.rawValue)", to: "rule")
+        let command =
+            first.conversation == .send ? ["ws", "send", id, "--to", "cloud"] : ["ws", "pull", id, "--from", "cloud"]
+        let going = try berths.desktop.starting(command)
+        func reached() async throws {
+            let mark = folder.file("reached")
+            try await TwoBerths.waiting { FileManager.default.fileExists(atPath: mark) }
+            try FileManager.default.removeItem(atPath: mark)
+        }
+        try await reached()
+        guard stop.conversation.prelude != nil else { return going }
+        let verb = stop.conversation == .take ? ["ws", "take", id, "--force"] : ["ws", "send", id, "--abort"]
+        let told = try await berths.desktop.run(verb, within: .seconds(60))
+        #expect(told.status == 0, "\(told.errors)")
+        try folder.write("\(stop.step) \(stop.moment.rawValue)", to: "rule")
+        try folder.write("", to: "go")
+        try await reached()
+        return going
     }
 
-    private func expectExactlyOneOwner(_ berths: TwoBerths, owner: Installation) async throws {
-        let owners = try await berths.owners()
-        #expect(owners == [owner === berths.desktop ? "desktop" : "cloud"])
+    /// The same command again, or that of the other side. What had ended meanwhile says so.
+    private func goOn(_ given: Case, _ berths: TwoBerths, _ id: String) async throws {
+        let (berth, command): (Installation, [String]) =
+            switch (given.stop.conversation, given.isFromOtherSide) {
+            case (.send, false), (.rollBack, false): (berths.desktop, ["ws", "send", id, "--to", "cloud"])
+            case (.send, true), (.rollBack, true): (berths.cloud, ["ws", "pull", id, "--from", "desktop"])
+            case (.pull, false): (berths.desktop, ["ws", "pull", id, "--from", "cloud"])
+            case (.pull, true): (berths.cloud, ["ws", "send", id, "--to", "desktop"])
+            // The loser has nothing to do but to hear of it.
+            case (.take, _): (berths.desktop, ["ws", "take", id, "--force"])
+            }
+        let result = try await berth.run(command, within: .seconds(120))
+        let hadEnded = ["is here already", "not here any more"].contains { result.errors.contains($0) }
+        #expect(result.status == 0 || hadEnded, "\(result.errors)")
     }
 }

@@ -12,18 +12,27 @@ final class Installation: Sendable {
     private let place: String?
 
     var data: String { place ?? directory.file("data") }
+    /// Where others find what lies at a path that this sees: of a mount namespace, its root.
+    let root: String
 
-    /// - Parameter data: nil: in the directory of its own.
+    /// A file of the data directory, for this process.
+    func seen(_ name: String) -> String { "\(root)\(data)/\(name)" }
+
+    /// - Parameters:
+    ///   - data: nil: in the directory of its own.
+    ///   - root: of a mount namespace that `prefix` leads to.
     init(
         prefix: [String] = [],
         variables: [String: String] = [:],
         directory: TemporaryDirectory? = nil,
-        data: String? = nil
+        data: String? = nil,
+        root: String = ""
     ) throws {
         self.directory = try directory ?? TemporaryDirectory("system")
         self.prefix = prefix
         self.variables = variables
         place = data
+        self.root = root
     }
 
     var environment: [String: String] {

@@ -1,4 +1,5 @@
 import Base
+import Domain
 import FoundationEssentials
 import Glibc
 import Synchronization
@@ -21,6 +22,7 @@ final class TwoBerths: Sendable {
     static func with(
         provider: String = "local",
         ports: [Int] = [],
+        cloud: Installation? = nil,
         _ body: (TwoBerths, _ desktop: ChildProcess, _ cloud: ChildProcess) async throws -> Void
     ) async throws {
         let folder = try TemporaryDirectory("two-berths")
@@ -34,7 +36,7 @@ final class TwoBerths: Sendable {
         }
         let both = TwoBerths(
             try installation("desktop"),
-            try installation("cloud"),
+            try cloud ?? installation("cloud"),
             git,
             folder,
             provider: provider,
@@ -133,14 +135,14 @@ final class TwoBerths: Sendable {
         for (berth, other, name) in [(desktop, cloud, "cloud"), (cloud, desktop, "desktop")] {
             var url = try Self.url(of: other)
             if name == "cloud", let cloudPort { url = "http://127.0.0.1:\(cloudPort)" }
-            let key = try String(contentsOfFile: other.data + "/api-key", encoding: .utf8)
+            let key = try String(contentsOfFile: other.seen("api-key"), encoding: .utf8)
             let result = try await berth.berth("login", url, "--name", name, "--token-stdin", input: key)
             guard result.status == 0 else { throw UnexpectedStatus(arguments: ["login"], result: result) }
         }
     }
 
     static func url(of berth: Installation) throws -> String {
-        let note = try String(contentsOfFile: berth.data + "/server.json", encoding: .utf8)
+        let note = try String(contentsOfFile: berth.seen("server.json"), encoding: .utf8)
         guard let url = try JSONDecoder().decode(JSONValue.self, from: Data(note.utf8))["url"]?.string else {
             throw SystemFailure("server.json", 2)
         }
@@ -190,6 +192,26 @@ final class TwoBerths: Sendable {
     /// The newest hand-over, as a server has it; nil before the first.
     func handOver(_ berth: Installation) async throws -> JSONValue? {
         try await berth.json("ws", "hand-overs")["items"]?.array?.first
+    }
+
+    /// Of the newest hand-over on both sides, by the servers' own rows, whatever lives.
+    /// - Parameter behind: how many each side had before.
+    func states(behind earlier: Int, isSourceDesktop: Bool) async throws -> HandOverStop.States {
+        func state(_ berth: Installation) async throws -> HandOverState? {
+            let rows = try await check([
+                "python3", "-c",
+                "import sqlite3,sys; print(*[r[0] for r in sqlite3.connect(f'file:{sys.argv[1]}?mode=ro',uri=True)"
+                    + ".execute('SELECT state FROM hand_overs ORDER BY id')])",
+                berth.data + "/berth.sqlite",
+            ])
+            let states = rows.trimmed.split(separator: " ").compactMap { HandOverState(rawValue: String($0)) }
+            return states.count > earlier ? states.last : nil
+        }
+        let (here, there) = (try await state(desktop), try await state(cloud))
+        return HandOverStop.States(
+            source: isSourceDesktop ? here : there,
+            destination: isSourceDesktop ? there : here
+        )
     }
 
     /// By the servers' own rows: both databases are asked, whatever lives.

@@ -9,13 +9,6 @@ enum GitCommands {
     static let all = [status, diff, log, commit, branches, branch, change, push, pull]
 
     private static let workspace = FileCommands.workspace
-    private static let remoteOptions: [Option] = [
-        .value("git-user", "NAME", "User name for the repository's host; default x-access-token."),
-        .value("git-secret", "NAME", "Password or token for this one operation: NAME of this shell, @FILE or -."),
-        .value("ssh-key", "FILE", "Private key for a repository behind ssh; without a passphrase."),
-        .value("known-hosts", "FILE", "Host keys to trust for it."),
-    ]
-
     private static let status = Command(
         path: ["git", "status"],
         summary: "Show the branch of a workspace and what differs from its last commit.",
@@ -212,7 +205,8 @@ enum GitCommands {
         path: ["git", "push"],
         summary: "Push what is checked out in a workspace.",
         operands: [workspace],
-        options: [.value("branch", "NAME", "What it is called at the remote; default as here.")] + remoteOptions,
+        options: [.value("branch", "NAME", "What it is called at the remote; default as here.")]
+            + SharedOptions.remoteLogin,
         examples: [
             Example(line: "berth git push fix-login --git-secret GITHUB_TOKEN", about: "With a token of this shell")
         ]
@@ -240,7 +234,7 @@ enum GitCommands {
         options: [
             .value("branch", "NAME", "Of the remote; default the one that is followed, or of the same name."),
             .flag("keep-conflicts", "Leave a merge that does not work out in the checkout, to be resolved there."),
-        ] + remoteOptions,
+        ] + SharedOptions.remoteLogin,
         examples: [Example(line: "berth git pull fix-login", about: "Forward, or by a merge; conflicts are named")],
         discussion: "Exits with 73 when a conflict, or what is not committed, stands in the way."
     ) { arguments, terminal in

@@ -235,6 +235,19 @@ enum HandOverCommands {
         for skipped in (done.summary?["skipped"]?.array ?? []).prefix(20) {
             text += "  cannot travel: \(skipped.string ?? "")\n"
         }
+        let there = done.side == .source ? "at \(done.peerName)" : "here"
+        let missing = (done.summary?["missingVariables"]?.array ?? []).compactMap(\.string)
+        if !missing.isEmpty {
+            text += "  without value \(there): \(missing.joined(separator: ", "))\n"
+            text += "  → give them \(there): berth ws env set \(name) \(missing[0])=…\n"
+        }
+        if done.summary?["missingLogin"]?.bool == true {
+            text += "  without login for its remote \(there): name one with --git-secret or --ssh-key\n"
+        }
+        if let runs = done.summary?["runsLeft"]?.integer, runs > 0 {
+            text +=
+                "  stay \(done.side == .source ? "here" : "at \(done.peerName)"): its \(runs) runs and their output\n"
+        }
         return text
     }
 }

@@ -49,16 +49,8 @@ enum RunCommand {
             .value("model", "NAME", "The agent's model."),
             .value("max-cost", "USD", "Stop when the agent has cost this many US dollars."),
             .value("max-turns", "N", "Stop after this many turns."),
-            .value("git-user", "NAME", "User name for the repository's host; default x-access-token."),
-            .value("git-secret", "NAME", "Password or token for the repository's host, given like --secret."),
-            .value("ssh-key", "FILE", "Private key for a repository behind ssh; without a passphrase."),
-            .value(
-                "known-hosts",
-                "FILE",
-                "Host keys to trust for it; default: the first one seen, which may not change."
-            ),
             .value("resume", "SESSION", "Continue the agent's own conversation."),
-        ] + SharedOptions.placement + SharedOptions.run
+        ] + SharedOptions.remoteLogin + SharedOptions.placement + SharedOptions.run
 
     static func run(_ arguments: ParsedArguments, _ terminal: Terminal) async throws -> Int32 {
         var request = CreateExecution()

@@ -12,6 +12,29 @@ enum SharedOptions {
         choices: [ProviderKind.local, .docker, .microvm, .host].map(\.rawValue)
     )
 
+    static let environment = Option.value(
+        "environment",
+        short: "e",
+        "NAME",
+        "Environment by name or id; 'new' for one of its own; default: yours."
+    )
+
+    /// What a repository's remote wants to see; kept with a workspace, forgotten after anything else.
+    static let remoteLogin: [Option] = [
+        .value("git-user", "NAME", "User name for the repository's host; default x-access-token."),
+        .value(
+            "git-secret",
+            "NAME",
+            "Password or token for its host: NAME of this shell, NAME=@FILE, or NAME=- for stdin."
+        ),
+        .value("ssh-key", "FILE", "Private key for a repository behind ssh; without a passphrase."),
+        .value(
+            "known-hosts",
+            "FILE",
+            "Host keys to trust for it; default: the first one seen, which may not change."
+        ),
+    ]
+
     static let image = Option.value(
         "image",
         "NAME",
@@ -38,12 +61,7 @@ enum SharedOptions {
 
     static let placement: [Option] =
         [
-            .value(
-                "environment",
-                short: "e",
-                "NAME",
-                "Environment by name or id; 'new' for one of its own; default: yours."
-            ),
+            environment,
             provider,
             image,
         ] + network + limits

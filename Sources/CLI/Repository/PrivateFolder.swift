@@ -1,4 +1,5 @@
 import Base
+import FoundationEssentials
 import Glibc
 
 /// Room of this command alone, for files on their way.
@@ -20,15 +21,17 @@ enum PrivateFolder {
     static func with<Value>(_ environment: [String: String], _ body: (String) async throws -> Value) async throws
         -> Value
     {
+        let path = try make(environment)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        return try await body(path)
+    }
+
+    /// An empty directory that the caller removes.
+    static func make(_ environment: [String: String]) throws(BerthError) -> String {
         let root = root(environment)
         var template = Array("\(root)/berth-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw failure(root) }
-        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        defer {
-            for name in names { unlink("\(path)/\(name)") }
-            rmdir(path)
-        }
-        return try await body(path)
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     private static func root(_ environment: [String: String]) -> String {
@@ -43,7 +46,4 @@ enum PrivateFolder {
             detail: "errno \(errno)"
         )
     }
-
-    /// Everything that is ever put there.
-    static let names = ["bundle", "bundle.lock"]
 }

@@ -55,16 +55,7 @@ struct WorkingTreeState: Sendable {
         init(_ repository: LocalRepository) throws {
             self.repository = repository
             objects = try repository.git("rev-parse", "--path-format=absolute", "--git-path", "objects").text
-            let root = repository.environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
-            var template = Array("\(root)/berth-adopt-XXXXXX".utf8CString)
-            guard mkdtemp(&template) != nil else {
-                throw BerthError(
-                    .unavailable,
-                    "nothing can be written in \(root)",
-                    remedy: "name another directory with TMPDIR"
-                )
-            }
-            folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            folder = try PrivateFolder.make(repository.environment)
             try run(["init", "--quiet", "--bare", "--template=", git], in: folder)
             try Data("\(objects)\n".utf8).write(to: URL(filePath: "\(git)/objects/info/alternates"))
         }

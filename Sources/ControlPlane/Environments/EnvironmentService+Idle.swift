@@ -50,10 +50,16 @@ extension EnvironmentService {
         try await stopPaused()
     }
 
-    func policy(of record: EnvironmentRecord) -> IdlePolicy {
+    /// It rests when the last of its workspaces may: each has its own time, or the environment's.
+    func policy(of record: EnvironmentRecord, in connection: any SQLConnection) throws -> IdlePolicy {
         let canPause = (try? instances.capabilities(of: record.spec.provider).pause != PauseSupport.none) ?? false
+        let wishes = try connection.first(EnvironmentStore.autoStopWishes, record.id)
         return IdlePolicy(
-            autoStopMinutes: record.autoStopMinutes,
+            autoStopMinutes: IdlePolicy.minutes(
+                of: record.autoStopMinutes,
+                wished: try wishes?.optionalInt("minutes"),
+                withoutWish: try wishes?.int("others") ?? 0
+            ),
             idleStopMinutes: record.idleStopMinutes,
             canPause: canPause
         )
@@ -87,7 +93,8 @@ extension EnvironmentService {
         }
         let use = lastUse(of: record, entry)
         if use >= (record.lastActiveAt ?? record.createdAt) + .seconds(60) { try await note(use, of: id) }
-        switch policy(of: record).verdict(entry.report, lastUse: use, at: now) {
+        let policy = try await database.read { try self.policy(of: record, in: $0) }
+        switch policy.verdict(entry.report, lastUse: use, at: now) {
         case .inUse: activity.look(at: id, notBefore: now + .seconds(60))
         case .wait(let due): activity.look(at: id, notBefore: min(due ?? .distant, now + Self.longestWait))
         case .rest:
@@ -128,7 +135,7 @@ extension EnvironmentService {
                 else { return nil }
                 let use = lastUse(of: stored.record, entry)
                 guard
-                    case .rest(let action, let rule) = policy(of: stored.record)
+                    case .rest(let action, let rule) = try policy(of: stored.record, in: transaction)
                         .verdict(entry.report, lastUse: use, at: now)
                 else { return nil }
                 let uses = IdleEvidence.uses(of: entry.report, at: entry.at)

@@ -72,7 +72,7 @@ extension EnvironmentService {
         let rests = try payloads.map { try JSONDecoder().decode(IdleEvidence.self, from: Data($0.utf8)) }
         let entry = activity.entry(id).flatMap { $0.instance == record.instance ? $0 : nil }
         let use = lastUse(of: record, entry)
-        let policy = policy(of: record)
+        let policy = try await database.read { try self.policy(of: record, in: $0) }
         var result = Activity(
             environment: record,
             uses: record.state == .running ? entry.map { IdleEvidence.uses(of: $0.report, at: $0.at) } : nil,

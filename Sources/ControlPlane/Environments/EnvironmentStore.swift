@@ -86,6 +86,11 @@ enum EnvironmentStore {
     static let rests: SQL = """
         SELECT payload FROM events WHERE organization_id = $1 AND subject = $2 AND type = $3 ORDER BY seq DESC LIMIT 10
         """
+    /// minutes: the longest that one of its workspaces wishes to go unused; others: how many wish nothing.
+    static let autoStopWishes: SQL = """
+        SELECT MAX(auto_stop_minutes) AS minutes, COUNT(*) - COUNT(auto_stop_minutes) AS others FROM workspaces
+        WHERE environment_id = $1 AND status <> 'FAILED' AND custody = 'owned' AND deleted_at IS NULL
+        """
     /// What was made before servers had names, or by the one server of a file before its data directory was put back.
     static let adopt: SQL = """
         UPDATE environments SET replica_id = $1 WHERE replica_id IS NULL OR replica_id <> $1
@@ -119,6 +124,7 @@ enum EnvironmentStore {
     static let statements = [
         byID, byName, personal, list, insert, update, checked, adopt, place, unsettled, doomed, inspected, fate, facts,
         used, setIdleStop, extend, lapsed, ages, rested, pausedTooLong, rests,
+        autoStopWishes,
     ]
 
     private static let specs = JSONMemo<EnvironmentSpec>()

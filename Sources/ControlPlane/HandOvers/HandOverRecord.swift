@@ -59,6 +59,7 @@ public struct HandedRow: Sendable, Equatable {
     public var pullRequestNumber: Int64?
     public var ratchetEnabled: Bool
     public var ratchetState: String?
+    public var details: HandedDetails
     public var version: Int64
 }
 

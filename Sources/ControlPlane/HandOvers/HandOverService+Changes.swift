@@ -55,49 +55,17 @@ extension HandOverService {
         }
         let own: WorkspaceLocation? = isNewOwner ? location : nil
         let other: WorkspaceLocation? = after.side == .source && custody == .away ? after.peerLocation : nil
+        let isLinked = (custody == .away || isNewOwner) && location == .desktop && after.peerLocation == .cloud
         let changed = try transaction.run(
             HandOverStore.hold,
             row.id,
             row.version,
             custody.rawValue,
             isNewOwner ? after.epoch : row.epoch,
-            (own ?? other)?.rawValue
+            (own ?? other)?.rawValue,
+            isLinked ? after.peerWorkspaceID : nil
         )
         guard changed == 1 else { throw MovedRow("workspace \(row.id)") }
-    }
-
-    /// What the other side says of the workspace besides its checkout; before it is owned.
-    public func adopt(_ id: HandOverID, _ new: NewHandedWorkspace) async throws {
-        let now = time.now
-        guard let record = try await find(id) else { throw Self.unknown("hand-over \(id)") }
-        _ = try await withMovingRows {
-            try await feed.transaction(organization: record.organizationID) { transaction in
-                guard
-                    let row = try transaction.first(
-                        HandOverStore.workspaceByID,
-                        record.workspaceID,
-                        record.organizationID
-                    )
-                    .map(HandOverStore.workspace), row.custody == .arriving
-                else { return }
-                let changed = try transaction.run(
-                    HandOverStore.adopt,
-                    row.id,
-                    row.version,
-                    new.name,
-                    new.branch,
-                    new.baseReference,
-                    new.issueURL,
-                    new.pullRequestURL,
-                    new.pullRequestNumber,
-                    new.ratchetEnabled,
-                    new.ratchetState,
-                    now
-                )
-                guard changed == 1 else { throw MovedRow("workspace \(row.id)") }
-                transaction.record(try Self.fact(record, at: now, type: "handover.changed"))
-            }
-        }
     }
 
     // MARK: Within a transaction
@@ -111,7 +79,8 @@ extension HandOverService {
         return row
     }
 
-    static func insert(
+    /// The hand-over's row, and what its first state means for the workspace's.
+    static func open(
         _ id: HandOverID,
         _ machine: HandOverMachine,
         of row: HandedRow,
@@ -122,7 +91,7 @@ extension HandOverService {
         _ wish: HandOverWish,
         at now: Timestamp,
         in transaction: FeedTransaction
-    ) throws {
+    ) throws -> HandOverRecord {
         try transaction.run(
             HandOverStore.insert,
             id,
@@ -146,7 +115,62 @@ extension HandOverService {
             now,
             now
         )
-        transaction.record(try fact(try inserted(id, in: transaction), at: now))
+        let changed = try transaction.run(
+            HandOverStore.hold,
+            row.id,
+            row.version,
+            (machine.custody ?? row.custody).rawValue,
+            row.epoch,
+            nil as String?,
+            nil as String?
+        )
+        guard changed == 1 else { throw MovedRow("workspace \(row.id)") }
+        let record = try inserted(id, in: transaction)
+        transaction.record(try fact(record, at: now))
+        return record
+    }
+
+    /// Two workspaces of one environment on one branch would undo each other's pushes.
+    static func checkBranch(_ new: NewHandedWorkspace, _ row: HandedRow, in transaction: FeedTransaction) throws {
+        guard let repository = new.repositoryID,
+            let other = try transaction.first(
+                HandOverStore.sameBranch,
+                row.environmentID,
+                repository,
+                new.branch,
+                row.id
+            )
+        else { return }
+        let name = try other.text("name")
+        throw BerthError(
+            .conflict,
+            "the branch '\(new.branch)' is checked out there in the workspace '\(name)'",
+            field: "offer.branch",
+            remedy: "archive that one first ('berth ws archive \(name)' there), or go on with it"
+        )
+    }
+
+    /// A source that offers anew, at a greater epoch, has rolled back what it had begun before, whether or not that word has
+    /// come: it alone decides.
+    /// - Returns: the workspace's custody before that one; nil where none was open.
+    static func endEarlier(
+        of row: HandedRow,
+        from source: WorkspaceID,
+        _ epoch: Int64,
+        at now: Timestamp,
+        in transaction: FeedTransaction
+    ) throws -> Custody? {
+        guard let earlier = try transaction.first(HandOverStore.open, row.id).map(HandOverStore.record),
+            earlier.side == .destination, earlier.peerWorkspaceID == source, earlier.epoch < epoch
+        else { return nil }
+        var ended = earlier
+        try ended.machine.abort()
+        ended.stage = "rolled back"
+        ended.stateEnteredAt = now
+        ended.progressAt = now
+        try write(ended, over: earlier, in: transaction)
+        transaction.record(try fact(ended, at: now))
+        return row.epoch == 0 ? .arriving : earlier.custodyBefore
     }
 
     static func inserted(_ id: HandOverID, in transaction: FeedTransaction) throws -> HandOverRecord {
@@ -154,21 +178,6 @@ extension HandOverService {
             throw unknown("hand-over \(id)")
         }
         return record
-    }
-
-    static func hold(_ row: HandedRow, _ machine: HandOverMachine, at epoch: Int64, in transaction: FeedTransaction)
-        throws
-    {
-        let custody = machine.custody ?? row.custody
-        let changed = try transaction.run(
-            HandOverStore.hold,
-            row.id,
-            row.version,
-            custody.rawValue,
-            epoch,
-            nil as String?
-        )
-        guard changed == 1 else { throw MovedRow("workspace \(row.id)") }
     }
 
     private static func write(_ after: HandOverRecord, over before: HandOverRecord, in transaction: FeedTransaction)

@@ -152,7 +152,7 @@ extension HandOverService {
             }
             let burnt = try transaction.first(HandOverStore.highestEpoch, workspace)?.optionalInteger("epoch") ?? 0
             let machine = HandOverMachine.source(epoch: max(row.epoch, burnt) + 1)
-            try Self.insert(
+            return try Self.open(
                 id,
                 machine,
                 of: row,
@@ -164,8 +164,6 @@ extension HandOverService {
                 at: now,
                 in: transaction
             )
-            try Self.hold(row, machine, at: row.epoch, in: transaction)
-            return try Self.inserted(id, in: transaction)
         }
         .value
     }
@@ -244,7 +242,10 @@ extension HandOverService {
                     0
                 )
             }
-            let row = try Self.row(workspace ?? fresh, wish, in: transaction)
+            var row = try Self.row(workspace ?? fresh, wish, in: transaction)
+            if let before = try Self.endEarlier(of: row, from: source, epoch, at: now, in: transaction) {
+                row.custody = before
+            }
             guard row.custody == .away || row.custody == .orphaned || row.custody == .arriving else {
                 throw BerthError(
                     .conflict,
@@ -253,7 +254,8 @@ extension HandOverService {
                 )
             }
             guard epoch > row.epoch else { throw BerthError.stale("epoch", held: epoch, current: row.epoch) }
-            try Self.insert(
+            try Self.checkBranch(new, row, in: transaction)
+            return try Self.open(
                 id,
                 machine,
                 of: row,
@@ -265,8 +267,6 @@ extension HandOverService {
                 at: now,
                 in: transaction
             )
-            try Self.hold(row, machine, at: row.epoch, in: transaction)
-            return try Self.inserted(id, in: transaction)
         }
         .value
     }

@@ -51,7 +51,13 @@ enum HandOverStore {
     static let anyWorkspace: SQL = """
         SELECT w.id, w.owner_id, w.environment_id, r.url AS url, w.name, w.directory, w.status, w.custody, w.epoch,
             w.base_reference, w.branch, w.issue_url, w.pull_request_url, w.pull_request_number, w.ratchet_enabled,
-            w.ratchet_state, w.version
+            w.ratchet_state, w.version, w.description, w.creation_source, w.is_generated_branch, w.issue_number,
+            w.issue_title, w.pull_request_state, w.pull_request_ci_status, w.pull_request_review_state,
+            w.pull_request_updated_at, w.pr_review_last_checked_at, w.ratchet_last_ci_run_id,
+            w.ratchet_last_checked_at, w.ratchet_last_push_at, w.ratchet_active_session_id, w.has_had_sessions,
+            w.auto_stop_minutes, w.cloud_sync_enabled,
+            CASE WHEN w.credentials_sealed IS NULL THEN 0 ELSE 1 END AS has_credentials,
+            (SELECT COUNT(*) FROM executions e WHERE e.workspace_id = w.id) AS runs
         FROM workspaces w LEFT JOIN repositories r ON r.id = w.repository_id
         WHERE w.id = $1 AND w.organization_id = $2
         """
@@ -61,7 +67,9 @@ enum HandOverStore {
         ORDER BY id LIMIT 5
         """
     static let hold: SQL = """
-        UPDATE workspaces SET custody = $3, epoch = $4, location = COALESCE($5, location), version = version + 1
+        UPDATE workspaces
+        SET custody = $3, epoch = $4, location = COALESCE($5, location),
+            cloud_workspace_id = COALESCE($6, cloud_workspace_id), version = version + 1
         WHERE id = $1 AND version = $2
         """
     /// What the other side says of a workspace that it had.
@@ -69,9 +77,26 @@ enum HandOverStore {
         UPDATE workspaces
         SET name = $3, branch = $4, base_reference = $5, issue_url = $6, pull_request_url = $7,
             pull_request_number = $8, ratchet_enabled = $9, ratchet_state = $10, status = 'READY',
-            state_entered_at = $11, last_active_at = $11, version = version + 1
+            state_entered_at = $11, last_active_at = $11, description = $12, creation_source = $13,
+            is_generated_branch = $14, issue_number = $15, issue_title = $16, pull_request_state = $17,
+            pull_request_ci_status = $18, pull_request_review_state = $19, pull_request_updated_at = $20,
+            pr_review_last_checked_at = $21, ratchet_last_ci_run_id = $22, ratchet_last_checked_at = $23,
+            ratchet_last_push_at = $24, ratchet_active_session_id = $25, has_had_sessions = $26,
+            auto_stop_minutes = $27, cloud_sync_enabled = $28, sync_due_at = $29, version = version + 1
         WHERE id = $1 AND version = $2
         """
+    static let sameBranch: SQL = """
+        SELECT name FROM workspaces
+        WHERE environment_id = $1 AND repository_id = $2 AND branch = $3 AND id <> $4 AND status <> 'FAILED'
+            AND custody = 'owned' AND deleted_at IS NULL
+        ORDER BY id LIMIT 1
+        """
+    static let variableNames: SQL = "SELECT name FROM workspace_variables WHERE workspace_id = $1 ORDER BY name"
+    static let missingNames: SQL = """
+        SELECT name FROM workspace_missing_variables WHERE workspace_id = $1 ORDER BY name
+        """
+    static let missingClear: SQL = "DELETE FROM workspace_missing_variables WHERE workspace_id = $1"
+    static let missingInsert: SQL = "INSERT INTO workspace_missing_variables (workspace_id, name) VALUES ($1, $2)"
     static let workspaceInsert: SQL = """
         INSERT INTO workspaces
             (id, organization_id, owner_id, environment_id, repository_id, name, directory, status, location,
@@ -84,8 +109,7 @@ enum HandOverStore {
     /// For the test that prepares every statement.
     static let statements = [
         byID, open, latest, unsettled, list, highestEpoch, twin, insert, update, anyWorkspace, workspaceByID, running,
-        hold, adopt,
-        workspaceInsert, remove,
+        hold, adopt, sameBranch, variableNames, missingNames, missingClear, missingInsert, workspaceInsert, remove,
     ]
 
     static func record(_ row: Row) throws -> HandOverRecord {
@@ -140,7 +164,32 @@ enum HandOverStore {
             pullRequestNumber: try row.optionalInteger("pull_request_number"),
             ratchetEnabled: try row.bool("ratchet_enabled"),
             ratchetState: try row.optionalText("ratchet_state"),
+            details: try details(row),
             version: try row.integer("version")
+        )
+    }
+
+    private static func details(_ row: Row) throws -> HandedDetails {
+        HandedDetails(
+            description: try row.optionalText("description"),
+            creationSource: try row.value("creation_source"),
+            isGeneratedBranch: try row.bool("is_generated_branch"),
+            issueNumber: try row.optionalInt("issue_number"),
+            issueTitle: try row.optionalText("issue_title"),
+            pullRequestState: try row.value("pull_request_state"),
+            pullRequestCIStatus: try row.text("pull_request_ci_status"),
+            pullRequestReviewState: try row.optionalText("pull_request_review_state"),
+            pullRequestUpdatedAt: try row.optionalTimestamp("pull_request_updated_at"),
+            reviewLastCheckedAt: try row.optionalTimestamp("pr_review_last_checked_at"),
+            ratchetLastCIRunID: try row.optionalText("ratchet_last_ci_run_id"),
+            ratchetLastCheckedAt: try row.optionalTimestamp("ratchet_last_checked_at"),
+            ratchetLastPushAt: try row.optionalTimestamp("ratchet_last_push_at"),
+            ratchetActiveSessionID: try row.optionalText("ratchet_active_session_id"),
+            hasHadSessions: try row.bool("has_had_sessions"),
+            autoStopMinutes: try row.optionalInt("auto_stop_minutes"),
+            isCloudSyncEnabled: try row.bool("cloud_sync_enabled"),
+            hasCredentials: try row.bool("has_credentials"),
+            runs: try row.int("runs")
         )
     }
 }

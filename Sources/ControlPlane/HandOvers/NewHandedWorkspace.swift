@@ -15,6 +15,9 @@ public struct NewHandedWorkspace: Sendable {
     public var pullRequestNumber: Int64?
     public var ratchetEnabled: Bool
     public var ratchetState: String?
+    public var details: HandedDetails
+    /// Of variables that it had; their values do not come.
+    public var variableNames: [String]
 
     public init(
         environmentID: EnvironmentID,
@@ -28,7 +31,9 @@ public struct NewHandedWorkspace: Sendable {
         pullRequestURL: String?,
         pullRequestNumber: Int64?,
         ratchetEnabled: Bool,
-        ratchetState: String?
+        ratchetState: String?,
+        details: HandedDetails = HandedDetails(),
+        variableNames: [String] = []
     ) {
         self.environmentID = environmentID
         self.repositoryID = repositoryID
@@ -42,5 +47,7 @@ public struct NewHandedWorkspace: Sendable {
         self.pullRequestNumber = pullRequestNumber
         self.ratchetEnabled = ratchetEnabled
         self.ratchetState = ratchetState
+        self.details = details
+        self.variableNames = variableNames
     }
 }

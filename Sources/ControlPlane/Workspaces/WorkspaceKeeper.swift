@@ -9,6 +9,9 @@ public protocol WorkspaceBridge: Sendable {
     /// Looks at the workspace's remote, in its environment. nil where that does not run, or is not within reach of this
     /// server: it is not woken for it.
     func sync(_ workspace: WorkspaceRecord) async throws -> SyncReport?
+    /// Takes what the environment keeps of a removed workspace away. False where it cannot be reached now: it is not woken
+    /// for it.
+    func forget(_ workspace: WorkspaceRecord) async throws -> Bool
 }
 
 /// Ends what sticks, and looks at remotes when their time comes.
@@ -17,6 +20,8 @@ public struct WorkspaceKeeper: Sendable {
     private static let pace = Duration.seconds(5)
     /// At a time.
     private static let syncs = 4
+    /// Between two tries to reach the environment of a removed workspace.
+    private static let forgetPause = Duration.seconds(60)
 
     private let service: WorkspaceService
     private let bridge: any WorkspaceBridge
@@ -47,6 +52,7 @@ public struct WorkspaceKeeper: Sendable {
     /// One look.
     public func step() async throws {
         try await settle()
+        try await forgetDue()
         try await syncDue()
     }
 
@@ -69,6 +75,26 @@ public struct WorkspaceKeeper: Sendable {
                     remedy: "try again: berth ws retry \(record.name)"
                 )
                 try await service.setupFailed(record.id, organization: record.organizationID, reason)
+            }
+        }
+    }
+
+    private func forgetDue() async throws {
+        let now = service.time.now
+        let due = try await service.database.read { connection in
+            try connection.rows(WorkspaceStore.forgetDue, now).map(WorkspaceStore.record)
+        }
+        for record in due {
+            // Whatever it throws, the next try is not at once.
+            _ = try await service.database.write {
+                try $0.run(WorkspaceStore.forgetLater, record.id, now + Self.forgetPause)
+            }
+            do {
+                guard try await bridge.forget(record) else { continue }
+                _ = try await service.database.write { try $0.run(WorkspaceStore.forgotten, record.id) }
+            } catch {
+                try Task.checkCancellation()
+                service.log.warning("removed workspace kept inside", ["workspace_id": record.id, "error": "\(error)"])
             }
         }
     }

@@ -69,7 +69,8 @@ extension WorkspaceService {
         }
     }
 
-    /// Forgets an archived workspace: nothing of it is shown any more.
+    /// Forgets an archived workspace: nothing of it is shown any more, and its variables are gone. What its environment
+    /// keeps of it goes when that can be reached.
     public func remove(_ id: WorkspaceID, organization: OrganizationID, by user: UserID) async throws {
         let now = time.now
         _ = try await withMovingRows {
@@ -84,6 +85,8 @@ extension WorkspaceService {
                 guard try transaction.run(WorkspaceStore.remove, id, organization, record.version, now) == 1 else {
                     throw MovedRow("workspace \(id)")
                 }
+                try transaction.run(WorkspaceVariableStore.deleteAll, id)
+                try transaction.run(WorkspaceVariableStore.forgetMissing, id)
                 transaction.record(try Self.fact("workspace.removed", record, by: user, at: now))
             }
         }

@@ -23,15 +23,19 @@ extension WorkspaceService {
         return try await change(id, organization, actor: user) { _, change in try change.machine.archive() }
     }
 
-    /// Its checkout is to be made again; hand the request to an execution.
-    public func unarchive(_ workspace: WorkspaceRecord, by user: UserID) async throws
+    /// Its checkout is to be made again, and what the set-up script put beside it; hand the request to an execution. A
+    /// working tree in place was never removed.
+    /// - Parameter runsSetup: also there.
+    public func unarchive(_ workspace: WorkspaceRecord, runsSetup: Bool = false, by user: UserID) async throws
         -> (workspace: WorkspaceRecord, request: WorkspaceRequest)
     {
         let record = try await change(workspace.id, workspace.organizationID, actor: user) { _, change in
             try change.machine.unarchive()
             change.initialisation = WorkspaceRecord.Initialisation()
         }
-        return (record, try await setupRequest(record))
+        var request = try await setupRequest(record)
+        if request.isInPlace, !runsSetup { request.setup?.skipsScript = true }
+        return (record, request)
     }
 
     /// A failed set-up once more.

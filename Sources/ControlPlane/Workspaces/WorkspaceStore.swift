@@ -85,11 +85,11 @@ enum WorkspaceStore {
         WHERE id = $1 AND organization_id = $2 AND version = $3
         """
     static let remove: SQL = """
-        UPDATE workspaces SET removed_at = $4, version = version + 1
+        UPDATE workspaces SET removed_at = $4, forget_due_at = $4, version = version + 1
         WHERE id = $1 AND organization_id = $2 AND version = $3 AND status = 'ARCHIVED' AND removed_at IS NULL
         """
     static let credentials: SQL = """
-        SELECT credentials_sealed FROM workspaces WHERE id = $1 AND organization_id = $2 AND removed_at IS NULL
+        SELECT credentials_sealed FROM workspaces WHERE id = $1 AND organization_id = $2
         """
     static let overdue: SQL =
         columns + """
@@ -100,10 +100,18 @@ enum WorkspaceStore {
         UPDATE workspaces SET deadline_at = $3 WHERE id = $1 AND version = $2
         """
 
+    /// Removed, and not from their environments yet.
+    static let forgetDue: SQL = columns + " WHERE forget_due_at <= $1 ORDER BY forget_due_at, id LIMIT 100"
+    static let forgetLater: SQL = "UPDATE workspaces SET forget_due_at = $2 WHERE id = $1 AND forget_due_at IS NOT NULL"
+    static let forgotten: SQL = """
+        UPDATE workspaces SET forget_due_at = NULL, credentials_sealed = NULL WHERE id = $1
+        """
+
     /// For the test that prepares every statement.
     static let statements = [
         repositoryByURL, repositoryByID, repositoryList, repositoryInsert, byID, byName, list, custody, nameIsTaken,
-        sameBranch, sameDirectory, insert, update, edit, remove, credentials, overdue, postpone,
+        sameBranch, sameDirectory, insert, update, edit, remove, credentials, overdue, postpone, forgetDue,
+        forgetLater, forgotten,
     ]
 
     static func repository(_ row: Row) throws -> RepositoryRecord {

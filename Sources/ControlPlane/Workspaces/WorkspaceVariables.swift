@@ -17,6 +17,13 @@ extension WorkspaceService {
         }
     }
 
+    /// Names of those that it had on the server that it came from, and has no value of here.
+    public func missingVariables(_ id: WorkspaceID) async throws -> [String] {
+        try await database.read { connection in
+            try connection.rows(WorkspaceVariableStore.missing, id).map { try $0.text("name") }
+        }
+    }
+
     /// Name and value of each, for whoever starts a program in the workspace: an execution, a terminal, an agent.
     public func variables(of id: WorkspaceID, organization: OrganizationID) async throws -> Secret<[String: String]> {
         let rows = try await database.read { connection in
@@ -67,7 +74,10 @@ extension WorkspaceService {
             )
         }
         try await changeVariables(id, organization, by: user) { [sealed] connection, now in
-            for (name, value) in sealed { try connection.run(WorkspaceVariableStore.upsert, id, name, value, now) }
+            for (name, value) in sealed {
+                try connection.run(WorkspaceVariableStore.upsert, id, name, value, now)
+                try connection.run(WorkspaceVariableStore.given, id, name)
+            }
             return sealed.map(\.name)
         }
     }
@@ -77,7 +87,10 @@ extension WorkspaceService {
         async throws
     {
         try await changeVariables(id, organization, by: user) { connection, _ in
-            guard try connection.run(WorkspaceVariableStore.delete, id, name) == 1 else {
+            let count =
+                try connection.run(WorkspaceVariableStore.delete, id, name)
+                + connection.run(WorkspaceVariableStore.given, id, name)
+            guard count > 0 else {
                 throw BerthError(
                     .notFound,
                     "the workspace has no variable '\(name.prefix(80))'",
@@ -143,5 +156,13 @@ enum WorkspaceVariableStore {
         """
     static let delete: SQL = "DELETE FROM workspace_variables WHERE workspace_id = $1 AND name = $2"
 
-    static let statements = [list, upsert, delete]
+    static let missing: SQL = """
+        SELECT name FROM workspace_missing_variables WHERE workspace_id = $1 ORDER BY name
+        """
+    static let given: SQL = "DELETE FROM workspace_missing_variables WHERE workspace_id = $1 AND name = $2"
+    /// With the workspace itself.
+    static let deleteAll: SQL = "DELETE FROM workspace_variables WHERE workspace_id = $1"
+    static let forgetMissing: SQL = "DELETE FROM workspace_missing_variables WHERE workspace_id = $1"
+
+    static let statements = [list, upsert, delete, missing, given, deleteAll, forgetMissing]
 }

@@ -84,7 +84,14 @@ extension ServerCore {
         if let known = try await handOvers.find(id), known.ownerID == principal.userID {
             record = try await handOvers.renew(known.id, target)
         } else {
-            record = try await stage(id, offer, target: target, peerName: target.name, wish)
+            record = try await stage(
+                id,
+                offer,
+                target: target,
+                peerName: target.name,
+                peerLocation: answer.location,
+                wish
+            )
         }
         handOverDesk.hurry(record.id)
         return try Self.json(HandOver(record), status: 202)

@@ -102,10 +102,12 @@ struct PeerServer: Sendable {
     private func refusal(_ response: HTTPClientResponse) async throws -> BerthError {
         let bytes = (try? await response.body.collect(upTo: 1 << 20)) ?? []
         guard let problem = try? JSONBody.decode(Problem.self, from: bytes) else {
+            let isAway = [408, 429, 500, 502, 503, 504].contains(response.status)
             return BerthError(
-                .unavailable,
-                "\(name) answered with status \(response.status)",
-                isRetryable: response.status >= 500
+                isAway ? .unavailable : .unsupported,
+                "\(name) answered with status \(response.status)\(isAway ? "" : ", which no Berth server does")",
+                remedy: isAway ? nil : "look at its address: 'berth remote ls'",
+                isRetryable: isAway
             )
         }
         var error = problem.error
@@ -118,7 +120,8 @@ struct PeerServer: Sendable {
         default: error.message = "\(name): \(error.message)"
         }
         error.field = nil
-        error.isRetryable = error.isRetryable || response.status >= 500 && error.code != .diskFull
+        // A disk that is full stays so until somebody makes room: better to roll back than to wait.
+        error.isRetryable = error.code != .diskFull && (error.isRetryable || response.status >= 500)
         return error
     }
 }

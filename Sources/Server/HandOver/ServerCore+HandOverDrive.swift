@@ -66,7 +66,8 @@ extension ServerCore {
     /// The reason is told in the row; before the decision one that will not pass ends the hand-over.
     private func fail(_ id: HandOverID, _ error: BerthError) async {
         guard let record = try? await handOvers.find(id), record.machine.isOpen else { return }
-        let isFinal = !error.isRetryable && error.code != .unavailable && error.code != .network
+        let mayPass = error.isRetryable || error.code == .unavailable || error.code == .network
+        let isFinal = !mayPass || error.code == .diskFull
         if isFinal, record.state == .preparing || record.state == .staging {
             try? await abort(record, error)
         } else {
@@ -123,6 +124,7 @@ extension ServerCore {
         message.bytes = record.archiveBytes
         message.includeIgnored = record.includesIgnored
         message.ignoredLimitBytes = record.ignoredLimit
+        message.workspaceId = record.workspaceID
         return message
     }
 
@@ -149,7 +151,7 @@ extension ServerCore {
                 record = try await note(record, "freezing")
                 try await freeze(record)
                 record = try await note(record, "packing")
-                record = try await pack(record, known: answer.known ?? [])
+                record = try await pack(record, known: answer.known ?? [], answer.lacks)
                 record = try await note(record, "sending")
                 try await deliver(record, to: peer)
                 record = try await note(record, "restoring")
@@ -231,11 +233,12 @@ extension ServerCore {
                     unique: "pull",
                     expecting: digest
                 )
-                let summary = packed.handOver.summary?.text
+                let missing = try await lacks(of: record, packed.offer)
+                let summary = packed.handOver.summary
                 record = try await handOvers.change(record.id) { record in
                     record.archiveBytes = bytes
                     record.archiveDigest = digest
-                    record.summary = summary
+                    record.summary = missing.map { $0.told(beside: summary) } ?? summary?.text
                     record.stage = "restoring"
                 }
                 record = try await prepare(record)
@@ -253,6 +256,11 @@ extension ServerCore {
             _ = try await note(record, "done")
             handOverDesk.hurry(record.id)
         }
+    }
+
+    private func lacks(of record: HandOverRecord, _ offer: WorkspaceOffer?) async throws -> HandedLacks? {
+        guard let offer else { return nil }
+        return try await handOvers.lacks(of: record, offer.details)
     }
 
     // MARK: Afterwards

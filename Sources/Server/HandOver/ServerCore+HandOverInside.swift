@@ -60,21 +60,23 @@ extension ServerCore {
     }
 
     /// Packs into the spool; the digest is in the row when it returns.
-    func pack(_ record: HandOverRecord, known: [String]) async throws -> HandOverRecord {
+    /// - Parameter lacks: what the destination has told; nil where it asks by itself.
+    func pack(_ record: HandOverRecord, known: [String], _ lacks: HandedLacks? = nil) async throws -> HandOverRecord {
         let (row, link) = try await inside(record)
         let packed = try await link.call(
             HandOverPack(
                 workspace: Self.handed(record, row),
                 known: known,
                 includesIgnored: record.includesIgnored,
-                ignoredLimit: record.ignoredLimit
+                ignoredLimit: record.ignoredLimit,
+                limit: configuration.maximumUploadBytes
             ),
             until: time.uptime + Self.longCall
         )
         return try await handOvers.change(record.id) { record in
             record.archiveBytes = packed.bytes
             record.archiveDigest = packed.sha256
-            record.summary = packed.summary.text
+            record.summary = lacks.map { $0.told(beside: packed.summary) } ?? packed.summary.text
         }
     }
 
@@ -136,7 +138,8 @@ extension ServerCore {
             pullRequestNumber: row.pullRequestNumber,
             ratchetEnabled: row.ratchetEnabled,
             ratchetState: row.ratchetState,
-            secretNames: []
+            secretNames: try await handOvers.variableNames(of: row.id),
+            details: row.details
         )
     }
 
@@ -146,6 +149,7 @@ extension ServerCore {
         _ offer: WorkspaceOffer,
         target: HandOverTarget?,
         peerName: String,
+        peerLocation: WorkspaceLocation?,
         _ wish: HandOverWish
     ) async throws -> HandOverRecord {
         let twin = try await handOvers.twin(of: offer.workspaceId, wish)
@@ -166,7 +170,9 @@ extension ServerCore {
             pullRequestURL: offer.pullRequestUrl,
             pullRequestNumber: offer.pullRequestNumber,
             ratchetEnabled: offer.ratchetEnabled,
-            ratchetState: offer.ratchetState
+            ratchetState: offer.ratchetState,
+            details: offer.details,
+            variableNames: offer.secretNames
         )
         func begin() async throws -> HandOverRecord {
             try await handOvers.stage(
@@ -189,8 +195,11 @@ extension ServerCore {
             new.name += "-\(id.text.suffix(6))"
             record = try await begin()
         }
-        if record.machine.custody == .arriving { try await handOvers.adopt(record.id, new) }
-        return record
+        guard record.machine.custody == .arriving else { return record }
+        try await handOvers.adopt(record.id, new)
+        return try await handOvers.change(record.id) { record in
+            if let peerLocation { record.peerLocation = peerLocation }
+        }
     }
 
     /// As ``CheckoutMaker/validate(_:)`` has it: one name, no path.
@@ -203,5 +212,16 @@ extension ServerCore {
             throw BerthError(.invalidPath, "'\(name.prefix(80))' is no name for a directory", field: "offer.directory")
         }
         return name
+    }
+}
+
+extension HandedLacks {
+    /// For people: what travels and what does not, as JSON.
+    func told(beside packed: JSONValue?) -> String {
+        var members: [String: JSONValue] = if case .object(let known)? = packed { known } else { [:] }
+        members["missingVariables"] = .array(missingVariables.map { .string($0) })
+        members["missingLogin"] = .bool(missingLogin)
+        members["runsLeft"] = .integer(Int64(runsLeft))
+        return JSONValue.object(members).text
     }
 }

@@ -27,7 +27,7 @@ extension ServerCore {
         let record = try await handOvers.get(id, organization: principal.organizationID, visibleTo: principal.userID)
         try check(message.kind, record)
         switch message.kind {
-        case .offer, .request, .look: return reply(record)
+        case .offer, .request: return reply(record)
         case .prepare: return reply(try await prepare(record))
         case .commit: return reply(try await own(record))
         case .abort:
@@ -46,7 +46,12 @@ extension ServerCore {
             return reply(after)
         case .pack:
             guard record.state == .preparing else { return reply(record) }
-            return reply(try await pack(record, known: message.known ?? []))
+            let named = try await handOvers.change(id) { record in
+                record.peerWorkspaceID = message.workspaceId ?? record.peerWorkspaceID
+            }
+            var answer = reply(try await pack(named, known: message.known ?? []))
+            answer.offer = try await offer(named)
+            return answer
         case .decide: return try await decide(record, message)
         case .settled:
             let after = try await handOvers.change(id) { record in
@@ -79,7 +84,7 @@ extension ServerCore {
             switch kind {
             case .prepare, .commit: .destination
             case .pack, .decide, .settled: .source
-            case .offer, .request, .abort, .look, .superseded: nil
+            case .offer, .request, .abort, .superseded: nil
             }
         guard let side, side != record.side else { return }
         throw BerthError(.conflict, "this server is the \(record.side.rawValue) of \(record.id)", field: "kind")
@@ -93,8 +98,16 @@ extension ServerCore {
         guard let offer = message.offer else {
             throw BerthError(.missingField, "the offer is missing", field: "offer")
         }
-        let record = try await stage(id, offer, target: nil, peerName: message.sender ?? "another server", wish)
+        let record = try await stage(
+            id,
+            offer,
+            target: nil,
+            peerName: message.sender ?? "another server",
+            peerLocation: message.location,
+            wish
+        )
         var answer = reply(record)
+        answer.lacks = try await handOvers.lacks(of: record, offer.details)
         if record.state == .staging { answer.known = try await tips(record) }
         return answer
     }

@@ -14,6 +14,7 @@ final class WorkerHub: Sendable {
     let tokens: WorkerTokens
     let files: TaskFiles
     let handOvers: HandOverFiles
+    let variables: WorkerVariables
     let metrics: Metrics
     /// TCP connections through one worker at a time.
     let maximumChannels: Int
@@ -27,6 +28,7 @@ final class WorkerHub: Sendable {
         tokens: WorkerTokens,
         files: TaskFiles,
         handOvers: HandOverFiles,
+        variables: WorkerVariables,
         metrics: Metrics,
         maximumChannels: Int,
         reach: EgressReach = EgressReach(),
@@ -36,6 +38,7 @@ final class WorkerHub: Sendable {
         self.tokens = tokens
         self.files = files
         self.handOvers = handOvers
+        self.variables = variables
         self.metrics = metrics
         self.maximumChannels = maximumChannels
         self.reach = reach
@@ -61,6 +64,7 @@ final class WorkerHub: Sendable {
         case .workerBundle: try await files.take(request, execution: parameters["executionId"] ?? "")
         case .workerHandOver: try await handOvers.fetch(request, parameters["handOverId"] ?? "")
         case .workerHandOverPut: try await handOvers.take(request, parameters["handOverId"] ?? "")
+        case .workerVariables: try await variables.fetch(request, parameters["workspaceId"] ?? "")
         default: try await accept(request)
         }
     }

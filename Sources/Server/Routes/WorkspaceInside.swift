@@ -187,8 +187,8 @@ extension ServerCore {
         }
     }
 
-    /// Of an archived one; the branches that its environment keeps go where that can be reached.
-    func forget(_ record: WorkspaceRecord, by principal: Principal) async throws -> WorkspaceRecord {
+    /// Of an archived one, whatever became of its environment: what that keeps is taken away by the keeper.
+    func remove(_ record: WorkspaceRecord, by principal: Principal) async throws -> WorkspaceRecord {
         guard record.state == .archived else {
             throw BerthError(
                 .illegalTransition,
@@ -196,23 +196,30 @@ extension ServerCore {
                 remedy: "archive it first: berth ws archive \(record.name)"
             )
         }
-        let environment = try? await self.environment(of: record)
-        if let environment, environment.state == .running, let link = try? channels(of: environment),
-            let repository = record.repositoryID
-        {
-            let url = try await workspaces.repository(repository, organization: record.organizationID).url
-            let request = WorkspaceRequest(
-                workspaceID: record.id,
-                directory: record.directory,
-                repositoryURL: url,
-                branch: record.branch
-            )
-            _ = try await link.call(
-                WorkspaceForgetCall(request: request, logins: try await storedLogins(record)),
-                until: time.uptime + Self.callTime
-            )
-        }
         try await workspaces.remove(record.id, organization: record.organizationID, by: principal.userID)
         return record
+    }
+
+    func forget(_ record: WorkspaceRecord) async throws -> Bool {
+        let environment: EnvironmentRecord
+        do {
+            environment = try await self.environment(of: record)
+        } catch let error as BerthError where error.code == .notFound {
+            return true
+        }
+        guard environment.state != .destroyed, let repository = record.repositoryID else { return true }
+        guard environment.state == .running, let link = try? channels(of: environment) else { return false }
+        let url = try await workspaces.repository(repository, organization: record.organizationID).url
+        let request = WorkspaceRequest(
+            workspaceID: record.id,
+            directory: record.directory,
+            repositoryURL: url,
+            branch: record.branch
+        )
+        _ = try await link.call(
+            WorkspaceForgetCall(request: request, logins: try await storedLogins(record)),
+            until: time.uptime + Self.callTime
+        )
+        return true
     }
 }

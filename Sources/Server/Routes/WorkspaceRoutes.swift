@@ -56,12 +56,12 @@ extension ServerCore {
             let again = try await workspaces.retry(record, force: context.flag("force"), by: principal.userID)
             return Self.workspace(try await setUp(again.workspace, again.request, by: principal), status: 202)
         case .workspaceUnarchive:
-            let again = try await workspaces.unarchive(record, by: principal.userID)
+            let again = try await workspaces.unarchive(record, runsSetup: context.flag("setup"), by: principal.userID)
             return Self.workspace(try await setUp(again.workspace, again.request, by: principal), status: 202)
         case .workspaceArchive:
             let body: ArchiveWorkspace = try await context.body(limit: configuration.maximumBodyBytes)
             return try Self.json(try await archive(record, body, by: principal))
-        case .workspaceDelete: return Self.workspace(try await forget(record, by: principal))
+        case .workspaceDelete: return Self.workspace(try await remove(record, by: principal))
         case .workspaceVariables, .workspaceVariablesSet, .workspaceVariableRemove:
             return try await workspaceVariables(record, context)
         case .workspaceSync:
@@ -124,6 +124,7 @@ extension ServerCore {
         default: break
         }
         let names = try await workspaces.variableNames(record.id, organization: record.organizationID)
-        return try Self.json(VariableNames(names: names))
+        let missing = try await workspaces.missingVariables(record.id)
+        return try Self.json(VariableNames(names: names, missing: missing.isEmpty ? nil : missing))
     }
 }

@@ -154,6 +154,7 @@ struct Composition: Sendable {
                 tokens: tokens,
                 files: files,
                 handOvers: handOverFiles,
+                variables: WorkerVariables(workspaces: workspaces, tokens: tokens),
                 metrics: metrics,
                 maximumChannels: configuration.maximumWorkerChannels,
                 reach: try configuration.egressReach,

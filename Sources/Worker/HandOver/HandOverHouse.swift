@@ -92,7 +92,8 @@ actor HandOverHouse {
                     file: file,
                     known: call.known,
                     includesIgnored: call.includesIgnored,
-                    ignoredLimit: call.ignoredLimit
+                    ignoredLimit: call.ignoredLimit,
+                    limit: call.limit
                 ),
                 call.workspace.handOverId
             )

@@ -27,6 +27,9 @@ extension TerminalHouse {
     func write(_ workspace: WorkspaceID, to writer: EntryWriter) throws {
         for terminal in terminals(of: workspace) {
             try writer.put(.terminal, try JSONText.encode(terminal.record))
+            if let times = FileManager.default.contents(atPath: path(of: terminal.record.id) + "/times") {
+                try writer.put(.terminalTimes, Array(times))
+            }
             var offset = terminal.scrollback.kept.lowerBound
             while case let (start, bytes) = try terminal.scrollback.read(from: offset, upTo: 1 << 20), !bytes.isEmpty {
                 try writer.put(.terminalBytes, path: Array("\(start)".utf8), bytes)
@@ -59,6 +62,10 @@ extension TerminalHouse {
                     throw BerthError(.protocolViolation, "a terminal's bytes have no place")
                 }
                 try Scrollback.put(try reader.whole(upTo: 1 << 20), at: offset, path: place)
+            case .terminalTimes:
+                guard let place else { throw BerthError(.protocolViolation, "a terminal's times have no place") }
+                let times = try reader.whole(upTo: TimeIndex.maximumBytes)
+                try Data(times).write(to: URL(filePath: place + "/times"))
             default: break
             }
         }

@@ -82,7 +82,8 @@ extension AgentSessionHouse {
         let record = session.record
         do {
             let launch = try record.codec.codec.launch(record.context, message: record.turn?.message.text)
-            let request = SessionLaunchRequest(record, launch, layout: services.layout)
+            let own = try await services.files.variables(of: record.workspaceId)
+            let request = SessionLaunchRequest(record, launch, own: own, layout: services.layout)
             session.files = try SessionFiles(run: record.run, directory: directory(of: record.id))
             do {
                 let child = try await request.start(services)

@@ -10,12 +10,14 @@ struct SessionLaunchRequest: Sendable {
     private let launch: SessionLaunch
     private let request: SpawnRequest
 
-    init(_ record: SessionRecord, _ launch: SessionLaunch, layout: EnvironmentLayout) {
+    /// - Parameter own: the workspace's variables.
+    init(_ record: SessionRecord, _ launch: SessionLaunch, own: [String: String], layout: EnvironmentLayout) {
         self.record = record
         self.launch = launch
         var variables = layout.baseVariables
         variables["SHELL"] = layout.agent.shell
         variables.merge(CheckoutFiles.variables(of: record.directory, workspace: record.workspaceId)) { _, new in new }
+        variables.merge(own) { _, new in new }
         variables.merge(launch.variables) { _, new in new }
         variables["BERTH_AGENT_SESSION_ID"] = record.id.text
         variables["BERTH_WORKSPACE_ID"] = record.workspaceId.text

@@ -2,6 +2,7 @@ internal import Base
 internal import Domain
 internal import HolderProtocol
 internal import Subprocess
+internal import Terminals
 internal import WorkerProtocol
 
 // For those who start programs of a workspace on terminals.
@@ -31,6 +32,11 @@ extension TerminalHouse {
         for terminal in list() where terminal.workspaceId == workspace && terminal.endedAt == nil {
             try await endAndWait(terminal.id)
         }
+    }
+
+    /// Of a workspace that is no more.
+    func removeEnded(of workspace: WorkspaceID) async {
+        for terminal in terminals(of: workspace) where terminal.hasEnded { await remove(terminal.record.id) }
     }
 
     /// The end is known here a moment after the holder tells it.

@@ -75,7 +75,7 @@ actor TerminalHouse {
         }
     }
 
-    private func path(of id: TerminalID) -> String { "\(services.layout.state)/terminals/\(id)" }
+    func path(of id: TerminalID) -> String { "\(services.layout.state)/terminals/\(id)" }
 
     /// Beside the segments, which makes it go with them.
     private func times(of id: TerminalID) -> TimeIndex { TimeIndex(path: path(of: id) + "/times") }
@@ -181,7 +181,7 @@ extension TerminalHouse {
         return terminal.status
     }
 
-    private func remove(_ id: TerminalID) async {
+    func remove(_ id: TerminalID) async {
         guard let terminal = terminals.removeValue(forKey: id) else { return }
         removedBytes += terminal.traffic
         terminal.dismiss()

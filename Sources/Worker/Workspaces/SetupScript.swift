@@ -15,7 +15,8 @@ struct SetupScript: Sendable {
         variables = configuration.environment.merging([
             "BERTH_WORKSPACE_ID": request.workspaceID.text, "BERTH_WORKSPACE_PATH": checkout.path,
         ]) { _, new in new }
-        command = ["/bin/sh", "-c", configuration.scripts.setup ?? ":"]
-        note = configuration.scripts.setup == nil ? nil : "setting up, as \(file ?? "it") says"
+        let script = request.setup?.skipsScript == true ? nil : configuration.scripts.setup
+        command = ["/bin/sh", "-c", script ?? ":"]
+        note = script == nil ? nil : "setting up, as \(file ?? "it") says"
     }
 }

@@ -95,6 +95,8 @@ struct WorkspaceHouse: Sendable {
     func forget(_ call: WorkspaceForgetCall) async throws -> ServiceDone {
         let work = WorkspaceWork(services: services, remote: RemoteSecrets(call.logins))
         try await work.withMirror(call.request) { try await $0.forget(call.request.workspaceID) }
+        try await sessions.discard(workspace: call.request.workspaceID)
+        await terminals.removeEnded(of: call.request.workspaceID)
         return ServiceDone()
     }
 

@@ -6,8 +6,8 @@ usage: hand_over_proxy.py TARGET_PORT DIRECTORY
 Prints its port on the first line of standard output and ends when standard input closes. DIRECTORY/rule is
 `STEP before|after`, where STEP is the kind of a message, or `deliver` (PUT of the archive), or `fetch` (GET of it).
 The first request that fits is held: before it is sent on, or after it was answered and before the answer is passed
-on. DIRECTORY/reached then appears; when DIRECTORY/go is there the connection is cut without a word. DIRECTORY/cut
-cuts every connection, for as long as it is there.
+on. DIRECTORY/reached then appears; when DIRECTORY/go is there it is removed, and the connection is cut without a word.
+DIRECTORY/cut cuts every connection, for as long as it is there.
 """
 import http.client
 import http.server
@@ -46,8 +46,12 @@ def step_of(method, target_path, body):
 def hold():
     open(path("reached"), "w").close()
     end = time.monotonic() + 120
-    while not os.path.exists(path("go")) and time.monotonic() < end:
-        time.sleep(0.01)
+    while time.monotonic() < end:
+        try:
+            # The next stop waits for its own.
+            return os.remove(path("go"))
+        except FileNotFoundError:
+            time.sleep(0.01)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

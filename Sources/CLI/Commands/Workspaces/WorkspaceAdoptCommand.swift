@@ -12,23 +12,11 @@ enum WorkspaceAdoptCommand {
         operands: [Operand(name: "PATH", count: .one, about: "a working tree of git, such as '.'")],
         options: [
             .value("name", "NAME", "1 to 60 of a-z, 0-9, -, _ and .; default: words of its branch."),
-            .value(
-                "environment",
-                short: "e",
-                "NAME",
-                "Environment by name or id; 'new' for one of its own; default: yours."
-            ),
+            SharedOptions.environment,
             SharedOptions.provider,
             SharedOptions.image,
-            .value("git-user", "NAME", "User name for the repository's host; default x-access-token."),
-            .value("git-secret", "NAME", "Password or token for the repository's host, given like --secret."),
-            .value("ssh-key", "FILE", "Private key for a repository behind ssh; without a passphrase."),
-            .value(
-                "known-hosts",
-                "FILE",
-                "Host keys to trust for it; default: the first one seen, which may not change."
-            ),
-            .flag("detach", short: "d", "Return at once; the set-up goes on."),
+        ] + SharedOptions.remoteLogin + [
+            .flag("detach", short: "d", "Return at once; the set-up goes on.")
         ],
         examples: [
             Example(line: "berth ws adopt .", about: "A copy: branches, stashes, index, changed and untracked files"),

@@ -182,13 +182,17 @@ enum WorkspaceCommands {
         path: ["ws", "unarchive"],
         summary: "Make the working tree of an archived workspace again.",
         operands: [workspace],
-        options: [.flag("detach", short: "d", "Return at once; the set-up goes on.")],
+        options: [
+            .flag("setup", "Run the set-up script also in a working tree in place, which was never removed."),
+            .flag("detach", short: "d", "Return at once; the set-up goes on."),
+        ],
         examples: [Example(line: "berth ws unarchive login", about: "With its branches and stashes")]
     ) { arguments, terminal in
         try await ServerSession.with(arguments, terminal) { session in
             let workspace: Workspace = try await session.client.call(
                 .workspaceUnarchive,
-                path: ["workspaceId": arguments.operands[0]]
+                path: ["workspaceId": arguments.operands[0]],
+                query: arguments.has("setup") ? [("setup", "true")] : []
             )
             return try await session.followSetup(workspace, isDetached: arguments.has("detach"))
         }

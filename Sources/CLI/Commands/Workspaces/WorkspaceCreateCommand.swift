@@ -34,20 +34,8 @@ enum WorkspaceCreateCommand {
             .value("from", "WORKSPACE", "Begin with another workspace's commits."),
             .value("base", "REF", "Branch, tag or commit to start from; default: the remote's default branch."),
             .value("branch", "NAME", "Its branch; one that the remote has is gone on with. Default: one of its own."),
-            .value("git-user", "NAME", "User name for the repository's host; default x-access-token."),
-            .value("git-secret", "NAME", "Password or token for the repository's host, given like --secret."),
-            .value("ssh-key", "FILE", "Private key for a repository behind ssh; without a passphrase."),
-            .value(
-                "known-hosts",
-                "FILE",
-                "Host keys to trust for it; default: the first one seen, which may not change."
-            ),
-            .value(
-                "environment",
-                short: "e",
-                "NAME",
-                "Environment by name or id; 'new' for one of its own; default: yours."
-            ),
+        ] + SharedOptions.remoteLogin + [
+            SharedOptions.environment,
             SharedOptions.provider,
             SharedOptions.image,
             .value("env", "NAME=VALUE", "Variable of its programs.", repeats: true),

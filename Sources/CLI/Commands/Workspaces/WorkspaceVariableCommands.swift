@@ -63,7 +63,10 @@ enum WorkspaceVariableCommands {
                     )
                 }
             }
-            try session.print(names) { names.names.map { $0 + "\n" }.joined() }
+            try session.print(names) { [names] in
+                let missing = (names.missing ?? []).map { $0 + "  (no value here: it came without)\n" }
+                return (names.names.map { $0 + "\n" } + missing).joined()
+            }
             return 0
         }
     }
