@@ -23,6 +23,7 @@ import hand_over_spec
 import machine_spec
 import pool_spec
 import session_spec
+import terminal_spec
 import workspace_spec
 from berth_server import Failed, Server, parent, processes
 from measure import anonymous_kilobytes, peak_kilobytes, quantile
@@ -206,7 +207,7 @@ def one_environment():
 def main():
     parser = argparse.ArgumentParser(description="The shipped programs against the numeric specification.")
     measured = crowd_spec.PARTS + docker_spec.PARTS + machine_spec.PARTS + pool_spec.PARTS + session_spec.PARTS
-    measured += workspace_spec.PARTS + hand_over_spec.PARTS
+    measured += workspace_spec.PARTS + hand_over_spec.PARTS + terminal_spec.PARTS
     parts = {"environment": one_environment, **{part.__name__: lambda part=part: part(row) for part in measured}}
     parser.add_argument("--only", action="append", default=[], choices=parts, help="some of the parts")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")

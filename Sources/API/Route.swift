@@ -132,7 +132,8 @@ public enum RouteID: String, Sendable, CaseIterable {
     case uploadCreate, executionBundle, workerUpload, workerBundle
     case environmentTunnel, workerTunnel
     case terminalCreate, terminalList, terminalGet, terminalEnd, terminalRemove, terminalAttach
-    case sshPrepare, sshConnect
+    case sshPrepare, sshConnect, sshCredentials, sshCredentialsEnd
+    case cloudWorkspaceGetSSHCredentials, vmGetSSHCredentials
     case agentSessionCreate, agentSessionList, agentSessionGet, agentSessionSend, agentSessionWithdraw
     case agentSessionAnswer, agentSessionInterrupt, agentSessionChange, agentSessionStop, agentSessionRemove
     case agentSessionEvents

@@ -101,8 +101,9 @@ extension RouteTable {
             one + "/events",
             .read,
             "Follow an agent session: `session` (as it is, first of all and after each change), `event` (a SessionEvent, "
-                + "with its sequence as id), `snapshot` (what was there has been told). Resumes at `Last-Event-ID`. Over a "
-                + "WebSocket each is a text message: an object with `session`, `event` or `snapshot`.",
+                + "with its sequence as id), `snapshot` (what was there has been told), `gap` (from, to: events that are "
+                + "kept no longer). Resumes at `Last-Event-ID`. Over a WebSocket each is a text message: an object with "
+                + "`session`, `event`, `snapshot` or `gap`.",
             query: [
                 .init("after", .integer(), "only events behind this sequence; negative: the last so many; default 0"),
                 .init("follow", .boolean, "default true; false: end after the snapshot"),

@@ -35,6 +35,13 @@ extension RouteTable {
         mutation(.cloudWorkspaceHeartbeat, "cloudWorkspace.heartbeat", .run, "Still there, by `sessionId`."),
         query(.cloudWorkspaceGetSessions, "cloudWorkspace.getSessions", .read, "Who was connected of late."),
         query(.cloudWorkspaceGetActiveSessions, "cloudWorkspace.getActiveSessions", .read, "Who is connected."),
+        query(
+            .cloudWorkspaceGetSSHCredentials,
+            "cloudWorkspace.getSSHCredentials",
+            .run,
+            "A way in for an SSH client, by `workspaceId`."
+        ),
+        query(.vmGetSSHCredentials, "vm.getSSHCredentials", .run, "The same by `vmId`."),
         mutation(.cloudWorkspaceDelete, "cloudWorkspace.delete", .manageEnvironments, "Destroy it."),
     ]
 

@@ -12,6 +12,8 @@ public struct SessionNews: Sendable {
         case event(SessionEvent)
         /// What was there when following began has been told, up to this sequence.
         case snapshot(Int64)
+        /// Events that are kept no longer.
+        case gap(ClosedRange<Int64>)
     }
 
     public var kind: Kind
@@ -113,6 +115,10 @@ public struct SessionEvents: ~Copyable {
         case "session": kind = .session(try JSONBody.decode(AgentSession.self, from: data))
         case "event": kind = .event(try JSONBody.decode(SessionEvent.self, from: data))
         case "snapshot": kind = .snapshot(try JSONBody.decode(Snapshot.self, from: data).seq)
+        case "gap":
+            let gap = try JSONBody.decode(Gap.self, from: data)
+            guard gap.from <= gap.to else { return nil }
+            kind = .gap(gap.from...gap.to)
         default: return nil
         }
         return SessionNews(
@@ -122,6 +128,7 @@ public struct SessionEvents: ~Copyable {
     }
 
     private struct Snapshot: Codable { var seq: Int64 }
+    private struct Gap: Codable { var from, to: Int64 }
 }
 
 extension BerthClient {

@@ -40,6 +40,7 @@ struct ServerCore: Sendable {
     let handOvers: HandOverService
     let handOverFiles: HandOverFiles
     let handOverDesk: HandOverDesk
+    let sshDoors: SSHDoors
     let setups: SetupService
     let followers: ExecutionFollowers
     let changes: ChangeTails
@@ -107,7 +108,7 @@ struct ServerCore: Sendable {
         case .workspaceGet: try await workspaceGet(context)
         case .fileList, .fileStat, .fileRead, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .fileSearch,
             .fileWatch, .treeDownload, .treeUpload:
-            try await workspaceFiles(context)
+            try await atItsWorker(context, of: { try await housed($0).environment }, workspaceFiles)
         case .gitStatus, .gitDiff, .gitLog, .gitCommit, .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush,
             .gitPull:
             try await atItsWorker(context, of: { try await housed($0).environment }, workspaceGit)
@@ -126,17 +127,17 @@ struct ServerCore: Sendable {
         case .terminalList: try await atItsWorker(context, terminalList)
         case .terminalGet: try await atItsWorker(context, terminalGet)
         case .terminalEnd, .terminalRemove: try await atItsWorker(context, terminalEnd)
-        case .terminalRecording: try await terminalRecording(context)
+        case .terminalRecording: try await atItsWorker(context, terminalRecording)
         case .terminalAttach: try await atItsWorker(context, terminalAttach)
         case .sshPrepare: try await atItsWorker(context, sshPrepare)
         case .sshConnect: try await atItsWorker(context, sshConnect)
-        case .agentSessionCreate: try await agentSessionCreate(context)
-        case .agentSessionList: try await agentSessionList(context)
-        case .agentSessionGet: try await agentSessionGet(context)
-        case .agentSessionSend, .agentSessionWithdraw, .agentSessionAnswer, .agentSessionInterrupt,
-            .agentSessionChange, .agentSessionStop, .agentSessionRemove:
-            try await agentSessionDo(context)
-        case .agentSessionEvents: try await agentSessionEvents(context)
+        case .sshCredentials: try await sshCredentials(context)
+        case .sshCredentialsEnd: try await sshCredentialsEnd(context)
+        case .cloudWorkspaceGetSSHCredentials, .vmGetSSHCredentials: try await documentedSSHCredentials(context)
+        case .agentSessionCreate, .agentSessionList, .agentSessionGet, .agentSessionSend, .agentSessionWithdraw,
+            .agentSessionAnswer, .agentSessionInterrupt, .agentSessionChange, .agentSessionStop, .agentSessionRemove,
+            .agentSessionEvents:
+            try await atItsWorker(context, of: { try await housed($0).environment }, agentSession)
         case .setupGet: try await setupGet(context)
         case .setupBegin: try await setupBegin(context)
         case .setupCheck: try await setupCheck(context)

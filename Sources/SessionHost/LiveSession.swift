@@ -10,6 +10,8 @@ public final class LiveSession: @unchecked Sendable {
     /// As it is stored.
     public private(set) var record: SessionRecord
     public var files: SessionFiles?
+    /// Bytes of its log; nil until they are counted.
+    public var loggedBytes: Int64?
     private var viewers: [SessionViewer] = []
     /// The newest lines of the log, so that those who look on need no query.
     private var recent: [LoggedEvent] = []

@@ -11,10 +11,13 @@ public struct SSHPlace: Sendable, Equatable, Codable {
     public var user: String
     /// As a line of known_hosts has it behind the name: `ssh-ed25519 AAAA…`.
     public var hostKey: String
+    /// The directory that checkouts lie in; nil: of a worker that does not tell.
+    public var workspaceRoot: String?
 
-    public init(user: String, hostKey: String) {
+    public init(user: String, hostKey: String, workspaceRoot: String? = nil) {
         self.user = user
         self.hostKey = hostKey
+        self.workspaceRoot = workspaceRoot
     }
 }
 

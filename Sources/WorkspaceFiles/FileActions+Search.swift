@@ -99,6 +99,9 @@ extension FileActions {
         arguments += ["-z", "-n", "--column", "-I", "--no-color", "--full-name", search.isPattern ? "-E" : "-F"]
         if search.ignoresCase { arguments.append("-i") }
         arguments += ["-e", text, "--", "."]
+        var big: [PathBytes] = []
+        collectBig(try tree.directory(place), [], into: &big)
+        arguments += big.map { ":(exclude,literal)" + String(decoding: $0, as: UTF8.self) }
         var matches = FileMatches(items: [], isTruncated: false)
         var parser = Pieces(separator: UInt8(ascii: "\n"))
         let directory = tree.path.appending(place.path)
@@ -129,6 +132,29 @@ extension FileActions {
         // 1: nothing was found.
         guard status.code <= 1 || matches.isTruncated else { throw Self.failure(status.errors) }
         return matches
+    }
+
+    /// git takes a file that it searches into memory as a whole: one of 10 GB would be the end of what else runs there.
+    private static let longestSearched: Int64 = 64 << 20
+    /// Names on one command line.
+    private static let mostExcluded = 1000
+
+    /// Regular files that are too long to be searched, by their paths below `directory`.
+    private func collectBig(_ directory: Handle, _ path: PathBytes, into found: inout [PathBytes]) {
+        for name in FileCalls.names(directory) ?? [] {
+            guard found.count < Self.mostExcluded, let status = FileCalls.status(directory.descriptor, name) else {
+                continue
+            }
+            let here = path.appending(name)
+            switch status.st_mode & S_IFMT {
+            case S_IFDIR where name != Array(".git".utf8):
+                if let inner = FileCalls.open(directory.descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) {
+                    collectBig(inner, here, into: &found)
+                }
+            case S_IFREG where Int64(status.st_size) > Self.longestSearched: found.append(here)
+            default: break
+            }
+        }
     }
 
     private static func failure(_ errors: [UInt8]) -> BerthError {

@@ -188,7 +188,8 @@ import Transport
                 .environmentExtend, .snapshotCreate, .snapshotRemove, .environmentFork, .environmentRestore,
                 .imageImport, .imageRemove,
                 .terminalCreate, .terminalEnd, .terminalRemove,
-                .sshPrepare, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .treeUpload,
+                .sshPrepare, .sshCredentials, .sshCredentialsEnd, .fileWrite, .fileRemove, .fileMakeDirectory,
+                .fileMove, .treeUpload,
                 .gitCommit, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .processSignal,
                 .presenceJoin, .presenceHeartbeat, .presenceLeave,
                 // Of no workspace, or of one whose environment was destroyed before.

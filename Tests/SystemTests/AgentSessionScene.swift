@@ -21,7 +21,8 @@ struct AgentSessionScene: Sendable {
         flags: [String] = [],
         _ body: (AgentSessionScene, ChildProcess) async throws -> Void
     ) async throws {
-        try await withServer(flags: flags) { berth, server in
+        let variables = provider == "docker" ? ["BERTH_DOCKER_SOCKET": try await DockerEngine.shared().socket] : [:]
+        try await withServer(Installation(variables: variables), flags: flags) { berth, server in
             let folder = berth.directory
             let script = try folder.write(steps, to: "model.json")
             let requests = try folder.write("", to: "requests.jsonl")

@@ -10,7 +10,7 @@ import Testing
     private static let wait =
         #"{"tools":[["Bash",{"command":"python3 -c 'import time; time.sleep(300)'","description":"long work"}]]}"#
 
-    @Test(arguments: ["host", "local"])
+    @Test(arguments: ["host", "local", "docker"])
     func `the Claude CLI asks, is answered, and remembers it`(provider: String) async throws {
         let steps = "[\(Self.write),{\"text\":\"done one\"},\(Self.question),{\"text\":\"thanks\"}]"
         try await AgentSessionScene.with(steps, provider: provider) { scene, _ in
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["host", "local"])
+    @Test(arguments: ["host", "local", "docker"])
     func `a conversation outlives worker, server and environment`(provider: String) async throws {
         let steps = "[{\"text\":\"I keep it in mind.\"},\(Self.wait),{\"text\":\"I remember.\"}]"
         try await AgentSessionScene.with(steps, provider: provider) { scene, server in
@@ -201,6 +201,47 @@ import Testing
                 let found = try await check(["python3", ScriptedPeer.path("find_bytes.py"), berth.data, value])
                 #expect(found.isEmpty, "\(found)")
             }
+        }
+    }
+
+    @Test func `a conversation whose own record is gone fails by name, and whoever waits is told`() async throws {
+        try await AgentSessionScene.with(#"[{"text":"I keep it in mind."}]"#) { scene, _ in
+            try await scene.session("start", "--detach")
+            try await scene.session("send", "claude", "the word is heron", "--wait")
+            try await scene.session("stop", "claude")
+            let id = try #require(try await scene.state("claude")["agentSessionId"]?.string)
+            let remove = "rm ~/.claude/projects/*/\(id).jsonl"
+            let forget = try await scene.berth.berth("exec", "-e", "build", "--", "sh", "-c", remove)
+            #expect(forget.status == 0, "\(forget.errors)")
+            let told = try await scene.session("send", "claude", "which word?", "--wait", status: 66)
+            #expect(told.errors.contains("record of the conversation is gone"), "\(told.errors)")
+            #expect(told.errors.contains("start another session"), "\(told.errors)")
+            #expect(try await scene.log("claude").contains { $0["text"]?.string == "I keep it in mind." })
+        }
+    }
+
+    @Test func `a log that grows without end keeps its newest events and tells of the gap`() async throws {
+        try await AgentSessionScene.with("[]", hasLogin: false) { scene, _ in
+            // One event for each line, 200,000 bytes long: 80 MB.
+            let lines = "head -c 80000000 /dev/zero | tr '\\0' x | fold -b -w 199999; echo; echo the last line"
+            let started = try await scene.berth.run(
+                ["session", "start", scene.workspace, "--agent", "command", "--detach", "--", "sh", "-c", lines]
+            )
+            #expect(started.status == 0, "\(started.errors)")
+            try await scene.session("send", "command", "go", "--wait")
+            let told = try await scene.session("log", "command", "--json").output.split(separator: "\n").map {
+                try JSONValue(parsing: $0.utf8)
+            }
+            let gap = try #require(told.first { $0["event"]?.string == "gap" }?["data"], "\(told.count)")
+            let kept = told.filter { $0["event"]?.string == "event" }.compactMap { $0["data"] }
+            let first = try #require(kept.first?["seq"]?.integer)
+            #expect(gap["from"]?.integer == 1 && gap["to"]?.integer == first - 1)
+            #expect(kept.compactMap { $0["seq"]?.integer } == kept.indices.map { first + Int64($0) })
+            let bytes = kept.reduce(0) { $0 + $1.text.utf8.count }
+            #expect((30_000_000...(64 << 20)).contains(bytes), "\(bytes) bytes in \(kept.count) events")
+            #expect(kept.contains { $0["text"]?.string?.contains("the last line") == true })
+            let text = try await scene.session("log", "command").output
+            #expect(text.hasPrefix("[events 1 to \(first - 1) are kept no longer]"))
         }
     }
 

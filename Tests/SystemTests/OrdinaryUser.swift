@@ -31,11 +31,12 @@ struct OrdinaryUser {
             mount --bind '\(programs)' bin
             for name in passwd subuid subgid; do mount --bind etc/$name /etc/$name; done
             \(tunnels)
+            [ "$2" = '\(berth)' ] && program="$PWD/bin/berth" || program=$2
             shift 2
-            exec setpriv --reuid \(Self.id) --regid \(Self.id) --clear-groups "$PWD/bin/berth" "$@"
+            exec setpriv --reuid \(Self.id) --regid \(Self.id) --clear-groups "$program" "$@"
             """
         installation = try Installation(
-            // The program's own path, which follows, is replaced by the bound one.
+            // A program follows; berth's own path is replaced by the bound one.
             prefix: ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", directory.path],
             variables: ["HOME": directory.path, "BERTH_BASE_ROOT": directory.file("base-root")],
             directory: directory

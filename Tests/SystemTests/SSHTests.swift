@@ -77,11 +77,14 @@ import Testing
         }
     }
 
-    @Test func `ports go through and an agent is forwarded`() async throws {
+    @Test(arguments: ["local", "docker"])
+    func `ports go through and an agent is forwarded`(provider: String) async throws {
         let home = try TemporaryDirectory("ssh-home")
-        let berth = try Installation(variables: ["XDG_CONFIG_HOME": home.path])
+        var variables = ["XDG_CONFIG_HOME": home.path]
+        if provider == "docker" { variables["BERTH_DOCKER_SOCKET"] = try await DockerEngine.shared().socket }
+        let berth = try Installation(variables: variables)
         try await withServer(berth) { berth, _ in
-            _ = try await berth.json("env", "create", "build")
+            _ = try await berth.json("env", "create", "build", "--provider", provider)
             let served = try berth.starting(
                 "ssh",
                 "build",
@@ -96,6 +99,17 @@ import Testing
             #expect(try await check(["curl", "-s", "--unix-socket", socket, "http://x/page"]) == "inside")
             forward.signal(15)
             _ = try await forward.exit()
+
+            let port = try await check([
+                "python3", "-c", "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1])",
+            ])
+            let proxy = try berth.starting("ssh", "build", "--", "-N", "-D", "127.0.0.1:\(port)", "-v")
+            _ = try await proxy.line(containing: "Local connections to 127.0.0.1:\(port) forwarded", on: .stderr)
+            _ = try await proxy.line(containing: "Entering interactive session", on: .stderr)
+            let page = ["--socks5-hostname", "127.0.0.1:\(port)", "http://localhost:8123/page"]
+            #expect(try await check(["curl", "-sS", "--retry", "5", "--retry-connrefused"] + page) == "inside")
+            proxy.signal(15)
+            _ = try await proxy.exit()
             served.signal(15)
             _ = try await served.exit()
 

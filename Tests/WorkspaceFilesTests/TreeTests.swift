@@ -199,6 +199,13 @@ import WorkspaceTypes
         let ignored = try find(FileSearch(path: "", name: "build/*", includesIgnored: true, limit: 100))
         #expect(ignored.items.map(\.path) == ["build/c"])
         #expect(try find(FileSearch(path: "", name: "*.txt", limit: 100)).items.map(\.path) == ["src/d.txt"])
+        // What git would take into memory as a whole is left out.
+        let huge = folder.file("work/src/huge")
+        try await check(["sh", "-c", "echo hello >\"$0\"; truncate -s 10G \"$0\"", huge])
+        let small = try find(FileSearch(path: "src", text: "hello", ignoresCase: true, limit: 100))
+        #expect(small.items.map(\.path) == ["src/a", "src/d.txt"])
+        #expect(try find(FileSearch(path: "src", name: "huge", limit: 100)).items.map(\.path) == ["src/huge"])
+        try await check(["rm", huge])
         let few = try find(FileSearch(path: "", text: "hello", limit: 10))
         #expect(few.items.count == 10)
         #expect(few.isTruncated)

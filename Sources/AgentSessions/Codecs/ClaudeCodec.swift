@@ -118,14 +118,7 @@ public struct ClaudeCodec: AgentCodec {
     }
 
     public func explain(_ exit: AgentExit, errors: String) -> FailureReason {
-        if errors.contains("No conversation found") {
-            return FailureReason(
-                .notFound,
-                "the agent's own record of the conversation is gone",
-                remedy: "start another session; the log of this one stays"
-            )
-        }
-        return explained("the Claude CLI", exit, errors)
+        errors.contains(Self.noConversation) ? Self.conversationGone : explained("the Claude CLI", exit, errors)
     }
 }
 
@@ -287,10 +280,17 @@ extension ClaudeCodec {
         guard value["is_error"]?.bool == true else { return signals + [.turnEnded(nil)] }
         let errors = value["errors"]?.array?.compactMap(\.string).joined(separator: "; ")
         let text = value["result"]?.string ?? errors ?? value["subtype"]?.string ?? "no reason given"
+        if text.contains(Self.noConversation) { return signals + [.turnEnded(Self.conversationGone)] }
         let status = value["api_error_status"]?.integer.map { Int($0) }
         return signals + [.turnEnded(EndpointFailure.reason(status: status, text: text, login: Self.login))]
     }
 
+    private static let noConversation = "No conversation found"
+    private static let conversationGone = FailureReason(
+        .notFound,
+        "the agent's own record of the conversation is gone",
+        remedy: "start another session; the log of this one stays"
+    )
     private static let login = "log in inside the environment: 'berth terminal open ENVIRONMENT -- claude', then /login"
 }
 

@@ -7,7 +7,7 @@ enum Commands {
         + ExecutionCommands.all + DeadLetterCommands.all + EnvironmentCommands.all + SnapshotCommands.all
         + ImageCommands.all
         + QuotaCommands.all
-        + TerminalCommands.all + SessionCommands.all + SSHCommands.all
+        + TerminalCommands.all + SessionCommands.all + SSHCommands.all + SSHCredentialCommands.all
         + WorkspaceCommands.all + FileCommands.all + GitCommands.all + ProcessCommands.all + PresenceCommands.all
         + HandOverCommands.all + RemoteCommands.all + [SetupCommand.command]
         + JobCommands.all + KeyCommands.all + BusCommands.all

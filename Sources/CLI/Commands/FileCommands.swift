@@ -199,7 +199,8 @@ enum FileCommands {
         examples: [
             Example(line: "berth file find fix-login 'func login'", about: "Lines, with their places"),
             Example(line: "berth file find fix-login --name '*.md'", about: "Files by name"),
-        ]
+        ],
+        discussion: "Files of more than 64 MiB are not searched for TEXT."
     ) { arguments, terminal in
         var query: [(String, String)] = []
         if let text = arguments.operands.dropFirst().first { query.append(("text", text)) }

@@ -162,6 +162,8 @@ enum SessionCommands {
                     terminal.writeBytes(news.json + Array("\n".utf8), toError: false)
                 } else if case .event(let event) = news.kind, let text = renderer.text(event) {
                     terminal.write(text)
+                } else if case .gap(let gap) = news.kind {
+                    terminal.write(renderer.text(gap: gap))
                 }
             }
             return 0

@@ -14,6 +14,12 @@ enum TerminalCommands {
         It goes on through a lost connection and through restarts of server and worker.
         """
 
+    /// A command in one line of a table.
+    private static func brief(_ command: [String]) -> String {
+        let words = command.joined(separator: " ").split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        return words.count > 60 ? words.prefix(59) + "…" : words
+    }
+
     private static let open = Command(
         path: ["terminal", "open"],
         summary: "Start a shell, or a program, on a terminal in an environment and attach to it.",
@@ -95,7 +101,7 @@ enum TerminalCommands {
                 for item in page.items {
                     table.rows.append([
                         item.name, Self.status(item), terminal.age(item.createdAt), "\(item.columns)×\(item.rows)",
-                        "\(item.viewers)", item.command.joined(separator: " "), item.id.text,
+                        "\(item.viewers)", Self.brief(item.command), item.id.text,
                     ])
                 }
                 return terminal.text(table)

@@ -27,6 +27,10 @@ struct SessionRenderer {
         }
     }
 
+    func text(gap: ClosedRange<Int64>) -> String {
+        style.dim("[events \(gap.lowerBound) to \(gap.upperBound) are kept no longer]") + "\n"
+    }
+
     private func message(_ message: SessionMessage) -> String? {
         let text = message.text.trimmed.split(separator: "\n", omittingEmptySubsequences: false).joined(
             separator: "\n  "

@@ -57,17 +57,21 @@ struct SessionScreen: Sendable {
         let failure = Mutex<FailureReason?>(nil)
         let isOver = Mutex(false)
         let mine = Mutex<Int?>(nil)
+        let isKnown = Mutex(false)
         try await screen.show(from: -500, hasLine: false, shows: { $0.turn != nil && $0.turn == mine.withLock(\.self) })
         {
             event in
             if let message = event.message, message.id == id {
+                isKnown.withLock { $0 = true }
                 switch message.state {
                 case .sent: mine.withLock { $0 = event.turn }
                 case .committed, .failed, .cancelled: isOver.withLock { $0 = true }
                 case .pending, .accepted: break
                 }
             }
-            guard isOver.withLock(\.self), event.type == .status else { return false }
+            // What failed may have been before its turn: it then waits until somebody sends another.
+            let isStuck = isKnown.withLock(\.self) && event.status == .failed
+            guard isOver.withLock(\.self) || isStuck, event.type == .status else { return false }
             failure.withLock { $0 = event.failure }
             return true
         }
@@ -94,6 +98,8 @@ struct SessionScreen: Sendable {
                 text = String(decoding: one.json, as: UTF8.self) + "\n"
             } else if case .event(let event) = one.kind, shows(event) {
                 text = renderer.text(event)
+            } else if case .gap(let gap) = one.kind {
+                text = renderer.text(gap: gap)
             }
             if case .session(let session) = one.kind { desk.withLock { $0.session = session } }
             if hasLine { write(text ?? "") } else if let text { server.terminal.write(text) }

@@ -9,47 +9,91 @@ import Transport
 import Workers
 
 extension ReplicaForward {
-    /// As ``webSocket(_:at:of:)``, for a request with an answer of its own, which is passed on whatever it says.
-    func answer(_ context: RequestContext, at target: String, of replica: ReplicaID, limit: Int) async throws
-        -> HTTPResponse?
+    /// As ``webSocket(_:at:of:)``, for a request with an answer of its own, which is passed on whatever it says, piece by
+    /// piece as it comes.
+    /// - Parameter sessions: event streams end with the caller's key.
+    func answer(_ context: RequestContext, at target: String, of replica: ReplicaID, sessions: OpenSessions)
+        async throws -> HTTPResponse?
     {
         let request = context.request
         guard let address = try await address(context, of: replica) else { return nil }
         var configuration = HTTPClientConfiguration()
         configuration.trust = trust
+        configuration.maximumRedirects = 0
+        // The bytes as they are; their length is told to the caller.
+        configuration.decompresses = false
         let client = HTTPClient(loop: request.loop, configuration: configuration)
         var headers = HTTPHeaders()
         headers.set(
             ForwardedCaller.header,
             try ForwardedCaller.text(try context.principal, request.method, target, at: time.now, seal)
         )
-        for name in ["content-type", "accept", "idempotency-key"] {
-            if let value = request.headers[name] { headers.set(name, value) }
-        }
+        for name in Self.passedOn { if let value = request.headers[name] { headers.set(name, value) } }
         var url = try HTTPURL(address)
         url.target = target
-        let body = try await request.body.collect(upTo: limit)
-        let found: (status: Int, headers: HTTPHeaders, body: [UInt8])
+        let response: HTTPClientResponse
         do {
-            found = try await client.fetch(
+            response = try await client.send(
                 HTTPClientRequest(
                     request.method,
                     url,
                     headers: headers,
-                    body: body.isEmpty ? .none : .bytes(body),
-                    timeout: Self.answerTime
+                    body: Self.body(of: request),
+                    headTimeout: Self.answerTime
                 )
             )
         } catch let error as BerthError where error.code == .network || error.code == .timedOut {
             await client.close()
             throw Self.silent(url, error)
         }
-        await client.close()
-        var answer = HTTPResponse(status: found.status, body: .bytes(found.body))
-        for name in ["content-type", "etag", "retry-after"] {
-            if let value = found.headers[name] { answer.headers.set(name, value) }
+        var answer = HTTPResponse(status: response.status)
+        for name in Self.passedBack { if let value = response.headers[name] { answer.headers.set(name, value) } }
+        if response.headers["content-type"]?.hasPrefix("text/event-stream") == true {
+            answer.body = Self.events(response, client, sessions, key: try context.principal.keyID)
+        } else {
+            let length = response.headers["content-length"].flatMap { Int($0) }
+            answer.body = .stream(length: length) { writer in
+                while let bytes = try await response.body.next() { try await writer.write(bytes) }
+                await client.close()
+            }
         }
         return answer
+    }
+
+    private static let passedOn = [
+        "content-type", "accept", "idempotency-key", "if-match", "if-none-match", "last-event-id", "range",
+    ]
+    private static let passedBack = [
+        "content-type", "etag", "retry-after", "cache-control", "content-disposition", "berth-file-kind",
+    ]
+
+    private static func body(of request: HTTPRequest) -> HTTPClientRequest.Body {
+        let length = request.headers["content-length"].flatMap { Int($0) }
+        guard length.map({ $0 > 0 }) ?? request.headers.contains("transfer-encoding") else { return .none }
+        return .stream(length: length) { writer in
+            while let bytes = try await request.body.next() { try await writer.write(bytes) }
+        }
+    }
+
+    /// Event by event: comments for a quiet connection are this server's own.
+    private static func events(
+        _ response: HTTPClientResponse,
+        _ client: HTTPClient,
+        _ sessions: OpenSessions,
+        key: APIKeyID?
+    ) -> HTTPResponse.Body {
+        .events { writer in
+            sessions.add(writer, key: key)
+            var parser = EventStreamParser()
+            while let bytes = try await response.body.next() {
+                var encoder = EventEncoder()
+                for event in try parser.feed(bytes) {
+                    encoder.append(event: event.event, id: event.id, data: event.data.utf8)
+                }
+                if !encoder.isEmpty { try await writer.write(encoder.finish()) }
+            }
+            await client.close()
+        }
     }
 
     /// Longer than the other server itself waits for its worker, a wake included.
@@ -76,7 +120,7 @@ extension ServerCore {
         guard database.dialect.isShared, !context.request.headers.contains(ForwardedCaller.header) else { return nil }
         var record: EnvironmentRecord
         if let named { record = try await named(context) } else { record = try await environment(context) }
-        if Self.waking.contains(context.route.id) { record = try await reached(record) }
+        if Self.wakes(context) { record = try await reached(record) }
         guard record.state == .running,
             (try? workers.socket(environment: record.id, instance: record.instance)) == nil,
             let replica = try await workers.replica(environment: record.id, instance: record.instance)
@@ -84,12 +128,20 @@ extension ServerCore {
         let request = context.request
         let target = request.rawQuery.isEmpty ? request.path : "\(request.path)?\(request.rawQuery)"
         if request.asksForWebSocket { return try await forward.webSocket(context, at: target, of: replica) }
-        return try await forward.answer(context, at: target, of: replica, limit: configuration.maximumBodyBytes)
+        return try await forward.answer(context, at: target, of: replica, sessions: sessions)
     }
 
-    /// These do not answer before the environment runs.
+    /// Whether the request is not answered before the environment runs.
+    private static func wakes(_ context: RequestContext) -> Bool {
+        if context.route.id == .agentSessionEvents { return follows(context) }
+        return waking.contains(context.route.id)
+    }
+
     private static let waking: Set<RouteID> = [
         .terminalCreate, .terminalAttach, .sshPrepare, .sshConnect, .gitStatus, .gitDiff, .gitLog, .gitCommit,
-        .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull,
+        .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .fileList, .fileStat, .fileRead, .fileWrite,
+        .fileRemove, .fileMakeDirectory, .fileMove, .fileSearch, .fileWatch, .treeDownload, .treeUpload,
+        .agentSessionCreate, .agentSessionSend, .agentSessionWithdraw, .agentSessionAnswer, .agentSessionInterrupt,
+        .agentSessionChange, .agentSessionStop, .agentSessionRemove,
     ]
 }

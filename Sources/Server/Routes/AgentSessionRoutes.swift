@@ -19,7 +19,17 @@ extension ServerCore {
         return (found.workspace, wakes ? try await channels(of: found) : try channels(of: found.environment))
     }
 
-    func agentSessionCreate(_ context: RequestContext) async throws -> HTTPResponse {
+    func agentSession(_ context: RequestContext) async throws -> HTTPResponse {
+        switch context.route.id {
+        case .agentSessionCreate: try await agentSessionCreate(context)
+        case .agentSessionList: try await agentSessionList(context)
+        case .agentSessionGet: try await agentSessionGet(context)
+        case .agentSessionEvents: try await agentSessionEvents(context)
+        default: try await agentSessionDo(context)
+        }
+    }
+
+    private func agentSessionCreate(_ context: RequestContext) async throws -> HTTPResponse {
         let found = try await housed(context)
         let body: CreateAgentSession = try await context.body(limit: configuration.maximumBodyBytes)
         if let name = body.name { try Self.checkSessionName(name, field: "name") }
@@ -65,7 +75,7 @@ extension ServerCore {
         }
     }
 
-    func agentSessionList(_ context: RequestContext) async throws -> HTTPResponse {
+    private func agentSessionList(_ context: RequestContext) async throws -> HTTPResponse {
         let (workspace, link) = try await sessionLink(context, wakes: false)
         return try Self.json(Page(items: try await sessions(of: workspace, link)))
     }
@@ -95,13 +105,13 @@ extension ServerCore {
         return found
     }
 
-    func agentSessionGet(_ context: RequestContext) async throws -> HTTPResponse {
+    private func agentSessionGet(_ context: RequestContext) async throws -> HTTPResponse {
         let (workspace, link) = try await sessionLink(context, wakes: false)
         return try Self.json(try await session(context, workspace, link))
     }
 
     /// Everything that somebody does with a session.
-    func agentSessionDo(_ context: RequestContext) async throws -> HTTPResponse {
+    private func agentSessionDo(_ context: RequestContext) async throws -> HTTPResponse {
         let found = try await housed(context)
         var deed = SessionDeed.Deed()
         let limit = configuration.maximumBodyBytes
@@ -134,8 +144,13 @@ extension ServerCore {
         return try Self.json(session, status: status)
     }
 
-    func agentSessionEvents(_ context: RequestContext) async throws -> HTTPResponse {
-        let follows = context.request.queryValue("follow") == nil || context.flag("follow")
+    /// Whether a request for a session's events stays for those that come.
+    static func follows(_ context: RequestContext) -> Bool {
+        context.request.queryValue("follow") == nil || context.flag("follow")
+    }
+
+    private func agentSessionEvents(_ context: RequestContext) async throws -> HTTPResponse {
+        let follows = Self.follows(context)
         let resumed = try context.request.headers["last-event-id"].map { text throws(BerthError) in
             guard let number = Int64(text), number >= 0 else {
                 throw BerthError(.invalidValue, "'\(text.prefix(40))' is no position", field: "Last-Event-ID")

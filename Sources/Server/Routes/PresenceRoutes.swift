@@ -93,7 +93,7 @@ extension ServerCore {
         return try DocumentedProcedure.answer(Self.documentedSession(record))
     }
 
-    private func documentedPlace(_ text: String, _ principal: Principal) async throws -> (
+    func documentedPlace(_ text: String, _ principal: Principal) async throws -> (
         EnvironmentRecord, WorkspaceID?
     ) {
         let organization = principal.organizationID

@@ -15,7 +15,13 @@ extension ServerCore {
         let record = try await reached(try await environment(context))
         let place = try await channels(of: record).call(SSHPreparation(), until: time.uptime + Self.callTime)
         return try Self.json(
-            SSHAccess(environmentId: record.id, name: record.name, user: place.user, hostKey: place.hostKey)
+            SSHAccess(
+                environmentId: record.id,
+                name: record.name,
+                user: place.user,
+                hostKey: place.hostKey,
+                workspaceRoot: place.workspaceRoot
+            )
         )
     }
 

@@ -201,6 +201,7 @@ struct Composition: Sendable {
             handOvers: handOverFiles.handOvers,
             handOverFiles: handOverFiles,
             handOverDesk: HandOverDesk(loop: loops[0]),
+            sshDoors: SSHDoors(loop: loops[0], log: log),
             setups: SetupService(database: database, feed: feed, time: time),
             followers: ExecutionFollowers { StoredExecutionReading(executions, $0, $1) },
             changes: ChangeTails(feed)
@@ -293,6 +294,7 @@ struct Composition: Sendable {
         group.addTask { [self] in try await keeping("hand-overs") { try await core.runHandOvers() } }
         addJobs(to: &group)
         addWorkspaces(to: &group)
+        addSSH(to: &group)
     }
 
     /// A loop that fails, as all do while the disk is full, is begun again: the server outlives it.

@@ -83,7 +83,11 @@ actor SSHServer {
                 detail: String(decoding: result.errors.suffix(400), as: UTF8.self)
             )
         }
-        let made = SSHPlace(user: services.layout.agent.name, hostKey: "\(words[0]) \(words[1])".trimmed)
+        let made = SSHPlace(
+            user: services.layout.agent.name,
+            hostKey: "\(words[0]) \(words[1])".trimmed,
+            workspaceRoot: services.layout.workspaces
+        )
         place = made
         return made
     }

@@ -63,6 +63,7 @@ extension AgentSessionHouse {
         }
         try await services.store.commit(machine.record, events)
         session.take(machine.record, events)
+        await bound(session, adding: events)
     }
 
     private func carryOut(_ effects: [SessionEffect], _ session: LiveSession) async {

@@ -45,6 +45,7 @@ extension WorkerStore {
             var last: Int64?
             for row in try connection.rows(Self.selectEvents, session, seq, Int64(limit)) {
                 let number = try row.integer("seq")
+                if last == nil, number > seq + 1 { SessionGap(from: seq + 1, to: number - 1).append(to: &text) }
                 LoggedEvent(seq: number, json: try row.text("event")).append(to: &text)
                 last = number
             }

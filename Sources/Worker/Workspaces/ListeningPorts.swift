@@ -6,11 +6,21 @@ internal import Glibc
 enum ListeningPorts {
     private static let listening = "0A"
 
-    /// In ascending order. Sockets of processes that this worker may not look into are not seen.
-    @concurrent static func of(session leader: pid_t) async -> [Int] {
+    /// In ascending order.
+    /// - Parameter look: asked for what the descriptors are of processes that this worker may not look into, as one that
+    ///   is root of a container without CAP_SYS_PTRACE may not; answers with a line for each.
+    @concurrent static func of(session leader: pid_t, look: @Sendable ([pid_t]) async -> String) async -> [Int] {
         let members = members(of: leader, among: processes())
         var sockets: Set<String> = []
-        for process in members { sockets.formUnion(socketInodes(of: process)) }
+        var closed: [pid_t] = []
+        for process in members {
+            if let inodes = socketInodes(of: process) { sockets.formUnion(inodes) } else { closed.append(process) }
+        }
+        if !closed.isEmpty {
+            for line in await look(closed).split(separator: "\n") {
+                if let inode = socketInode(String(line)) { sockets.insert(inode) }
+            }
+        }
         guard !sockets.isEmpty else { return [] }
         var ports: Set<Int> = []
         for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
@@ -65,16 +75,25 @@ enum ListeningPorts {
         }
     }
 
-    private static func socketInodes(of process: pid_t) -> [String] {
+    /// nil where this worker may not look.
+    private static func socketInodes(of process: pid_t) -> [String]? {
         let directory = "/proc/\(process)/fd"
+        guard access(directory, R_OK) == 0 else { return nil }
         var buffer = [UInt8](repeating: 0, count: 64)
-        return entries(directory).compactMap { name in
+        var inodes: [String] = []
+        for name in entries(directory) {
             let count = readlink("\(directory)/\(name)", &buffer, buffer.count)
-            guard count > 0 else { return nil }
-            let target = String(decoding: buffer[..<count], as: UTF8.self)
-            guard target.hasPrefix("socket:["), target.hasSuffix("]") else { return nil }
-            return String(target.dropFirst("socket:[".count).dropLast())
+            if count < 0, errno == EACCES { return nil }
+            guard count > 0 else { continue }
+            if let inode = socketInode(String(decoding: buffer[..<count], as: UTF8.self)) { inodes.append(inode) }
         }
+        return inodes
+    }
+
+    /// Of what a link below /proc/PID/fd says.
+    static func socketInode(_ target: String) -> String? {
+        guard target.hasPrefix("socket:["), target.hasSuffix("]") else { return nil }
+        return String(target.dropFirst("socket:[".count).dropLast())
     }
 
     private static func entries(_ path: String) -> [String] {

@@ -1,6 +1,7 @@
 internal import Base
 internal import BerthCore
 internal import Domain
+internal import Glibc
 internal import WorkerProtocol
 
 // The program that people want to see.
@@ -89,11 +90,24 @@ extension WorkspaceHouse {
             return status
         }
         if let process = await terminals.process(of: terminal.id) {
-            let ports = await ListeningPorts.of(session: process)
+            let ports = await ListeningPorts.of(session: process) { await descriptors(of: $0) }
             let first = configuration.ports.filter { ports.contains($0) }
             status.ports = first + ports.filter { !first.contains($0) }
         }
         if !status.ports.isEmpty { status.state = .running }
         return status
+    }
+
+    /// What the links of their descriptors say, a line each, as their own user sees them.
+    private func descriptors(of processes: [pid_t]) async -> String {
+        let script = #"for id; do for link in /proc/"$id"/fd/*; do readlink "$link"; done; done 2>/dev/null; :"#
+        let command = ProcessCommand(
+            ["/bin/sh", "-c", script, "sh"] + processes.map { "\($0)" },
+            environment: services.layout.baseVariables,
+            directory: "/",
+            identity: .agent
+        )
+        let result = try? await services.runner.run(command)
+        return result?.outputText ?? ""
     }
 }

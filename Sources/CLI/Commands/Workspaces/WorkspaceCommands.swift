@@ -7,7 +7,8 @@ import Domain
 enum WorkspaceCommands {
     static let all =
         [list, show, rename, set, retry, log, archive, unarchive, delete, repositories]
-        + [WorkspaceCreateCommand.command, WorkspaceAdoptCommand.command] + WorkspaceRunCommands.all
+        + [WorkspaceCreateCommand.command, WorkspaceAdoptCommand.command, WorkspaceEditorCommand.command]
+        + WorkspaceRunCommands.all
         + WorkspaceVariableCommands.all + WorkspaceSyncCommands.all
 
     static let workspace = Operand(name: "WORKSPACE", count: .one, about: "name of a workspace, or its id, ws_…")
