@@ -6,7 +6,7 @@ public import EventLoop
 /// A client that does not read holds up nobody else and costs bounded memory: ``offer(_:)`` refuses once more than
 /// ``roomBytes`` wait, ``write(_:)`` and ``send(event:id:data:)`` return only when no more than that waits. One that takes
 /// no byte for the server's write deadline is cut off; it comes back with the id of the last event that it saw.
-public struct EventWriter: Sendable {
+public final class EventWriter: Sendable {
     private let body: BodyWriter
 
     /// Unsent bytes above which a client counts as slow.
