@@ -26,7 +26,7 @@ import Testing
         // A mount namespace that lives as long as this process.
         let keeper = try ChildProcess([
             "unshare", "-m", "--propagation", "private", "sh", "-c",
-            "mount -t tmpfs -o size=64m none '\(disk)' && echo mounted && exec cat",
+            "mount -t tmpfs -o size=192m none '\(disk)' && echo mounted && exec cat",
         ])
         _ = try await keeper.line(containing: "mounted")
         let inside = ["nsenter", "-m", "-t", "\(keeper.pid)"]

@@ -1,5 +1,6 @@
 import API
 import Domain
+import Testing
 
 /// Where a hand-over can be stopped: at every message of every conversation that two servers have about one, before it is
 /// heard and before its answer is. The states of both sides follow from the machine.

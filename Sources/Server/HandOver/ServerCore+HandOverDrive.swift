@@ -270,7 +270,10 @@ extension ServerCore {
         switch record.state {
         case .aborted where record.side == .source:
             if record.stage != "thawed" {
-                try await whereItIs { try await thaw(record) }
+                // Begun anew since, it is frozen for that.
+                if try await handOvers.open(of: record.workspaceID) == nil {
+                    try await whereItIs { try await thaw(record) }
+                }
                 return handOverDesk.hurry(try await handOvers.change(record.id) { $0.stage = "thawed" }.id)
             }
             try await tellOfEnd(record, .abort)
