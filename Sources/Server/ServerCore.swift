@@ -101,9 +101,10 @@ struct ServerCore: Sendable {
             .cloudWorkspaceDelete:
             try await documented(context)
         case .workspaceCreate, .workspaceUpdate, .workspaceRetry, .workspaceArchive, .workspaceUnarchive,
-            .workspaceDelete, .workspaceVariables, .workspaceVariablesSet, .workspaceVariableRemove, .workspaceSync,
-            .workspaceConfiguration, .workspaceRun, .workspaceRunStart, .workspaceRunStop:
+            .workspaceDelete, .workspaceVariables, .workspaceVariablesSet, .workspaceVariableRemove:
             try await workspaceVerb(context)
+        case .workspaceSync, .workspaceConfiguration, .workspaceRun, .workspaceRunStart, .workspaceRunStop:
+            try await atItsWorker(context, of: { try await housed($0).environment }, workspaceVerb)
         case .workspaceList: try await workspaceList(context)
         case .workspaceGet: try await workspaceGet(context)
         case .fileList, .fileStat, .fileRead, .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .fileSearch,

@@ -73,6 +73,16 @@ import Testing
                 let none = try await setup.call("/v1/workspaces/\(workspace)/files?path=nowhere", at: server)
                 #expect(none["code"]?.string == "not_found", "\(none)")
             }
+            for server in [far, near] {
+                let run = try await setup.call(
+                    "/v1/workspaces/\(workspace)/run",
+                    #"{"command":"sleep 600"}"#,
+                    at: server
+                )
+                #expect(run["state"]?.string == "STARTING", "\(run)")
+                let stopped = try await setup.call("/v1/workspaces/\(workspace)/run", method: "DELETE", at: server)
+                #expect(stopped["state"]?.string == "IDLE", "\(stopped)")
+            }
             let environment = try #require(list["items"]?.array?.first?["environmentId"]?.string)
             _ = try await setup.call(
                 "/v1/environments/\(environment)/terminals",

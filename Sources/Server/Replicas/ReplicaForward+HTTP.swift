@@ -39,7 +39,7 @@ extension ReplicaForward {
                     url,
                     headers: headers,
                     body: Self.body(of: request),
-                    headTimeout: Self.answerTime
+                    headTimeout: Self.transfers.contains(context.route.id) ? Self.transferTime : Self.answerTime
                 )
             )
         } catch let error as BerthError where error.code == .network || error.code == .timedOut {
@@ -98,6 +98,9 @@ extension ReplicaForward {
 
     /// Longer than the other server itself waits for its worker, a wake included.
     private static let answerTime = Duration.seconds(150)
+    /// The same where a remote is waited for.
+    private static let transferTime = Duration.seconds(660)
+    private static let transfers: Set<RouteID> = [.workspaceSync, .gitPush, .gitPull]
 }
 
 // Routes whose answer comes from an environment's worker.
@@ -142,6 +145,7 @@ extension ServerCore {
         .gitBranchList, .gitBranchCreate, .gitSwitch, .gitPush, .gitPull, .fileList, .fileStat, .fileRead, .fileWrite,
         .fileRemove, .fileMakeDirectory, .fileMove, .fileSearch, .fileWatch, .treeDownload, .treeUpload,
         .agentSessionCreate, .agentSessionSend, .agentSessionWithdraw, .agentSessionAnswer, .agentSessionInterrupt,
-        .agentSessionChange, .agentSessionStop, .agentSessionRemove,
+        .agentSessionChange, .agentSessionStop, .agentSessionRemove, .workspaceSync, .workspaceConfiguration,
+        .workspaceRun, .workspaceRunStart, .workspaceRunStop,
     ]
 }
