@@ -22,7 +22,7 @@ enum RemoteCommands {
         examples: [
             Example(line: "berth login https://berth.example.org", about: "Asks for the key"),
             Example(
-                line: "berth key create --name laptop | berth login http://127.0.0.1:7420 --name cloud --token-stdin",
+                line: "berth key create laptop | berth login http://127.0.0.1:7420 --name cloud --token-stdin",
                 about: "From a pipe"
             ),
         ],
