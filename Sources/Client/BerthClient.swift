@@ -215,6 +215,8 @@ public struct BerthClient: Sendable {
         return BerthError(
             response.status >= 500 ? .unavailable : .protocolViolation,
             "the server answered with status \(response.status) and no explanation",
+            remedy: response.status >= 500
+                ? nil : "see whether the address is a Berth server's; one that speaks TLS begins with https://",
             isRetryable: response.status >= 500
         )
     }

@@ -227,6 +227,7 @@ extension Attempt {
                 known.message = "the Claude CLI is not installed in the environment"
                 known.remedy = "put 'claude' on the environment's PATH"
             }
+        case .directoryUnusable: known.code = .notFound
         case .unavailable:
             known = BerthError(.environmentLost, "the environment's holder went away while the run was on")
         default: break

@@ -163,6 +163,8 @@ extension WorkspaceTree {
 
     /// With those above it.
     func makeDirectories(_ path: String) throws(BerthError) {
+        // Before the first is made.
+        try check(path)
         let parts = path.split(separator: "/")
         let start = path.hasPrefix("/") ? "/" : ""
         for count in 0..<parts.count {

@@ -11,6 +11,8 @@ struct WorkspaceTree {
 
     private static let maximumLinks = 40
     private static let maximumPath = 4096
+    /// Each directory on the way is held open, and a process has 1024 descriptors.
+    private static let maximumDepth = 255
 
     /// Throws `not_found` where there is no such directory.
     init(_ path: String) throws(BerthError) {
@@ -127,9 +129,22 @@ struct WorkspaceTree {
                 remedy: "at most \(Self.maximumPath) bytes, without NUL"
             )
         }
-        guard bytes.first == UInt8(ascii: "/") else { return Self.parts(bytes[...]) }
-        guard isWithin(bytes) else { throw Self.outside(text, nil, field) }
-        return Self.parts(bytes.dropFirst(path.count))
+        if bytes.first == UInt8(ascii: "/"), !isWithin(bytes) { throw Self.outside(text, nil, field) }
+        let parts = Self.parts(bytes.first == UInt8(ascii: "/") ? bytes.dropFirst(path.count) : bytes[...])
+        guard parts.count <= Self.maximumDepth else {
+            throw BerthError(
+                .invalidPath,
+                "'\(text.prefix(80))…' is \(parts.count) directories deep",
+                field: field,
+                remedy: "at most \(Self.maximumDepth); a terminal or 'berth ssh' reaches what lies deeper"
+            )
+        }
+        return parts
+    }
+
+    /// Throws `invalid_path` for what cannot be a path here, whatever is there.
+    func check(_ text: String, field: String = "path") throws(BerthError) {
+        _ = try relative(PathBytes(text.utf8), text, field)
     }
 
     private static func parts(_ bytes: ArraySlice<UInt8>) -> [PathBytes] {

@@ -44,6 +44,27 @@ import Workers
         }
     }
 
+    @Test func `the history of one that is destroyed can be read, whatever else was recorded of it`() async throws {
+        try await ControlPlane.with { plane in
+            let (organization, user) = (plane.organization, plane.user)
+            let id = try await plane.environments.create(NewEnvironmentFixture.make(plane)).id
+            #expect(try await Self.settled(plane, id).state == .running)
+            _ = try await plane.feed.transaction(organization: organization) { transaction in
+                transaction.record(NewEvent("worker.revoked", subject: id, ownerID: user, at: SystemTime().now))
+            }
+            _ = try await plane.environments.destroy(id, organization: organization, by: user, visibleTo: user)
+            #expect(try await Self.settled(plane, id).state == .destroyed)
+            let history = try await plane.environments.transitions(
+                id,
+                organization: organization,
+                visibleTo: user,
+                limit: 100
+            )
+            #expect(history.first?.state == .destroyed)
+            #expect(history.allSatisfy { $0.type.hasPrefix("environment.") })
+        }
+    }
+
     @Test func `force ends one that is being made, and its turn finds nothing to do`() async throws {
         try await ControlPlane.with { plane in
             let (organization, user) = (plane.organization, plane.user)

@@ -80,10 +80,26 @@ import Workspaces
             var rename = WorkspaceEdit()
             rename.name = "other"
             let wanted = rename
-            let changes: [@Sendable () async throws -> WorkspaceRecord] = [
-                { try await plane.workspaces.edit(made.id, organization: plane.organization, wanted, by: plane.user) },
+            let changes: [@Sendable () async throws -> Void] = [
+                { try await plane.workspaces.checkOwned(made.id, organization: plane.organization) },
                 {
-                    try await plane.workspaces.archive(
+                    try await plane.workspaces.setVariables(
+                        ["STAGE": Secret("dev")],
+                        of: made.id,
+                        organization: plane.organization,
+                        by: plane.user
+                    )
+                },
+                {
+                    _ = try await plane.workspaces.edit(
+                        made.id,
+                        organization: plane.organization,
+                        wanted,
+                        by: plane.user
+                    )
+                },
+                {
+                    _ = try await plane.workspaces.archive(
                         made.id,
                         organization: plane.organization,
                         by: plane.user,
@@ -93,9 +109,9 @@ import Workspaces
             ]
             for change in changes {
                 if custody == .owned {
-                    _ = try await change()
+                    try await change()
                 } else {
-                    let error = await #expect(throws: BerthError.self) { _ = try await change() }
+                    let error = await #expect(throws: BerthError.self) { try await change() }
                     #expect(error?.code == .conflict)
                     #expect(error?.remedy != nil)
                 }

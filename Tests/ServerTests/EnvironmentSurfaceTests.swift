@@ -54,6 +54,9 @@ import Testing
         ("vm.destroyVm", #"{"vmId":"../../etc/passwd"}"#, 400, "invalid_identifier"),
         ("vm.destroyVm", "{}", 400, "missing_field"), ("vm.destroyVm", "{", 400, "invalid_json"),
         ("vm.startMyVm", "{}", 404, "not_found"),
+        ("vm.destroyMyVm", #"{"vmId":"env_01jd0000000000000000000000"}"#, 400, "invalid_value"),
+        ("vm.destroyMyVm", #"{"json":["x"]}"#, 400, "invalid_value"),
+        ("vm.destroyMyVm", #"{"json":null}"#, 404, "not_found"),
         ("vm.provisionMyVm", #"{"vcpus":99}"#, 400, "invalid_value"),
         ("vm.provisionMyVm", #"{"memoryMb":"much"}"#, 400, "invalid_value"),
         ("vm.createVM", #"{"branch":"main"}"#, 400, "missing_field"),
@@ -82,6 +85,16 @@ import Testing
             }
             let destroyed = try await server.request("POST", "/v1/admin/environments/\(id)/destroy")
             #expect([400, 404].contains(destroyed.status))
+        }
+    }
+
+    @Test(arguments: ["-1", "0", "x", "99999999999999999999"])
+    func `a cursor of no page of transitions is refused by name`(cursor: String) async throws {
+        try await RunningServer.with { server in
+            let path = "/v1/environments/\(Self.foreign)/transitions?cursor=\(cursor)"
+            let answer = try await server.request("GET", path)
+            #expect(answer.status == 400)
+            #expect(answer.body?["field"]?.string == "cursor")
         }
     }
 

@@ -88,6 +88,27 @@ import Testing
         }
     }
 
+    @Test func `a directory that is not there, and a task that is empty, are the caller's to mend`() async throws {
+        try await withServer { berth, _ in
+            let lost = try await berth.berth("exec", "--workdir", "/no/such/place", "--", "true")
+            #expect(lost.status == 66, "\(lost)")
+            #expect(lost.errors.contains("/no/such/place"))
+            let empty = try await berth.berth("run", "--repo", ".", " ")
+            #expect(empty.status == 64, "\(empty)")
+            #expect(empty.errors.contains("task is empty"))
+            #expect(!empty.errors.contains("sending"))
+        }
+    }
+
+    @Test func `before the first start the doctor finds no fault in what is not made yet`() async throws {
+        let berth = try Installation()
+        let fresh = berth.directory.file("home/.local/share/berth")
+        let result = try await berth.berth("doctor", "--json", variables: ["BERTH_DATA": fresh])
+        let findings = try JSONDecoder().decode(JSONValue.self, from: Data(result.output.utf8)).array ?? []
+        #expect(findings.contains { $0["subject"]?.string == "provider local" }, "\(findings)")
+        #expect(!findings.contains { $0["subject"]?.string == "providers" }, "\(findings)")
+    }
+
     @Test func `a prompt of exactly 5 MB arrives whole`() async throws {
         try await withServer { berth, _ in
             let text = String(repeating: "0123456789", count: 500_000)

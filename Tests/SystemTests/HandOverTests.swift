@@ -126,6 +126,16 @@ import Testing
                 "sh"
             )
             #expect(again.status != 0, "nothing begins in a workspace that is away")
+            for change in [
+                ["file", "put", id, "late.txt"], ["file", "mkdir", id, "late"], ["git", "branch", id, "late"],
+                ["git", "commit", id, "--all", "-m", "late"], ["ws", "env", "set", id, "LATE=1"],
+                ["ws", "archive", id, "--force"],
+            ] {
+                let refused = try await berths.desktop.run(change)
+                #expect(refused.status == 73, "what is written here would be lost: \(change) \(refused)")
+                #expect(refused.errors.contains("another server has it"), "\(refused.errors)")
+            }
+            #expect(try await berths.desktop.berth("file", "ls", id).status == 0, "it can be looked at")
         }
     }
 

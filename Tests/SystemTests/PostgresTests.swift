@@ -1,5 +1,6 @@
 import Base
 import FoundationEssentials
+import Glibc
 import TestSupport
 import Testing
 
@@ -29,6 +30,19 @@ import Testing
             let doctor = try await berth.berth("doctor")
             #expect(doctor.output.contains("PostgreSQL 1"))
         }
+    }
+
+    @Test func `a server that waits for its database stops when it is told to`() async throws {
+        let berth = try Installation(variables: ["BERTH_DATABASE": "postgres://nobody@127.0.0.1:1/nothing"])
+        let server = try ChildProcess(
+            [ProgramLocation.path("berth"), "serve", "--listen", "127.0.0.1:0"],
+            environment: berth.environment
+        )
+        _ = try await server.line(containing: "waiting for the database", on: .stderr)
+        server.signal(SIGTERM)
+        #expect(try await server.exit(within: .seconds(30)) == 0)
+        let words = String(decoding: server.standardError, as: UTF8.self)
+        #expect(words.split(separator: "\n").count { $0.contains("waiting for the database") } < 5)
     }
 
     @Test func `PostgreSQL killed in mid-run: requests say so, the run goes on, and not a byte is lost`() async throws {

@@ -44,6 +44,23 @@ import WorkspaceTypes
         #expect(try text(folder.file("out/secret")) == "secret\n")
     }
 
+    @Test func `a path deeper than can be held open is refused, and nothing of it is made`() async throws {
+        let folder = try await place()
+        let talk = FileTalk(folder.file("work"))
+        func write(_ depth: Int) throws -> FileTalk.Answer {
+            let path = Array(repeating: "d", count: depth).joined(separator: "/")
+            return try talk.ask(
+                .write(path: path, ifMatch: nil, isNew: true, mode: nil, makesParents: true),
+                data: [Array("x".utf8)]
+            )
+        }
+        let refused = try write(2000)
+        #expect(refused.error?.code == .invalidPath)
+        #expect(refused.error?.message.contains("directories deep") == true)
+        #expect(!FileManager.default.fileExists(atPath: folder.file("work/d")))
+        #expect(try write(200).error == nil)
+    }
+
     @Test func `symlinks within the workspace are followed, absolute ones too, and circles end`() async throws {
         let folder = try await place()
         let talk = FileTalk(folder.file("work"))

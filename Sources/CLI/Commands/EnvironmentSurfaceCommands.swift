@@ -157,7 +157,7 @@ enum EnvironmentSurfaceCommands {
         let figures = overview.statistics
         let states = figures.byState.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
         return terminal.text(environments) + "\n" + terminal.text(hosts) + "\n"
-            + "\(figures.total) environments: \(states.joined(separator: ", "))\n"
+            + "\(figures.total) \(figures.total == 1 ? "environment" : "environments"): \(states.joined(separator: ", "))\n"
             + "running: \(figures.runningCpus) of \(figures.cpus) cpus, "
             + "\(SizeText.text(figures.runningMemoryBytes)) of \(SizeText.text(figures.memoryBytes)) memory\n"
     }

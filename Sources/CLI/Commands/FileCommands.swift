@@ -302,7 +302,8 @@ extension ServerSession {
                 .notFound,
                 "there is no workspace '\(text.prefix(80))'",
                 field: "WORKSPACE",
-                remedy: Similarity.nearest(text, in: names).map { "did you mean '\($0)'?" } ?? "see 'berth ws ls'"
+                remedy: Similarity.nearest(text, in: names).map { "did you mean '\($0)'?" }
+                    ?? "see 'berth ws ls', and with --archived those without a working tree"
             )
         }
         return one.id.text

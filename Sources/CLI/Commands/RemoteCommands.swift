@@ -22,7 +22,7 @@ enum RemoteCommands {
         examples: [
             Example(line: "berth login https://berth.example.org", about: "Asks for the key"),
             Example(
-                line: "berth keys create --name laptop | berth login http://127.0.0.1:7420 --name cloud --token-stdin",
+                line: "berth key create laptop | berth login http://127.0.0.1:7420 --name cloud --token-stdin",
                 about: "From a pipe"
             ),
         ],
@@ -104,7 +104,7 @@ enum RemoteCommands {
         -> Secret<String>
     {
         if !arguments.has("token-stdin"), isatty(0) == 1 {
-            terminal.writeError("API key of \(url) (make one there with 'berth keys create'): ")
+            terminal.writeError("API key of \(url) (make one there with 'berth key create'): ")
             guard let bytes = getpass("") else { throw BerthError(.usage, "no key was given", field: "--token-stdin") }
             return Secret(String(cString: bytes).trimmed)
         }
@@ -144,7 +144,7 @@ enum RemoteCommands {
         examples: [Example(line: "berth remote rm cloud", about: "The key stays valid there until revoked")]
     ) { arguments, terminal in
         try RemoteFile(terminal.environment).remove(arguments.operands[0])
-        terminal.writeError("\(arguments.operands[0]): forgotten; revoke its key there with 'berth keys revoke'\n")
+        terminal.writeError("\(arguments.operands[0]): forgotten; revoke its key there with 'berth key revoke'\n")
         return 0
     }
 }

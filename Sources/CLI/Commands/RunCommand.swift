@@ -59,6 +59,15 @@ enum RunCommand {
         request.agent = try arguments.choice("agent", of: AgentKind.known.map(\.rawValue)).map {
             AgentKind(rawValue: $0)
         }
+        // Before a repository is sent for nothing.
+        if request.prompt?.trimmed.isEmpty ?? true {
+            throw BerthError(
+                .usage,
+                "the task is empty",
+                field: "TASK",
+                remedy: "say what is to be done, as an argument or on standard input"
+            )
+        }
         if request.agent == .command, let task = request.prompt {
             request.command = ["sh", "-c", task]
             request.prompt = nil

@@ -20,7 +20,8 @@ public struct EnvironmentTransition: Sendable, Equatable {
 extension EnvironmentService {
     static let transitions: SQL = """
         SELECT seq, type, payload, actor_id, recorded_at FROM events
-        WHERE organization_id = $1 AND subject = $2 AND seq < $3 AND type <> 'environment.rested'
+        WHERE organization_id = $1 AND subject = $2 AND seq < $3
+            AND type NOT IN ('environment.rested', 'worker.revoked')
         ORDER BY seq DESC LIMIT $4
         """
 

@@ -34,9 +34,14 @@ public struct WorkspaceService: Sendable {
         WorkspaceStore.statements + WorkspaceVariableStore.statements + WorkspaceSyncStore.statements
     }
 
+    /// Throws `conflict` where another server owns the workspace: what is written into the copy here would be lost.
+    public func checkOwned(_ id: WorkspaceID, organization: OrganizationID) async throws {
+        try await database.read { try Self.checkOwned(id, organization, in: $0) }
+    }
+
     /// Only the server that owns a workspace changes it, and not while it is on its way.
-    static func checkOwned(_ id: WorkspaceID, _ organization: OrganizationID, in transaction: FeedTransaction) throws {
-        guard let row = try transaction.first(WorkspaceStore.custody, id, organization) else { throw unknown(id) }
+    static func checkOwned(_ id: WorkspaceID, _ organization: OrganizationID, in connection: any SQLConnection) throws {
+        guard let row = try connection.first(WorkspaceStore.custody, id, organization) else { throw unknown(id) }
         switch try row.value("custody") as Custody {
         case .owned: break
         case .frozen, .arriving:

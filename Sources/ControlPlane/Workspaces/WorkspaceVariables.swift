@@ -112,6 +112,7 @@ extension WorkspaceService {
         let now = time.now
         try await feed.transaction(organization: organization) { transaction in
             guard let row = try transaction.first(WorkspaceStore.byID, id, organization) else { throw Self.unknown(id) }
+            try Self.checkOwned(id, organization, in: transaction)
             let record = try WorkspaceStore.record(row)
             let names = try body(transaction, now)
             transaction.record(

@@ -174,6 +174,10 @@ public enum Doctor {
             )
         }
         do {
+            // Providers look at the file system that environments will lie on.
+            if !Files.exists(configuration.dataDirectory) {
+                try DataDirectory(path: configuration.dataDirectory).prepare()
+            }
             for provider in try Programs.providers(configuration, loop: loop, time: SystemTime()) {
                 let capabilities = provider.capabilities
                 // What another provider does not do is no fault of this machine; its environments say it themselves.

@@ -25,6 +25,7 @@ extension ServerCore {
         case .vmGetLogs: return try await provisionLogs(principal)
         case .vmProvision: return Self.documentedMachine(try await provision(call, principal))
         case .vmStart, .vmStop, .vmDestroyMine:
+            try call.requireNone()
             guard let mine = try await environments.mine(organization, user: principal.userID) else {
                 throw Self.noneYet
             }

@@ -27,6 +27,16 @@ struct DocumentedProcedure: Sendable {
         return value
     }
 
+    /// For a procedure without arguments: whoever gives some means another one.
+    func requireNone() throws(BerthError) {
+        switch input {
+        case .null: return
+        case .object(let members) where members.isEmpty: return
+        default:
+            throw BerthError(.invalidValue, "this procedure takes no input", field: "input", remedy: "leave it out")
+        }
+    }
+
     func text(_ name: String) throws(BerthError) -> String? {
         guard let value = input[name], value != .null else { return nil }
         guard let text = value.string, !text.utf8.contains(0) else { throw mismatch(name, "a text") }

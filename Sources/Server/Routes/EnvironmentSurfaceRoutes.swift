@@ -48,7 +48,7 @@ extension ServerCore {
         let principal = try context.principal
         let limit = Int(try context.integer("limit", default: 50))
         let before = try context.text("cursor").map { text in
-            guard let seq = Int64(text) else {
+            guard let seq = Int64(text), seq > 0 else {
                 throw BerthError(.invalidValue, "'\(text.prefix(40))' is no cursor", field: "cursor")
             }
             return seq

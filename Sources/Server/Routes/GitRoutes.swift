@@ -119,6 +119,14 @@ extension ServerCore {
         return try Self.json(try await link.call(call, until: time.uptime + limit), status: status)
     }
 
+    /// How commits reach a repository of the owner's machine: a run's as a bundle, all others from there.
+    private static func wayHome(_ housed: HousedWorkspace) -> String {
+        let workspace = housed.workspace
+        let path = workspace.directory.hasPrefix("/") ? workspace.directory : "/workspace/\(workspace.directory)"
+        return "a run's branch comes back with 'berth fetch'; other commits, after 'berth config-ssh', with "
+            + "'git fetch \(housed.environment.name).berth:\(path) \(workspace.branch)'"
+    }
+
     private func remote(
         _ housed: HousedWorkspace,
         _ logins: [CreateExecution.GitLogin]?,
@@ -134,7 +142,7 @@ extension ServerCore {
                 .unsupported,
                 "\(repository.url) is on its owner's machine: nothing reaches it from here",
                 field: "workspaceId",
-                remedy: "its branch comes back with 'berth fetch'"
+                remedy: Self.wayHome(housed)
             )
         }
         return GitRemoteAccess(

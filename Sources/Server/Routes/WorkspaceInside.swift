@@ -89,6 +89,8 @@ extension ServerCore {
         guard record.state != .archived else {
             return ArchivedWorkspace(workspace: Workspace(record), commit: nil, warnings: [])
         }
+        // Before anything is ended or removed.
+        try await workspaces.checkOwned(record.id, organization: record.organizationID)
         let force = body.force == true
         var warnings: [String] = []
         var commit: String?

@@ -18,10 +18,33 @@ struct HousedWorkspace: Sendable {
 
 /// The way to a workspace's checkout.
 extension ServerCore {
-    /// The one that the path names: the caller must see it, and its environment must open to them.
+    /// These look into the checkout.
+    private static let looking: Set<RouteID> = [
+        .fileList, .fileStat, .fileRead, .fileSearch, .fileWatch, .treeDownload, .gitStatus, .gitDiff, .gitLog,
+        .gitBranchList,
+    ]
+    /// These change it.
+    private static let changing: Set<RouteID> = [
+        .fileWrite, .fileRemove, .fileMakeDirectory, .fileMove, .treeUpload, .gitCommit, .gitBranchCreate, .gitSwitch,
+        .gitPush, .gitPull,
+    ]
+
+    /// The one that the path names: the caller must see it, and its environment must open to them. What changes it is
+    /// refused where another server owns it.
     func housed(_ context: RequestContext) async throws -> HousedWorkspace {
         let principal = try context.principal
         let workspace = try await self.workspace(context)
+        if workspace.state == .archived, Self.looking.union(Self.changing).contains(context.route.id) {
+            throw BerthError(
+                .conflict,
+                "the workspace '\(workspace.name)' is archived: it has no working tree",
+                field: "workspaceId",
+                remedy: "bring it back: berth ws unarchive \(workspace.name)"
+            )
+        }
+        if Self.changing.contains(context.route.id) {
+            try await workspaces.checkOwned(workspace.id, organization: workspace.organizationID)
+        }
         let environment = try await environments.find(
             workspace.environmentID.text,
             organization: principal.organizationID,

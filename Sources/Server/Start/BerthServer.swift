@@ -51,7 +51,10 @@ public enum BerthServer {
         let directory = DataDirectory(path: configuration.dataDirectory)
         try directory.prepare()
         let lock = try await directory.lock(time: time)
-        let composition = try await Composition.make(configuration, directory, loops: loops, time: time, log: log)
+        let made = try await unlessStopped(stop) {
+            try await Composition.make(configuration, directory, loops: loops, time: time, log: log)
+        }
+        guard let composition = made else { return log.info("stopped before it was ready", [:]) }
         let address = try await composition.listen()
         try address.note(in: directory)
         log.info("ready", ["url": address.url, "took_ms": (time.uptime - began).wholeMilliseconds])
@@ -73,6 +76,22 @@ public enum BerthServer {
         await composition.close()
         log.info("stopped", [:])
         _ = consume lock
+    }
+
+    /// The start may wait, for a database that is away. nil: it was told to stop first.
+    private static func unlessStopped<Value: Sendable>(
+        _ stop: @escaping @Sendable () async -> Void,
+        _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value? {
+        try await withThrowingTaskGroup(of: Value?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                await stop()
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
     }
 
     private struct Stopped: Error {}

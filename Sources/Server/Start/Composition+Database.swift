@@ -38,12 +38,16 @@ extension Composition {
         async throws
     {
         let limit = time.uptime + .seconds(60)
+        var nextWord = time.uptime
         while true {
             do {
                 return try await body()
             } catch let error as BerthError where error.code == .unavailable && error.isRetryable {
                 guard time.uptime < limit else { throw error }
-                log.warning("waiting for the database", ["error": error.message])
+                if time.uptime >= nextWord {
+                    log.warning("waiting for the database", ["error": error.message])
+                    nextWord = time.uptime + .seconds(10)
+                }
                 try await time.wait(for: .milliseconds(500))
             }
         }

@@ -30,7 +30,12 @@ enum WorkspaceText {
             if let remedy = sync.remedy { line("", "→ \(remedy)") }
         }
         if let id = workspace.initExecutionId {
-            let retries = workspace.initRetryCount.map { $0 == 0 ? "" : ", tried again \($0) times" } ?? ""
+            let retries =
+                switch workspace.initRetryCount ?? 0 {
+                case 0: ""
+                case 1: ", tried again once"
+                case let count: ", tried again \(count) times"
+                }
             line("set-up", "\(id)\(retries)")
         }
         for commit in workspace.outcome?.commits ?? [] { text += "  \(commit.id.prefix(9)) \(commit.subject)\n" }
