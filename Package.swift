@@ -264,7 +264,7 @@ let package = Package(
         tests(
             "WorkerTests",
             [
-                "Worker", "WorkerProtocol", "BerthCore", "Domain", "Transport", "EventLoop", "OutputStore",
+                "Worker", "WorkerProtocol", "BerthCore", "Database", "Domain", "Transport", "EventLoop", "OutputStore",
                 "Subprocess",
                 "Terminals",
             ]

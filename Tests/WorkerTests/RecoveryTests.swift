@@ -58,10 +58,8 @@ import WorkerProtocol
         try await place.server.send(place.assignment(id, command: ["sh", "-c", script]))
         try await place.server.bytes(id, atLeast: 7)
         await place.server.stop()
-        let directory = place.directory.file("state/tmp/berth-\(id)-1")
-        try Data().write(to: URL(filePath: directory + "/go"))
-        // The end is durable before the directory goes.
-        try await place.until("the run has ended") { access(directory, F_OK) != 0 }
+        try place.directory.write("", to: "state/tmp/berth-\(id)-1/go")
+        try await place.waitForEnd(id)
         kill(try place.workerPID(), SIGKILL)
         try await place.server.start()
         #expect(try await place.server.report(id).exitCode == 5)

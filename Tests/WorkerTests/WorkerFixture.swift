@@ -1,4 +1,5 @@
 import Base
+import Database
 import Domain
 import EventLoop
 import FoundationEssentials
@@ -105,6 +106,20 @@ final class WorkerFixture: Sendable {
             }
         }
     }
+
+    /// Returns once the worker has made the end of this execution durable.
+    func waitForEnd(_ id: ExecutionID) async throws {
+        let time = loop.time
+        let expiry = time.uptime + .seconds(20)
+        let records = try SQLiteDatabase(.small(path: directory.file("state/worker.db")), time: time)
+        while try await records.read({ try $0.first(Self.end, id) }) == nil {
+            guard time.uptime < expiry else { throw BerthError(.timedOut, "the end of \(id) is not stored\n\(log)") }
+            try await time.wait(for: .milliseconds(5))
+        }
+        await records.close()
+    }
+
+    private static let end: SQL = "SELECT 1 FROM attempts WHERE execution_id = $1 AND report IS NOT NULL"
 
     func assignment(
         _ id: ExecutionID,
