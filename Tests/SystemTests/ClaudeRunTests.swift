@@ -42,8 +42,10 @@ import Testing
         _ body: (Scene) async throws -> Void
     ) async throws {
         let variables = provider == "docker" ? ["BERTH_DOCKER_SOCKET": try await DockerEngine.shared().socket] : [:]
-        try await withServer(Installation(variables: variables)) { berth, _ in
-            let folder = berth.directory
+        let folder = try TemporaryDirectory("system")
+        // A short name: on `host` the sockets of git's credentials lie deep below it, and a socket's path is 107 bytes.
+        let place = try Installation(variables: variables, directory: folder, data: folder.file("d"))
+        try await withServer(place) { berth, _ in
             let origin = folder.file("repositories/app.git")
             try folder.write("def add(a, b):\n    return a - b\n", to: "seed/app.py")
             let seed = folder.file("seed")
