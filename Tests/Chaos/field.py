@@ -349,7 +349,7 @@ class Field:
     def published(self):
         """The server's position in the feed; waits for a database that is away."""
         deadline = time.monotonic() + 60
-        while not (found := self.rows("SELECT seq FROM bus_positions")):
+        while not (found := self.rows("SELECT seq FROM bus_positions WHERE bus = 'kafka'")):
             if time.monotonic() > deadline:
                 raise Failed("the database does not tell what was published")
             time.sleep(0.1)
@@ -357,7 +357,7 @@ class Field:
 
     def waiting(self):
         """How many changes of the feed are not published yet; nothing while the database is away."""
-        query = "SELECT f.seq - p.seq FROM feed f JOIN bus_positions p ON p.organization_id = f.organization_id"
+        query = "SELECT f.seq - p.seq FROM feed f JOIN bus_positions p ON p.organization_id = f.organization_id WHERE p.bus = 'kafka'"
         return [int(line) for line in self.rows(query)]
 
     def gauge(self, name):
