@@ -24,6 +24,8 @@ final class MemoryTransport: LinkTransport {
     let changed = Wakeup()
 
     func send(text: [UInt8]) async throws {
+        // As a socket on another loop.
+        try Task.checkCancellation()
         let message = try MessageCodec.decode(ServerMessage.self, from: text)
         state.withLock { state in
             if let message { state.messages.append(message) }

@@ -180,14 +180,21 @@ extension ExecutionService {
     /// Runs a change that may come too late; that is no error here.
     func settle(_ id: ExecutionID, _ body: () async throws -> Void) async {
         do {
+            try await settleOrThrow(id, body)
+        } catch {
+            // The row keeps its state and its deadline, which will act.
+            log.error("execution not changed", ["execution_id": id, "error": "\(error)"])
+        }
+    }
+
+    /// As ``settle(_:_:)``, for a caller that comes again where it could not be written.
+    func settleOrThrow(_ id: ExecutionID, _ body: () async throws -> Void) async throws {
+        do {
             try await body()
         } catch let error as BerthError where [.stale, .illegalTransition, .notFound].contains(error.code) {
             log.debug("execution had moved on", ["execution_id": id, "reason": error.message])
         } catch is HeldWorker.Moved {
             log.debug("its worker had moved on", ["execution_id": id])
-        } catch {
-            // The row keeps its state and its deadline, which will act.
-            log.error("execution not changed", ["execution_id": id, "error": "\(error)"])
         }
     }
 

@@ -29,7 +29,7 @@ extension ExecutionService {
             }
         }
         // Before the commit, from which on it can be ended. What is queued is the dispatcher's to begin.
-        let isInFlight = worker != nil && inFlight.begin(key)
+        var isInFlight = worker != nil && inFlight.begin(key)
         defer {
             if isInFlight { inFlight.end(id) }
             // Given back, it was passed over while it was in flight.
@@ -50,8 +50,13 @@ extension ExecutionService {
             throw error
         }
         if let worker {
-            if outcome.isNew {
-                await send(key, outcome.stored, input(of: request, hasSecrets: sealed.secrets != nil), to: worker)
+            let input = input(of: request, hasSecrets: sealed.secrets != nil)
+            if outcome.isNew, Task.isCancelled {
+                isInFlight = false
+                left.add(LeftAssignments.Left(key: key, stored: outcome.stored, input: input, worker: worker))
+                dispatchBell.ring()
+            } else if outcome.isNew {
+                await send(key, outcome.stored, input, to: worker)
             } else {
                 workers.release(worker.workerID, key)
             }

@@ -27,6 +27,7 @@ extension ExecutionService {
                 var isWaiting = true
                 var nextAttempt: Timestamp?
                 queue.mayWait(true)
+                for left in left.takeAll() { group.addTask { await self.sendLeft(left) } }
                 do {
                     let round = try await plan()
                     for match in round.matches {
@@ -47,6 +48,11 @@ extension ExecutionService {
                 try await dispatchBell.wait(after: count, until: time.uptime + pause, time: time)
             }
         }
+    }
+
+    private func sendLeft(_ left: LeftAssignments.Left) async {
+        await send(left.key, left.stored, left.input, to: left.worker)
+        if inFlight.end(left.key.executionID) { dispatchBell.ring() }
     }
 
     /// What a look at the queue found.

@@ -187,7 +187,7 @@ extension ExecutionService {
             }
             resume.points.append(point)
         }
-        await settleMissing(
+        try await settleMissing(
             open.filter { stored in
                 !attempts.contains { $0.executionId == stored.record.id && $0.attempt == stored.record.attempt }
             },
@@ -211,7 +211,9 @@ extension ExecutionService {
         return gone
     }
 
-    private func settleMissing(_ missing: [StoredExecution], _ held: HeldWorker, keepsBooks: Bool) async {
+    /// Throws where it cannot be written: the worker is not taken in then, and comes again. Taken in, nobody would ask it
+    /// about them any more.
+    private func settleMissing(_ missing: [StoredExecution], _ held: HeldWorker, keepsBooks: Bool) async throws {
         let now = time.now
         let reason = FailureReason(
             .infrastructureLost,
@@ -220,7 +222,7 @@ extension ExecutionService {
         let notBefore = keepsBooks ? nil : now + ProtocolLimits.lostAfter
         for stored in missing {
             let (id, attempt) = (stored.record.id, stored.record.attempt)
-            await settle(id) {
+            try await settleOrThrow(id) {
                 try await change(id, stored.record.organizationID, worker: held.workerID, by: held) { machine, record in
                     record.state == .assigned && keepsBooks
                         ? try machine.giveBack(attempt: attempt, at: now)

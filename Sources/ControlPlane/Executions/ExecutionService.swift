@@ -28,6 +28,7 @@ public final class ExecutionService: Sendable {
     let queue = QueueHint()
     let deadlines = DeadlineWatch()
     let inFlight = InFlight()
+    let left = LeftAssignments()
     public let tally = ExecutionTally()
 
     public init(

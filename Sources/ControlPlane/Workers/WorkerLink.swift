@@ -234,7 +234,10 @@ public actor WorkerLink {
 
     func assign(_ key: AttemptKey, _ message: ServerMessage) async -> Bool {
         session.assigned(key)
-        return await send(message)
+        if await send(message) { return true }
+        // Whoever waited was cancelled, and it may have left or not: the worker says at its next hello.
+        if Task.isCancelled { await close(code: 1011, reason: "an assignment was cut off; connect again") }
+        return false
     }
 
     func forget(_ key: AttemptKey) async {
