@@ -1,11 +1,13 @@
 """Executions through the shipped dispatcher, over real sockets: clients that create them and workers that end them at once.
 
 The workers speak protocol 1 as Berth's own does for an empty run: `started`, then `complete` with the marks of two empty
-streams, and the server's `forget` says that the end is stored.
+streams, and the server's `forget` says that the end is stored. They answer the attempt that they were given: an execution
+that an earlier crew left open comes again as another one.
 """
 
 import hashlib
 import json
+import re
 import select
 import socket
 import time
@@ -21,6 +23,7 @@ PLAIN = bytes(4)
 MARK = {"totalBytes": 0, "headBytes": 0, "tailBytes": 0, "sha256": hashlib.sha256().hexdigest()}
 REPORT = {"outcome": "completed", "exitCode": 0, "durationMs": 1, "stdout": MARK, "stderr": MARK}
 ID_LENGTH = 31
+ATTEMPT = re.compile(rb'"attempt":(\d+)')
 # The documented request: it runs on a worker that stands alone.
 BODY = json.dumps({"personaId": "bench", "prompt": "nothing"}).encode()
 
@@ -45,16 +48,13 @@ class EmptyWorker(Link):
     def __init__(self, side, name, slots):
         super().__init__(side.port, "/v1/worker", WORKER_TOKEN, side.trust)
         self.joined()
-        self.slots, self.ended, self.assigned_at = slots, 0, {}
+        self.slots, self.assigned_at = slots, {}
+        self.open, self.ended = {}, 0
         self.notes_times = False
         self.out = b""
         self.say({"type": "hello", "workerId": name, "version": "0", "capabilities": [], "protocol": 1, "attempts": []})
         self.hear("ack")
-        started = pieces({"type": "started", "attempt": 1})
-        complete = pieces(
-            {"type": "complete", "attempt": 1, "status": "completed", "exitCode": 0, "durationMs": 1, "report": REPORT}
-        )
-        self.answer = started[0], started[1] + complete[0], complete[1]
+        self.answers = {}
 
     def ready(self):
         self.say({"type": "ready", "slots": self.slots})
@@ -63,10 +63,20 @@ class EmptyWorker(Link):
     def pong(self, payload):
         self.out += head(PONG, len(payload), PLAIN) + payload
 
+    def ends(self, attempt):
+        """The frames that answer an assignment, before, between and behind its id."""
+        if attempt not in self.answers:
+            started = pieces({"type": "started", "attempt": attempt})
+            complete = pieces(
+                {"type": "complete", "attempt": attempt, "status": "completed", "exitCode": 0, "durationMs": 1,
+                 "report": REPORT}
+            )
+            self.answers[attempt] = started[0], started[1] + complete[0], complete[1]
+        return self.answers[attempt]
+
     def step(self):
         """Takes what has come and answers it."""
         answers = []
-        first, middle, last = self.answer
         for opcode, payload in self.waiting + self.frames.take(self.receive_some()):
             if opcode == CLOSE:
                 raise Failed(f"{self.path}: closed: {payload!r}")
@@ -79,9 +89,16 @@ class EmptyWorker(Link):
                 name = payload[at + 15 : at + 15 + ID_LENGTH]
                 if self.notes_times:
                     self.assigned_at[name] = time.perf_counter()
+                attempt = int(ATTEMPT.search(payload)[1])
+                self.open[name] = attempt
+                first, middle, last = self.ends(attempt)
                 answers += (first, name, middle, name, last)
             elif payload.find(b'"type":"forget"') >= 0:
-                self.ended += 1
+                # Another attempt's, or said again, is no end.
+                name = payload[at + 15 : at + 15 + ID_LENGTH]
+                if self.open.get(name) == int(ATTEMPT.search(payload)[1]):
+                    del self.open[name]
+                    self.ended += 1
         self.waiting = []
         self.out += b"".join(answers)
         if self.out:

@@ -109,4 +109,20 @@ import WorkerProtocol
             try await Self.expectEveryFlipNoticed(stored, plane)
         }
     }
+
+    @Test func `an altered byte is noticed in a capped stream that is too long to be read before its end`() async throws
+    {
+        try await ControlPlane.with(runs: false) { plane in
+            let worker = try await plane.standingWorker()
+            let limit = 64 << 20
+            let bytes = [UInt8](repeating: 7, count: limit + (1 << 20))
+            let stored = try await Self.store(bytes, limit: limit, tail: 1000, worker, plane)
+            await plane.executions.makeLateDigests()
+            #expect(try await Self.read(stored, plane) == stored.bytes)
+            let last = try #require(stored.segments.last)
+            try Self.flip(last.path, at: last.size / 2)
+            let error = await #expect(throws: BerthError.self) { _ = try await Self.read(stored, plane) }
+            #expect(error?.code == .outputDamaged)
+        }
+    }
 }

@@ -89,6 +89,24 @@ import Workers
         }
     }
 
+    @Test func `a worker that ends it before the server has sent on is told once, and nothing else`() async throws {
+        try await Self.with { committed in
+            let worker = committed.worker
+            worker.transport.state.withLock { state in
+                state.onAssignment = { try await worker.complete(try $0.key, ExecutionServiceTests.report()) }
+            }
+            await committed.send()
+            let ended = try await committed.plane.execution(committed.key.executionID)
+            #expect(ended.state == .completed)
+            #expect(forgets(committed) == 1)
+            let cancels = worker.transport.state.withLock { state in
+                state.messages.count { if case .cancel = $0 { true } else { false } }
+            }
+            #expect(cancels == 0)
+            #expect(committed.plane.registry.candidates().first?.freeSlots == 2)
+        }
+    }
+
     private func forgets(_ committed: Committed) -> Int {
         committed.worker.transport.state.withLock { state in
             state.messages.count { if case .forget = $0 { true } else { false } }

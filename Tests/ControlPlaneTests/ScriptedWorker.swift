@@ -16,6 +16,8 @@ final class MemoryTransport: LinkTransport {
         var closed: (code: UInt16, reason: String)?
         /// Answers claims, where the worker can be claimed.
         var claimed: (link: WorkerLink, answers: ClaimAnswers)?
+        /// What the worker does before the server knows that an assignment has left.
+        var onAssignment: (@Sendable (ServerMessage.Assign) async throws -> Void)?
     }
 
     let state = Mutex(State())
@@ -30,6 +32,7 @@ final class MemoryTransport: LinkTransport {
         if case .claim(let claim) = message, let (link, answers) = state.withLock({ $0.claimed }) {
             await link.receive(text: try MessageCodec.encode(WorkerMessage.claimed(answers.answer(claim))))
         }
+        if case .assign(let assign) = message, let act = state.withLock({ $0.onAssignment }) { try await act(assign) }
     }
 
     func send(binary: [UInt8]) async throws {

@@ -72,10 +72,14 @@ extension ExecutionService {
             to: worker.workerID,
             worker.fence
         )
-        // A cancel or an end of the meantime may have overtaken the assignment, and then meant nothing to the worker.
+        // A cancel or an end of the meantime may have overtaken the assignment, and then meant nothing to the worker. One who
+        // has told of the end itself is told to forget it when that is recorded, and needs no more words.
         let isOver = inFlight.isOver(key)
-        if isOver || inFlight.wasCancelled(key) { await workers.cancel(key, at: worker.workerID) }
-        if isOver { return await workers.forget(key, at: worker.workerID) }
+        if !inFlight.isReported(key) {
+            if isOver || inFlight.wasCancelled(key) { await workers.cancel(key, at: worker.workerID) }
+            if isOver { await workers.forget(key, at: worker.workerID) }
+        }
+        if isOver { return }
         await tellWorkspace(record)
         let now = time.now
         if !isSent {

@@ -48,7 +48,8 @@ extension ExecutionService {
 
     /// What workers that were connected here last hold by the books is expected back within 90 s: after a restart of the
     /// server, after the death of another whose workers this one took over, and ever again in case a connection was lost
-    /// between two of our own steps. Returns how much is held.
+    /// between two of our own steps. What ran in an incarnation that is over ends: the server that saw its end may have died
+    /// before it had told all of it. Returns how much is held.
     @discardableResult
     public func recover() async throws -> Int {
         let rows = try await database.read { [seat = workers.seat] connection in
@@ -57,12 +58,14 @@ extension ExecutionService {
                     key: AttemptKey(try row.id("id"), try row.int("attempt")),
                     worker: try row.id(WorkerKind.self, "worker_id"),
                     organization: try row.id(OrganizationKind.self, "organization_id"),
-                    connection: try row.integer("connection")
+                    connection: try row.integer("connection"),
+                    isOver: try row.bool("is_over")
                 )
             }
         }
+        for row in rows where row.isOver { await endWithIncarnation(row.key, row.organization, row.worker) }
         let lostAt = time.uptime + ProtocolLimits.lostAfter
-        for row in rows {
+        for row in rows where !row.isOver {
             workers.expect(
                 row.worker,
                 organization: row.organization,
@@ -72,5 +75,15 @@ extension ExecutionService {
             )
         }
         return rows.count
+    }
+
+    private func endWithIncarnation(_ key: AttemptKey, _ organization: OrganizationID, _ worker: WorkerID) async {
+        let now = time.now
+        let reason = FailureReason(.environmentLost, "its environment had ended")
+        await settle(key.executionID) {
+            try await change(key.executionID, organization, worker: worker) { machine, _ in
+                try machine.lose(attempt: key.attempt, reason, at: now)
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ extension ExecutionService {
             group.addTask { try await self.dispatchLoop() }
             group.addTask { try await self.deadlineLoop() }
             group.addTask { try await self.deadLetterLoop() }
+            group.addTask { try await self.lateDigestLoop() }
             defer { group.cancelAll() }
             try await group.next()
         }

@@ -62,6 +62,7 @@ extension ExecutionService {
         startedAt: Timestamp?
     ) async throws {
         let owner = try await owner(of: key, worker)
+        inFlight.noteReport(key)
         let report = try await withMarks(report, key, owner)
         let now = time.now
         let change = try await change(
@@ -74,7 +75,7 @@ extension ExecutionService {
         ) { machine, _ in
             try machine.report(attempt: key.attempt, report.report, at: now)
         }
-        guard change.seq == nil else { return }
+        guard change.seq == nil else { return lateDigests.add(report.lateDigests(of: key)) }
         // The end that stands was recorded without the worker's word, or is heard a second time.
         live.remove(key)
         if workers.release(worker, key) { dispatchBell.ring() }

@@ -21,6 +21,7 @@ public final class ExecutionService: Sendable {
     let log: Log
     let live = LiveAttempts()
     let sound = SoundStreams()
+    let lateDigests = LateDigests()
     let bells = ExecutionBells()
     /// Rings when something may be dispatched.
     let dispatchBell = Wakeup()
@@ -56,7 +57,9 @@ public final class ExecutionService: Sendable {
     }
 
     /// For the test that prepares every statement.
-    public static var statements: [SQL] { ExecutionStore.statements + ExecutionOrigin.statements }
+    public static var statements: [SQL] {
+        ExecutionStore.statements + ExecutionOrigin.statements + [storeOutDigest, storeErrDigest]
+    }
 
     /// As `statements`, for what the engines say differently.
     public static func statements(_ dialect: any SQLDialect) -> [SQL] { [HeldWorker.statement(dialect)] }

@@ -177,9 +177,12 @@ enum ExecutionStore {
         SELECT needs FROM executions
         WHERE environment_id = $1 AND organization_id = $2 AND needs >= $3 AND state = 'queued' ORDER BY needs LIMIT 1
         """
+    /// Ordered by what is null as well, because PostgreSQL's planner takes no IS NULL for a constant: it would read and sort
+    /// all that waits instead of following the index.
     static let needsAlone: SQL = """
         SELECT needs FROM executions
-        WHERE environment_id IS NULL AND organization_id = $1 AND needs >= $2 AND state = 'queued' ORDER BY needs LIMIT 1
+        WHERE environment_id IS NULL AND organization_id = $1 AND needs >= $2 AND state = 'queued'
+        ORDER BY environment_id, needs LIMIT 1
         """
     static let queuedInNeeding: SQL =
         columns + """
@@ -189,7 +192,8 @@ enum ExecutionStore {
     static let queuedAloneNeeding: SQL =
         columns + """
              WHERE e.environment_id IS NULL AND e.organization_id = $1 AND e.needs = $2 AND e.state = 'queued'
-                AND (e.not_before IS NULL OR e.not_before <= $4) AND e.id > $5 ORDER BY e.id LIMIT $3
+                AND (e.not_before IS NULL OR e.not_before <= $4) AND e.id > $5
+             ORDER BY e.environment_id, e.id LIMIT $3
             """
     /// Those before, by their ids alone.
     static let earlierInNeeding: SQL = """
@@ -200,7 +204,7 @@ enum ExecutionStore {
     static let earlierAloneNeeding: SQL = """
         SELECT id FROM executions
         WHERE environment_id IS NULL AND organization_id = $1 AND needs = $2 AND state = 'queued'
-            AND (not_before IS NULL OR not_before <= $4) AND id <= $5 ORDER BY id LIMIT $3
+            AND (not_before IS NULL OR not_before <= $4) AND id <= $5 ORDER BY environment_id, id LIMIT $3
         """
     static let waitingEnvironments: SQL = """
         SELECT DISTINCT environment_id, organization_id FROM executions
@@ -217,11 +221,14 @@ enum ExecutionStore {
         WHERE a.execution_id = $1 AND a.organization_id = $2 ORDER BY a.attempt
         """
     static let anyQueued: SQL = "SELECT 1 AS found FROM executions WHERE state = 'queued' LIMIT 1"
-    /// What is held by workers that were connected to one server last.
+    /// What is held by workers that were connected to one server last, and whether their environment's incarnation is over.
     static let held: SQL = """
-        SELECT e.id, e.organization_id, e.attempt, a.worker_id, w.connection FROM executions e
+        SELECT e.id, e.organization_id, e.attempt, a.worker_id, w.connection,
+            CASE WHEN a.instance < n.instance OR n.observed_state IN ('stopped', 'destroyed') THEN 1 ELSE 0 END AS is_over
+        FROM executions e
         JOIN execution_attempts a ON a.execution_id = e.id AND a.attempt = e.attempt
         JOIN workers w ON w.id = a.worker_id
+        LEFT JOIN environments n ON n.id = a.environment_id
         WHERE e.state IN ('assigned', 'running') AND e.ended_at IS NULL AND w.replica_id = $1 ORDER BY e.id
         """
     static let openIn: SQL = """

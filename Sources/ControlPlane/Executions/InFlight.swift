@@ -11,8 +11,10 @@ final class InFlight: Sendable {
         var isFromQueue: Bool
         /// A cancel was sent in the meantime.
         var wasCancelled = false
-        /// The attempt ended in the meantime, by the server's own word.
+        /// The attempt ended in the meantime.
         var isOver = false
+        /// Its worker has told of its end, so it had the assignment.
+        var isReported = false
         /// A round of the dispatcher found it queued and left it alone.
         var wasPassedOver = false
     }
@@ -63,6 +65,13 @@ final class InFlight: Sendable {
         }
     }
 
+    func noteReport(_ key: AttemptKey) {
+        states.withLock { states in
+            if states[key.executionID]?.attempt == key.attempt { states[key.executionID]?.isReported = true }
+        }
+    }
+
     func wasCancelled(_ key: AttemptKey) -> Bool { states.withLock { $0[key.executionID]?.wasCancelled ?? false } }
     func isOver(_ key: AttemptKey) -> Bool { states.withLock { $0[key.executionID]?.isOver ?? false } }
+    func isReported(_ key: AttemptKey) -> Bool { states.withLock { $0[key.executionID]?.isReported ?? false } }
 }
