@@ -99,6 +99,9 @@ import Testing
             #expect(try await scene.state("claude")["status"]?.string == "RUNNING")
             try await scene.session("interrupt", "claude")
             _ = try await watch.line(containing: "the turn was interrupted")
+            // Who follows wants it to run, and would wake it again.
+            watch.signal(15)
+            _ = try await watch.exit()
             let stopped = try await berth.berth("env", "stop", "build")
             #expect(stopped.status == 0, "\(stopped.errors)")
             let started = try await berth.berth("env", "start", "build")
@@ -113,7 +116,6 @@ import Testing
                 .filter { $0.hasPrefix(#"{"event":"event""#) }
             let numbers = seen.compactMap { line in try? JSONValue(parsing: line.utf8)["data"]?["seq"]?.integer }
             #expect(numbers == numbers.indices.map { Int64($0 + 1) })
-            watch.signal(15)
             await berth.destroyEverything()
             second.signal(15)
             _ = try await second.exit()

@@ -29,19 +29,20 @@ def size():
 
 
 def run(arguments, keys):
-    """Each key when the program has been quiet for a moment; the last one ends it."""
+    """Each key when the program has been quiet for a moment, or has drawn long enough; the last one ends it."""
     child, terminal = os.forkpty()
     if child == 0:
         os.environ["TERM"] = "xterm-256color"
         os.execvp(arguments[0], arguments)
-    last, quiet, keys = None, 0, list(keys)
+    last, keys, begin = None, list(keys), time.monotonic()
+    drawn = pressed = begin
     while True:
         now = size()
         if now != last:
             fcntl.ioctl(terminal, TIOCSWINSZ, now)
             last = now
         if select.select([terminal], [], [], 0.03)[0]:
-            quiet = 0
+            drawn = time.monotonic()
             try:
                 data = os.read(terminal, 1 << 16)
             except OSError:
@@ -49,13 +50,13 @@ def run(arguments, keys):
             if not data:
                 break
             show(data)
-        else:
-            quiet += 1
-            if quiet > 400:
-                raise SystemExit(f"{arguments} does not end")
-            if keys and quiet >= 2:
-                os.write(terminal, keys.pop(0))
-                quiet = 0
+        now = time.monotonic()
+        if now - begin > 60:
+            raise SystemExit(f"{arguments} does not end")
+        if keys and (now - drawn > 0.06 or now - pressed > 0.4):
+            # The last one again and again: a program that draws itself anew may drop what was typed meanwhile.
+            os.write(terminal, keys.pop(0) if len(keys) > 1 else keys[0])
+            drawn = pressed = now
     os.close(terminal)
     _, status = os.waitpid(child, 0)
     if status:
