@@ -11,7 +11,7 @@ struct OrdinaryUser {
 
     /// - Parameters:
     ///   - hasIDs: whether /etc/subuid and /etc/subgid give the user a range.
-    ///   - hasTunnels: whether /dev/net/tun is open to everybody, as it is where udev runs.
+    ///   - hasTunnels: whether /dev/net/tun is open to everybody, as it is where udev runs, or to root only.
     init(hasIDs: Bool, hasTunnels: Bool) async throws {
         let directory = try TemporaryDirectory("user")
         let line = "berthuser:x:\(Self.id):\(Self.id)::\(directory.path):/bin/sh\n"
@@ -24,13 +24,14 @@ struct OrdinaryUser {
         guard chown(directory.path, uid_t(Self.id), gid_t(Self.id)) == 0 else { throw SystemFailure("chown", errno) }
         let berth = ProgramLocation.path("berth")
         let programs = berth.lastIndex(of: "/").map { String(berth[..<$0]) } ?? "/usr/bin"
-        let tunnels =
-            hasTunnels ? "mount -t tmpfs -o mode=755 none /dev/net && mknod -m 666 /dev/net/tun c 10 200" : "true"
+        // The machine's own may be open or not.
+        let mode = hasTunnels ? "666" : "600"
         let script = """
             set -e; cd "$1"
             mount --bind '\(programs)' bin
             for name in passwd subuid subgid; do mount --bind etc/$name /etc/$name; done
-            \(tunnels)
+            mount -t tmpfs -o mode=755 none /dev/net
+            mknod -m \(mode) /dev/net/tun c 10 200
             [ "$2" = '\(berth)' ] && program="$PWD/bin/berth" || program=$2
             shift 2
             exec setpriv --reuid \(Self.id) --regid \(Self.id) --clear-groups "$program" "$@"
