@@ -87,8 +87,11 @@ public struct SessionEvents: ~Copyable {
     private mutating func read() async throws -> [UInt8]? {
         if body == nil {
             parser = EventStreamParser()
-            let query = [("after", "\(position ?? start)"), ("follow", follows ? "true" : "false")]
-            body = try await client.send(.agentSessionEvents, path, query).body.makeAsyncIterator()
+            let query = [("after", "\(start)"), ("follow", follows ? "true" : "false")]
+            var headers = HTTPHeaders()
+            // Says that this is no new wish to have the environment run.
+            if let position { headers.set("last-event-id", "\(position)") }
+            body = try await client.send(.agentSessionEvents, path, query, headers: headers).body.makeAsyncIterator()
         }
         return try await body?.next()
     }

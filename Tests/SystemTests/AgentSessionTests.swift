@@ -99,11 +99,12 @@ import Testing
             #expect(try await scene.state("claude")["status"]?.string == "RUNNING")
             try await scene.session("interrupt", "claude")
             _ = try await watch.line(containing: "the turn was interrupted")
-            // Who follows wants it to run, and would wake it again.
-            watch.signal(15)
-            _ = try await watch.exit()
             let stopped = try await berth.berth("env", "stop", "build")
             #expect(stopped.status == 0, "\(stopped.errors)")
+            // Who looked on does not wake it again, and hears why there is no more.
+            _ = try await watch.exit()
+            let words = String(decoding: watch.standardError, as: UTF8.self)
+            #expect(words.contains("build is stopped"), "\(words)")
             let started = try await berth.berth("env", "start", "build")
             #expect(started.status == 0, "\(started.errors)")
             let answer = try await scene.session("send", "claude", "which word?", "--wait")

@@ -136,7 +136,7 @@ extension ServerCore {
 
     /// Whether the request is not answered before the environment runs.
     private static func wakes(_ context: RequestContext) -> Bool {
-        if context.route.id == .agentSessionEvents { return follows(context) }
+        if context.route.id == .agentSessionEvents { return wantsToRun(context) }
         return waking.contains(context.route.id)
     }
 

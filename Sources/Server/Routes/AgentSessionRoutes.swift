@@ -149,6 +149,12 @@ extension ServerCore {
         context.request.queryValue("follow") == nil || context.flag("follow")
     }
 
+    /// Who follows wants the environment to run; who reads what is there does not, and neither does a connection that is
+    /// only taken up again: whoever stopped the environment did so with that one open.
+    static func wantsToRun(_ context: RequestContext) -> Bool {
+        follows(context) && !context.request.headers.contains("last-event-id")
+    }
+
     private func agentSessionEvents(_ context: RequestContext) async throws -> HTTPResponse {
         let follows = Self.follows(context)
         let resumed = try context.request.headers["last-event-id"].map { text throws(BerthError) in
@@ -158,8 +164,7 @@ extension ServerCore {
             return number
         }
         let after = try resumed ?? context.integer("after", default: 0)
-        // Who follows wants it to run; who reads what is there does not.
-        let (workspace, link) = try await sessionLink(context, wakes: follows)
+        let (workspace, link) = try await sessionLink(context, wakes: Self.wantsToRun(context))
         let known = try await session(context, workspace, link)
         let stream = try await link.stream(
             SessionAttachment(id: known.id, after: after, follows: follows),
