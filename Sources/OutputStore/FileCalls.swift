@@ -50,7 +50,12 @@ extension BerthError {
         let reason = String(cString: strerror(error))
         switch error {
         case ENOSPC, EDQUOT, EFBIG:
-            return BerthError(.diskFull, "the disk that stores output is full", detail: "\(what) \(path): \(reason)")
+            return BerthError(
+                .diskFull,
+                "the disk that stores output is full",
+                remedy: "free space on it; what was stored before is kept",
+                detail: "\(what) \(path): \(reason)"
+            )
         case ENOENT: return BerthError(.notFound, "there is no stored output", detail: "\(what) \(path): \(reason)")
         default: return BerthError(.internal, "stored output cannot be accessed", detail: "\(what) \(path): \(reason)")
         }

@@ -15,8 +15,11 @@ import Testing
         #expect(try await berths.desktop.json("ws", "show", id)["location"]?.string == "DESKTOP")
         let place = try await berths.checkout(berths.desktop)
         #expect(try await berths.shell(berths.desktop, place, TwoBerths.portrait) == portrait)
-        let run = try await berths.desktop.berth("run", "-w", id, "--agent", "command", "true")
-        #expect(run.status == 0, "thawed: \(run.errors)")
+        // A run would commit what is changed.
+        for deed in [["set", id, "THAWED=yes"], ["rm", id, "THAWED"]] {
+            let done = try await berths.desktop.run(["ws", "env"] + deed)
+            #expect(done.status == 0, "thawed: \(done.errors)")
+        }
     }
 
     @Test func `a disk that fills in mid-send rolls it back; with room, the same command ends it`() async throws {

@@ -111,6 +111,7 @@ struct FileStore: Sendable {
         return BerthError(
             isFull ? .diskFull : .internal,
             isFull ? "the server's disk has no room for the file" : "a file of the server cannot be used",
+            remedy: isFull ? "free space on the server's disk and repeat the command; nothing is lost" : nil,
             detail: "errno \(errno)"
         )
     }
