@@ -14,7 +14,7 @@ final class SQLiteStatement {
     private(set) var isBusy = false
     /// Texts of the run that is under way, where SQLite reads them: a copy of its own would cost an allocation each. Their
     /// bindings are cleared before the memory is used again.
-    private var texts = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 1)
+    private var texts: UnsafeMutableRawBufferPointer
     private static let longestTexts = 32 << 10
     private var textBytes = 0
 
@@ -32,6 +32,8 @@ final class SQLiteStatement {
         guard numbers.count == highest else {
             throw Self.placeholderError("the numbers up to $\(highest) are not all used", text)
         }
+        // Not before the last refusal: what has no whole object has no end either.
+        texts = .allocate(byteCount: 0, alignment: 1)
         self.pointer = pointer
         self.numbers = numbers
         valueCount = highest
