@@ -7,7 +7,7 @@ extension WebSocket {
     public static var sendWindow: Int { Socket.highWater }
 
     /// Returns when more may be sent, which is up to ``WebSocketConfiguration/slowPeer``: false if the message was
-    /// dropped. Throws once the WebSocket is closing.
+    /// dropped. Throws once the WebSocket is closing, and then the peer gets nothing of the message.
     @discardableResult
     public func send(text: String) async throws -> Bool { try await send(.text, Array(text.utf8)) }
 
@@ -30,18 +30,21 @@ extension WebSocket {
         guard configuration.slowPeer == .wait else {
             return try await loop.run { try self.put(opcode, payload) }
         }
+        let isCongested: Bool
         if loop.isCurrent {
             try put(opcode, payload)
-            if stream.isCongested { try await stream.drained() }
+            isCongested = stream.isCongested
         } else {
-            try await loop.suspend { waiter in
-                do {
-                    try self.put(opcode, payload)
-                    self.stream.whenDrained(waiter)
-                } catch {
-                    waiter.resume(throwing: error)
-                }
+            isCongested = try await loop.run {
+                try self.put(opcode, payload)
+                return self.stream.isCongested
             }
+        }
+        guard isCongested else { return true }
+        do {
+            try await stream.drained()
+        } catch  where error is BerthError {
+            // The message was handed over, and the peer may have it: the next one is told that the connection has ended.
         }
         return true
     }

@@ -84,6 +84,23 @@ import Testing
         }
     }
 
+    @Test func `a message that was handed over counts as sent, also when the peer goes while its sender waits`()
+        async throws
+    {
+        let sent = Counter()
+        try await withStalledClient { socket in
+            try await socket.send(binary: [UInt8](repeating: 1, count: 8 << 20))
+            sent.add(1)
+            try await socket.send(binary: Self.block)
+            sent.add(1)
+        } _: { peer, loop, handled in
+            try await handled.until(loop) { $0.isCongested }
+            try await peer.close()
+            _ = try await handled.ends.next()
+            #expect(sent.value == 1)
+        }
+    }
+
     @Test func `a slow reader gets everything that was sent before the close, however long it takes`() async throws {
         var configuration = HTTPServerConfiguration()
         configuration.webSocket.closeTimeout = .seconds(3)
