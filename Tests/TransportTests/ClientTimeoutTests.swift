@@ -1,6 +1,7 @@
 import Base
 import EventLoop
 import OpenSSL
+import Synchronization
 import TestSupport
 import Testing
 
@@ -85,16 +86,21 @@ import Testing
             await expectTimeout("took longer than the request was given") {
                 _ = try await client.fetch(.init(.get, dripping.url(), timeout: .seconds(1)))
             }
+            let waiting = Mutex(0)
             let redirecting = try await ScriptedServer(on: loop) { connection in
+                waiting.withLock { $0 += 1 }
                 loop.spawn {
                     try? await loop.time.wait(for: .milliseconds(200))
                     connection.answer("HTTP/1.1 302 Found\r\nlocation: /again\r\ncontent-length: 0\r\n\r\n")
+                    waiting.withLock { $0 -= 1 }
                 }
             }
             await expectTimeout("took longer than the request was given") {
                 _ = try await client.fetch(.init(.get, redirecting.url(), timeout: .seconds(1)))
             }
             await client.close()
+            // What still waits would be lost with the loop.
+            while waiting.withLock({ $0 > 0 }) { try await loop.time.wait(for: .milliseconds(10)) }
         }
     }
 }

@@ -69,7 +69,7 @@ extension ServerCore {
         asking.ignoredLimitBytes = wish.ignoredLimit
         let answer: HandOverReply
         do {
-            answer = try await peer.tell(ids.make(HandOverKind.self), asking)
+            answer = try await ask(peer, asking)
             await peer.close()
         } catch {
             await peer.close()
@@ -95,6 +95,20 @@ extension ServerCore {
         }
         handOverDesk.hurry(record.id)
         return try Self.json(HandOver(record), status: 202)
+    }
+
+    /// The other side may just be coming back, or still be at a step of a hand-over that was cut off.
+    private func ask(_ peer: PeerServer, _ asking: HandOverMessage) async throws -> HandOverReply {
+        let id = ids.make(HandOverKind.self)
+        let deadline = time.uptime + .seconds(20)
+        var backoff = Backoff(first: .milliseconds(200), limit: .seconds(2))
+        while true {
+            do {
+                return try await peer.tell(id, asking)
+            } catch let error as BerthError where error.code == .unavailable && time.uptime < deadline {
+                try await time.wait(for: backoff.next(SystemRandomness()))
+            }
+        }
     }
 
     func handOverTake(_ context: RequestContext) async throws -> HTTPResponse {

@@ -85,7 +85,9 @@ extension WorkspaceHouse {
         )
         if terminal.endedAt != nil {
             // Ended by a person it is as before it began.
-            let isStopped = terminal.exit?.signal == 15 || terminal.exit?.signal == 9 || terminal.exit?.exitCode == 143
+            let isStopped =
+                [SIGHUP, SIGKILL, SIGTERM].contains { $0 == terminal.exit?.signal }
+                || [128 + SIGHUP, 128 + SIGTERM].contains { $0 == terminal.exit?.exitCode }
             status.state = terminal.exit?.exitCode == 0 ? .completed : isStopped ? .idle : .failed
             return status
         }
