@@ -125,8 +125,14 @@ import Testing
             // The loser has nothing to do but to hear of it.
             case (.take, _): (berths.desktop, ["ws", "take", id, "--force"])
             }
-        let result = try await berth.run(command, within: .seconds(120))
-        let hadEnded = ["is here already", "not here any more"].contains { result.errors.contains($0) }
-        #expect(result.status == 0 || hadEnded, "\(result.errors)")
+        // The other side may be going on with it by itself at the same time, and be a step ahead: then once more.
+        var told: [String] = []
+        while told.count < 3 {
+            let result = try await berth.run(command, within: .seconds(120))
+            let hadEnded = ["is here already", "not here any more"].contains { result.errors.contains($0) }
+            if result.status == 0 || hadEnded { return }
+            told.append(result.errors)
+        }
+        Issue.record("\(told)")
     }
 }
